@@ -1,0 +1,1 @@
+"""Singer tap for the applicant tracking systems connected through Truto's unified ATS API."""

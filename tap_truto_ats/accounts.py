@@ -1,0 +1,212 @@
+"""The integrated accounts of a run: which they are, and what can be read from them."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from tap_truto_ats.client import Request
+from tap_truto_ats.errors import BLOCKED_CURE, AccountError, RunError
+from tap_truto_ats.walks import Steps, Walk, pages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_truto_ats.reader import Reader
+    from tap_truto_ats.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+CATEGORY = "ats"
+ACTIVE = "active"
+NOT_SHOWN = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
+"""Answers of the account endpoints to a token that may not use them."""
+
+CURES = {
+    "needs_reauth": "The customer must reconnect it in Truto",
+    "connecting": "The customer must finish connecting it in Truto",
+}
+
+
+@dataclass(frozen=True)
+class Account:
+    """An integrated account; what is not known of it is None."""
+
+    id: str
+    is_named: bool
+    provider: str | None = None
+    status: str | None = None
+    is_blocked: bool = False
+    resources: frozenset[str] | None = None
+
+    def __str__(self) -> str:
+        """Name the account in a log line."""
+        return f"{self.id} ({self.provider or 'provider unknown'})"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether Truto serves it, as far as known."""
+        return self.status in {None, ACTIVE}
+
+    def refusal(self) -> AccountError:
+        """Tell why an account that is blocked or not active is not read."""
+        if self.is_blocked:
+            return AccountError("Truto says that the account is blocked", BLOCKED_CURE)
+        cure = CURES.get(self.status or "", "Look at the account's last error in Truto")
+        return AccountError(f"The account's status is {self.status}", cure)
+
+    def offers(self, resource: str) -> bool:
+        """Whether its provider lists the resource, as far as known."""
+        return self.resources is None or resource in self.resources
+
+
+class Accounts:
+    """The accounts named in the settings, or else those found in the token's environment."""
+
+    def __init__(self, settings: Settings, reader: Reader) -> None:
+        """Ask for nothing yet."""
+        self._settings = settings
+        self._reader = reader
+        self._listed: dict[str, Account] | None = None
+        self._described: dict[str, Account] = {}
+        self.failures: dict[str, tuple[Account, AccountError]] = {}
+
+    def fail(self, account: Account, error: AccountError) -> None:
+        """Remember why an account could not be read; the run's end reports it."""
+        self.failures.setdefault(account.id, (account, error))
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Yield the accounts' own rows as `/integrated-account` gives them, each once.
+
+        Raises:
+            RunError: No account is named, and the token may not list them.
+        """
+        listed: dict[str, Account] = {}
+        unseen = []
+        for walk, rows in self._reader.read(self._walks()):
+            for row in rows:
+                if isinstance(row, dict) and self._is_wanted(row) and str(row["id"]) not in listed:
+                    account = _account(row, is_named=walk.subject is not None)
+                    listed[account.id] = account
+                    yield row
+            if walk.error is None:
+                continue
+            if walk.subject is None:
+                raise _cannot_list(walk.error)
+            listed[walk.subject.id] = walk.subject
+            if walk.error.status in NOT_SHOWN:
+                unseen.append(walk.subject.id)
+            else:
+                self.fail(walk.subject, walk.error)
+        if unseen:
+            logger.warning("This token is not shown the integrated accounts %s.", ", ".join(unseen))
+        self._listed = listed
+
+    def all(self) -> list[Account]:
+        """Tell the run's accounts, listing them first if that is needed.
+
+        Raises:
+            RunError: No account is named, and the token may not list them.
+        """
+        if self._listed is None and not self._settings.integrated_account_ids:
+            for _ in self.read():
+                pass
+        return list((self._listed or self._named).values())
+
+    def describe(self, account: Account) -> Steps[Account]:
+        """Add the account's capabilities, asked for once a run.
+
+        Raises:
+            AccountError: Truto cannot tell; a token without the right to ask is no error.
+        """
+        if account.id not in self._described:
+            path = f"/integrated-account/{quote(account.id, safe='')}/capabilities"
+            try:
+                page = yield Request(path, {"type": "unified"}, account.id, single=True)
+            except AccountError as error:
+                if error.status not in NOT_SHOWN:
+                    raise
+                self._described[account.id] = account
+            else:
+                self._described[account.id] = _with_capabilities(account, page.rows[0])
+        return self._described[account.id]
+
+    @property
+    def _named(self) -> dict[str, Account]:
+        ids = self._settings.integrated_account_ids
+        return {account_id: Account(account_id, is_named=True) for account_id in ids}
+
+    def _walks(self) -> Iterator[Walk[Account | None]]:
+        """Look up each named account, or list those of each tenant, or all."""
+        path = "/integrated-account"
+        for account in self._named.values():
+            request = Request(f"{path}/{quote(account.id, safe='')}", single=True, rows=True)
+            yield Walk(account, pages(request))
+        if self._named:
+            return
+        for tenant in self._settings.tenant_ids or (None,):
+            params = {"limit": self._settings.page_size} | ({"tenant_id": tenant} if tenant else {})
+            yield Walk(None, pages(Request(path, params, rows=True)))
+
+    def _is_wanted(self, row: dict[str, Any]) -> bool:
+        """Check what the server was asked for, since its filters are hints."""
+        if not row.get("id"):
+            return False
+        if self._named:
+            return True
+        category = _dig(row, "integration", "category")
+        tenants = self._settings.tenant_ids
+        return (category is None or str(category).lower() == CATEGORY) and (
+            not tenants or str(row.get("tenant_id")) in tenants
+        )
+
+
+def _account(row: dict[str, Any], *, is_named: bool) -> Account:
+    return Account(
+        id=str(row["id"]),
+        is_named=is_named,
+        provider=_slug(_dig(row, "integration", "name")),
+        status=_dig(row, "status"),
+    )
+
+
+def _with_capabilities(account: Account, body: dict[str, Any]) -> Account:
+    """Add what `/integrated-account/{id}/capabilities` tells; what it lacks stays as it was."""
+    entries = body.get("unified")
+    resources = None
+    if isinstance(entries, list):
+        resources = frozenset(
+            str(_dig(entry, "resource"))
+            for entry in entries
+            if _dig(entry, "model") == CATEGORY and "list" in (_dig(entry, "methods") or ["list"])
+        )
+    return replace(
+        account,
+        provider=_slug(_dig(body, "integration", "name")) or account.provider,
+        status=_dig(body, "account", "status") or account.status,
+        is_blocked=_dig(body, "account", "is_blocked") is True,
+        resources=resources,
+    )
+
+
+def _slug(name: object) -> str | None:
+    return str(name).lower() if name else None
+
+
+def _dig(value: object, *keys: str) -> Any:  # noqa: ANN401
+    """Follow keys into nested objects; None where there is no such thing."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _cannot_list(error: AccountError) -> RunError:
+    if error.status in NOT_SHOWN:
+        return RunError(
+            f"This token may not list integrated accounts (HTTP {error.status})."
+            " Name the accounts to read in `integrated_account_ids`."
+        )
+    return RunError(f"The integrated accounts could not be listed. {error}")

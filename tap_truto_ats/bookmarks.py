@@ -1,0 +1,71 @@
+"""How far each account has been read: the only place where a stream's state changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tap_truto_ats.instants import format_instant, parse_instant
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+PARTITION_KEY = "integrated_account_id"
+
+
+class Bookmarks:
+    """The bookmarks of one stream's accounts, in the SDK's standard form of partitions.
+
+    `{"partitions": [{"context": {"integrated_account_id": …}, "replication_key": "updated_at",
+    "replication_key_value": "2026-01-31T09:30:00.000000+00:00"}]}`
+    """
+
+    def __init__(
+        self, stream_state: dict[str, Any], replication_key: str, run_start: datetime
+    ) -> None:
+        """Take the stream's part of the state, which `advance` changes in place.
+
+        Args:
+            stream_state: `bookmarks.<stream>` of the state.
+            replication_key: The field whose instants are kept.
+            run_start: No bookmark moves past it, since a row that changes while the run reads may
+                have been read before.
+        """
+        self._stream_state = stream_state
+        self._by_account: dict[str, dict[str, Any]] = {
+            partition.get("context", {}).get(PARTITION_KEY): partition
+            for partition in stream_state.get("partitions", ())
+        }
+        self._replication_key = replication_key
+        self._run_start = run_start
+
+    def get(self, account_id: str) -> datetime | None:
+        """Tell the instant up to which the account was read; None without a readable bookmark."""
+        partition = self._by_account.get(account_id, {})
+        if partition.get("replication_key") != self._replication_key:
+            return None
+        return parse_instant(partition.get("replication_key_value"))
+
+    def advance(self, account_id: str, newest: datetime | None) -> bool:
+        """Move the bookmark of an account that was read to its end and whose rows are all out.
+
+        Args:
+            account_id: The account.
+            newest: The newest instant among its rows, None if no row had one.
+
+        Returns:
+            Whether the bookmark moved; it never moves back.
+        """
+        before = self.get(account_id)
+        if newest is None:
+            return False
+        after = min(newest, self._run_start)
+        if before is not None and after <= before:
+            return False
+        partition = self._by_account.get(account_id)
+        if partition is None:
+            partition = {"context": {PARTITION_KEY: account_id}}
+            self._by_account[account_id] = partition
+            self._stream_state.setdefault("partitions", []).append(partition)
+        partition["replication_key"] = self._replication_key
+        partition["replication_key_value"] = format_instant(after)
+        return True

@@ -1,0 +1,156 @@
+"""What can end the reading of an account, or the run; and what Truto's answers mean."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MESSAGE_LENGTH = 200
+BLOCKED_CURE = "Ask Truto's support to unblock it"
+
+
+class AccountError(Exception):
+    """One account cannot be read; the other accounts go on.
+
+    Its text is a cause and a cure. It never holds a provider's body.
+    """
+
+    def __init__(self, cause: str, cure: str, *, status: int | None = None) -> None:
+        """Take what happened, what the user can do, and the HTTP status if there was one."""
+        super().__init__(f"{cause}. {cure}.")
+        self.status = status
+
+
+class TransientError(AccountError):
+    """An answer that may be better next time; an account error once the tries are used up."""
+
+    def __init__(
+        self,
+        cause: str,
+        cure: str,
+        *,
+        status: int | None = None,
+        tries: float = math.inf,
+        retry_after: float | None = None,
+    ) -> None:
+        """Add the most tries it is worth, and the seconds that the server asked to wait."""
+        super().__init__(cause, cure, status=status)
+        self.tries = tries
+        self.retry_after = retry_after
+
+
+class BrokenBodyError(TransientError):
+    """A body that is not Truto's envelope: HTML, cut off, or without its rows."""
+
+    def __init__(self, what: str) -> None:
+        """Take what is wrong with the body, in words that quote nothing of it."""
+        super().__init__(f"The answer was broken: {what}", "Try again later")
+
+
+class RunError(SystemExit):
+    """The run cannot go on for any account.
+
+    No `Exception`, since singer-sdk would log it as an unhandled error of one stream.
+    """
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a status means for the account, how often it is worth a try, and the cure."""
+
+    cause: str
+    cure: str
+    transient: bool = False
+    tries: float = math.inf
+
+
+FAILING = Answer("Truto or the provider is failing", "Try again later", transient=True)
+REFUSED = Answer("The request was refused", "Check the settings `filters` and `remote_query`")
+HIDDEN = Answer(
+    "Not offered by the provider, or not visible to this token",
+    "Check the account's id and the token's environment",
+)
+
+ANSWERS = {
+    400: REFUSED,
+    401: Answer(
+        "The provider refused the account's login (needs_reauth)",
+        "The customer must reconnect the account in Truto",
+    ),
+    403: Answer("The provider forbids it", "The customer must grant access and reconnect"),
+    404: HIDDEN,
+    405: HIDDEN,
+    408: FAILING,
+    422: REFUSED,
+    429: Answer("Too many requests", "Run less often, or lower `max_concurrency`", transient=True),
+    503: Answer(
+        "Truto says that the account is blocked",
+        BLOCKED_CURE,
+        transient=True,
+        tries=3,
+    ),
+}
+"""By HTTP status; every other 5xx is `FAILING`, anything else `REFUSED`.
+
+Source: Truto's pages on errors and rate limits, and its skills repository's error model.
+"""
+
+
+def error_for(
+    status: int, body: object, *, retry_after: float | None = None, token: str = ""
+) -> AccountError | RunError:
+    """Tell what an answer other than 200 means.
+
+    Args:
+        status: The HTTP status.
+        body: The decoded body; Truto's error envelope if all is well, anything otherwise.
+        retry_after: The seconds that the server asked to wait.
+        token: The API token, which must not come back in a text.
+    """
+    envelope = body if isinstance(body, dict) else {}
+    remote = envelope.get("truto_is_remote_error") is True
+    if status == HTTPStatus.UNAUTHORIZED and not remote:
+        return RunError("Truto refused the token (HTTP 401). Set `api_token` to a valid API token.")
+    fallback = FAILING if status >= HTTPStatus.INTERNAL_SERVER_ERROR else REFUSED
+    answer = ANSWERS.get(status, fallback)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and remote:
+        answer = FAILING
+    details = [f"HTTP {status}", *_insight(envelope.get("truto_error_insight"))]
+    # A provider's own message may quote a candidate; Truto's own does not.
+    message = envelope.get("message")
+    if isinstance(message, str) and message and not remote:
+        details.append(_one_line(message, token))
+    cause = f"{answer.cause} ({', '.join(details)})"
+    if answer.transient:
+        return TransientError(
+            cause, answer.cure, status=status, tries=answer.tries, retry_after=retry_after
+        )
+    return AccountError(cause, answer.cure, status=status)
+
+
+def _insight(insight: object) -> Iterable[str]:
+    """Name the parameters and scopes of `truto_error_insight`, whose keys hold `{value: …}`."""
+
+    def value(key: str) -> Any:  # noqa: ANN401
+        entry = insight.get(key) if isinstance(insight, dict) else None
+        return entry.get("value") if isinstance(entry, dict) else entry
+
+    parameters = value("missing_required_query_parameters")
+    if isinstance(parameters, list) and parameters:
+        yield f"missing parameters: {', '.join(map(str, parameters))}"
+    forbidden = value("forbidden_error")
+    scopes = forbidden.get("missing_scopes") if isinstance(forbidden, dict) else None
+    if isinstance(scopes, list) and scopes:
+        yield f"missing scopes: {', '.join(map(str, scopes))}"
+
+
+def _one_line(message: str, token: str) -> str:
+    text = " ".join(message.split())
+    if token:
+        text = text.replace(token, "***")
+    return text if len(text) <= MESSAGE_LENGTH else f"{text[:MESSAGE_LENGTH]}…"

@@ -1,0 +1,145 @@
+"""What is asked of Truto for an account, and which of the rows that come back are wanted."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+from tap_truto_ats.client import Request
+from tap_truto_ats.instants import format_instant, parse_instant
+from tap_truto_ats.resources import BASE_PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from tap_truto_ats.accounts import Account
+    from tap_truto_ats.resources import Filter, Requirement, Resource
+    from tap_truto_ats.settings import Settings
+
+COMPARISONS = {
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
+
+REMOTE_DATA = "remote_data"
+
+
+class Query:
+    """One stream's parameters and its checks of rows.
+
+    Servers may ignore a parameter, so that each row is checked here as well. A row that lacks the
+    field to be judged by is wanted.
+    """
+
+    def __init__(self, resource: Resource, settings: Settings, deselected: Iterable[str]) -> None:
+        """Take the settings, and the resource's fields that the catalog does not select."""
+        self._resource = resource
+        self._settings = settings
+        self._filters = settings.filters.get(resource.name, {})
+        self._fixed = {"limit": settings.page_size, **self._format_params(frozenset(deselected))}
+        if remote_query := settings.remote_query.get(resource.name):
+            self._fixed["remote_query"] = remote_query
+
+    def params(self, account: Account, since: datetime | None) -> dict[str, Any]:
+        """Work out the parameters of an account's first page.
+
+        Filters are sent to the providers that take them, and to unknown providers. Where rows carry
+        the replication key, those changed since the bookmark are asked for, by that name and by
+        every other name that the provider takes for the field.
+        """
+        key = self._resource.replication_key
+        offer = self._resource.offers.get(account.provider or "")
+        params = {"integrated_account_id": account.id, **self._fixed}
+        params |= {
+            name: value for name, value in self._filters.items() if not offer or name in offer.takes
+        }
+        if since is None or offer is None or key not in offer.fills:
+            return params
+        aliases = [
+            name
+            for name in offer.takes
+            if (known := self._resource.filters.get(name)) and known.field == key
+        ]
+        for name in (key, *aliases):
+            given = params.get(name, {})
+            if isinstance(given, dict):
+                params[name] = {"gte": format_instant(since), **given}
+        return params
+
+    def parents(self, account: Account, requirement: Requirement) -> Request:
+        """Ask for the parents whose field holds the values of a required parameter."""
+        params = {
+            "integrated_account_id": account.id,
+            "limit": self._settings.page_size,
+            "truto_ignore_remote_data": True,
+        }
+        return Request(f"{BASE_PATH}/{requirement.resource}", params, account.id)
+
+    def untaken(self, account: Account) -> list[str]:
+        """Name the filters in the settings that the account's provider does not take."""
+        offer = self._resource.offers.get(account.provider or "")
+        return [name for name in self._filters if offer and name not in offer.takes]
+
+    def wants(
+        self, row: Mapping[str, Any], updated: datetime | None, since: datetime | None
+    ) -> bool:
+        """Check a row against bookmark, `start_date` and filters.
+
+        Args:
+            row: The row as Truto gave it.
+            updated: Its replication key.
+            since: The oldest replication key that is wanted.
+        """
+        if updated is not None:
+            if since is not None and updated < since:
+                return False
+        elif self._settings.start_date is not None:
+            created = parse_instant(row.get("created_at"))
+            if created is not None and created < self._settings.start_date:
+                return False
+        return all(
+            _matches(row, self._resource.filters[name], value)
+            for name, value in self._filters.items()
+        )
+
+    def _format_params(self, deselected: frozenset[str]) -> dict[str, Any]:
+        """Ask for nothing that the catalog deselects, unless a check of rows needs it."""
+        params: dict[str, Any] = {}
+        if self._settings.response_format != "unified":
+            params["truto_response_format"] = self._settings.response_format
+        if self._settings.ignore_limit:
+            params["truto_ignore_limit"] = True
+        if self._settings.is_raw:
+            return params
+        if REMOTE_DATA in deselected:
+            params["truto_ignore_remote_data"] = True
+        checked = {self._resource.replication_key}
+        if self._settings.start_date is not None:
+            checked.add("created_at")
+        for name in self._filters:
+            checked.add((self._resource.filters[name].field or "").split(".")[0])
+        if excluded := sorted(deselected - checked - {REMOTE_DATA}):
+            params["truto_exclude_fields"] = excluded
+        return params
+
+
+def _matches(row: Mapping[str, Any], known: Filter, wanted: object) -> bool:
+    """Check one filter; a plain date-time is not checked, its meaning being undocumented."""
+    found: Any = row
+    for key in (known.field or "").split("."):
+        found = found.get(key) if isinstance(found, dict) else None
+    if found is None:
+        return True
+    if not known.is_date_time:
+        return str(found) == str(wanted)
+    instant = parse_instant(found)
+    if instant is None or not isinstance(wanted, dict):
+        return True
+    return all(
+        COMPARISONS[name](instant, moment)
+        for name, value in wanted.items()
+        if (moment := parse_instant(value)) is not None
+    )

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.harness import Tap, server
+
+if TYPE_CHECKING:
+    from sandbox.control import Sandbox
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    """A sandbox of one small account for each provider, without rate limits."""
+    running = server()
+    running.reset(interviews=8, candidates=3, rate_limits=False)
+    return running
+
+
+@pytest.fixture
+def tap(sandbox: Sandbox) -> Tap:
+    return Tap(sandbox)
+
+
+@pytest.fixture
+def ids(sandbox: Sandbox) -> dict[str, str]:
+    """The accounts' ids by provider."""
+    return {one["integration"]["name"]: one["id"] for one in sandbox.accounts()}

@@ -1,0 +1,153 @@
+"""Running the real command line against the sandbox."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sandbox.control import Sandbox
+from sandbox.server import serve
+
+TAP = str(Path(sys.executable).with_name("tap-truto-ats"))
+
+Record = dict[str, Any]
+
+
+@cache
+def server() -> Sandbox:
+    """The sandbox of this test process."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(serve())
+
+
+@dataclass
+class Run:
+    """What a run of the tap left behind."""
+
+    code: int
+    stdout: str
+    stderr: str
+    messages: list[dict[str, Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.messages = [json.loads(line) for line in self.stdout.splitlines()]
+
+    def of(self, kind: str, stream: str = "interviews") -> list[dict[str, Any]]:
+        return [one for one in self.messages if (one["type"], one.get("stream")) == (kind, stream)]
+
+    def records(self, stream: str = "interviews") -> list[Record]:
+        return [message["record"] for message in self.of("RECORD", stream)]
+
+    @property
+    def states(self) -> list[dict[str, Any]]:
+        return [message["value"] for message in self.messages if message["type"] == "STATE"]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return self.states[-1]
+
+    @property
+    def bookmarks(self) -> dict[str, str]:
+        """Bookmarks of the last state by account."""
+        partitions = self.state["bookmarks"].get("interviews", {}).get("partitions", [])
+        return {
+            one["context"]["integrated_account_id"]: one["replication_key_value"]
+            for one in partitions
+        }
+
+    @property
+    def errors(self) -> list[str]:
+        """The error lines of the log."""
+        return [
+            line.split("|", 3)[3].strip() for line in self.stderr.splitlines() if "| ERROR " in line
+        ]
+
+    def logged(self, text: str) -> int:
+        return sum(text in line for line in self.stderr.splitlines())
+
+
+def table(*runs: Run) -> dict[tuple[str, str], Record]:
+    """The interviews as an upserting target holds them after these runs."""
+    return rows(record for run in runs for record in run.records())
+
+
+def rows(records: Any) -> dict[tuple[str, str], Record]:
+    """Interviews by key, without their raw data."""
+    return {
+        (record["integrated_account_id"], record["id"]): {
+            name: value for name, value in record.items() if name != "remote_data"
+        }
+        for record in records
+    }
+
+
+@dataclass(frozen=True)
+class Tap:
+    """The tap, set up to read from the sandbox."""
+
+    sandbox: Sandbox
+
+    def config(self, **settings: Any) -> dict[str, Any]:
+        base = {"api_url": self.sandbox.url, "api_token": self.sandbox.token, "max_retries": 2}
+        return {name: value for name, value in (base | settings).items() if value is not None}
+
+    def command(self, folder: Path, *args: str, **inputs: Any) -> list[str]:
+        """The command line with its inputs (config, state, catalog) written as files."""
+        command = [TAP, *args]
+        for name, content in inputs.items():
+            if content is not None:
+                file = folder / f"{name}.json"
+                file.write_text(json.dumps(content))
+                command += [f"--{name}", str(file)]
+        return command
+
+    def __call__(
+        self,
+        *args: str,
+        state: dict[str, Any] | None = None,
+        catalog: dict[str, Any] | None = None,
+        env: dict[str, str] | None = None,
+        **settings: Any,
+    ) -> Run:
+        """Run to the end; a setting given as None is left out."""
+        with tempfile.TemporaryDirectory() as folder:
+            inputs = {"config": self.config(**settings), "state": state, "catalog": catalog}
+            done = subprocess.run(
+                self.command(Path(folder), *args, **inputs),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=120,
+                env={**os.environ, **(env or {})},
+            )
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    def discover(self, **settings: Any) -> dict[str, Any]:
+        """The catalog."""
+        with tempfile.TemporaryDirectory() as folder:
+            command = self.command(Path(folder), "--discover", config=self.config(**settings))
+            done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        catalog: dict[str, Any] = json.loads(done.stdout)
+        return catalog
+
+
+def deselect(catalog: dict[str, Any], *names: str, stream: str = "interviews") -> dict[str, Any]:
+    """Deselect properties of a stream, given as `a` or `a.b`, or the stream for no names."""
+    entry = next(one for one in catalog["streams"] if one["tap_stream_id"] == stream)
+    wanted: list[list[str]] = [
+        [part for key in name.split(".") for part in ("properties", key)] for name in names
+    ] or [[]]
+    for metadata in entry["metadata"]:
+        if metadata["breadcrumb"] in wanted:
+            metadata["metadata"]["selected"] = False
+    return catalog

@@ -86,7 +86,7 @@ class TrutoClient:
     def __init__(self, settings: Settings, limiter: RateLimiter | None = None) -> None:
         """Open no connection yet."""
         self._settings = settings
-        self._limiter = limiter or RateLimiter()
+        self.limiter = limiter or RateLimiter()
         self._session = requests.Session()
         # As `auth`, since a netrc entry for the host would replace a header.
         self._session.auth = BearerTokenAuthenticator(token=settings.api_token)
@@ -164,14 +164,14 @@ class TrutoClient:
             raise
 
     def _get(self, request: Request, *, stream: bool = False) -> requests.Response:
-        self._limiter.wait(request.limited_account)
+        self.limiter.wait(request.limited_account)
         response = self._session.get(
             self._settings.api_url + request.path,
             params=list(encode_params(request.params)),
             timeout=self._settings.request_timeout_seconds,
             stream=stream,
         )
-        self._limiter.heed(request.limited_account, response.headers)
+        self.limiter.heed(request.limited_account, response.headers)
         if response.status_code != HTTPStatus.OK:
             raise self._refusal(response)
         return response

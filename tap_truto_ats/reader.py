@@ -51,7 +51,8 @@ class Reader:
             RunError: Nothing can be read for any account.
             SystemExit: `stop` was called.
         """
-        queues = self._requested, self._arrived = SimpleQueue(), SimpleQueue()
+        self._requested, self._arrived = SimpleQueue(), SimpleQueue()
+        queues = self._requested, self._arrived
         waiting = iter(walks)
         threads = outstanding = 0
         try:

@@ -138,14 +138,15 @@ class UnifiedStream(PagedStream):
     def _is_incremental(self) -> bool:
         return self.replication_method == REPLICATION_INCREMENTAL and not self.tap.settings.is_raw
 
-    def _walks(self, steps: Callable[[Reading], Steps[None]]) -> Iterator[Walk[Reading]]:
-        start_date = self.tap.settings.start_date
-        for account in self.tap.accounts.all():
-            bookmark = self._bookmarks.get(account.id) if self._is_incremental else None
-            since = earlier(bookmark, self.tap.settings.lookback_seconds) if bookmark else None
-            wanted = max(filter(None, (since, start_date)), default=None)
-            reading = Reading(account, changed_since=since, wanted_since=wanted)
-            yield Walk(reading, steps(reading))
+    def _walks(self, steps: Callable[[Reading], Steps[None]]) -> list[Walk[Reading]]:
+        readings = [self._reading(account) for account in self.tap.accounts.all()]
+        return [Walk(reading, steps(reading)) for reading in readings]
+
+    def _reading(self, account: Account) -> Reading:
+        bookmark = self._bookmarks.get(account.id) if self._is_incremental else None
+        since = earlier(bookmark, self.tap.settings.lookback_seconds) if bookmark else None
+        wanted = max(filter(None, (since, self.tap.settings.start_date)), default=None)
+        return Reading(account, changed_since=since, wanted_since=wanted)
 
     def _steps(self, reading: Reading) -> Steps[None]:
         """Ask what the account can do, then for all pages of the resource.

@@ -59,9 +59,14 @@ class TapTrutoAts(StoppableTap):
         return Settings.from_config(self.config)
 
     @cached_property
+    def client(self) -> TrutoClient:
+        """HTTP to Truto, its limits and retries."""
+        return TrutoClient(self.settings)
+
+    @cached_property
     def reader(self) -> Reader:
         """The loop that all streams read through."""
-        return Reader(TrutoClient(self.settings).fetch, self.settings.max_concurrency)
+        return Reader(self.client.fetch, self.settings.max_concurrency)
 
     @cached_property
     def accounts(self) -> Accounts:

@@ -132,17 +132,20 @@ def pages_for_each_value(
 
 
 def until_rows(steps: Steps[None]) -> Steps[None]:
-    """Take steps up to the first page whose rows are wanted, and end there."""
-    request = next(steps, None)
-    while request is not None:
+    """Take steps up to the first page whose rows are wanted, and end there.
+
+    Raises:
+        AccountError: The steps ended with it.
+    """
+    walk = Walk(None, steps)
+    walk.advance()
+    while walk.request:
         try:
-            page = yield request
+            answer: Page | AccountError = yield walk.request
         except AccountError as error:
-            request = steps.throw(error)
-            continue
-        if request.rows:
+            answer = error
+        if walk.request.rows and not isinstance(answer, AccountError):
             return
-        try:
-            request = steps.send(page)
-        except StopIteration:
-            return
+        walk.advance(answer)
+    if walk.error:
+        raise walk.error

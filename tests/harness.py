@@ -12,10 +12,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sandbox.control import Sandbox
 from sandbox.server import serve
+
+if TYPE_CHECKING:
+    from sandbox.control import Sandbox
 
 TAP = str(Path(sys.executable).with_name("tap-truto-ats"))
 

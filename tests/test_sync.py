@@ -37,7 +37,8 @@ def state_of(bookmarks: dict[str, str]) -> dict[str, Any]:
 
 
 def newest(sandbox: Sandbox, account: str) -> str:
-    return max(row["updated_at"] for row in sandbox.interviews(account) if row["updated_at"])
+    times: list[str] = [row["updated_at"] for row in sandbox.interviews(account)]
+    return max(at for at in times if at)
 
 
 def emitted(run: Run, account: str) -> set[str]:
@@ -392,10 +393,8 @@ class TestOrder:
         self, tap: Tap, sandbox: Sandbox
     ) -> None:
         sandbox.reset(accounts=[{"provider": "ashby"}] * 6, interviews=6, rate_limits=False)
-        asked = []
         tap(page_size=2, max_concurrency=2)
-        for one in sandbox.requests(PATH):
-            asked.append(dict(one["params"])["integrated_account_id"])
+        asked = [dict(one["params"])["integrated_account_id"] for one in sandbox.requests(PATH)]
         open_at_once = max(
             sum(
                 asked.index(account) <= n <= len(asked) - 1 - asked[::-1].index(account)

@@ -1,0 +1,95 @@
+"""What users of the SDK can ask of any tap: stream maps, flattening, BATCH, the standard tests."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+from singer_sdk.testing import SuiteConfig, get_tap_test_class
+
+from tap_truto_ats.tap import TapTrutoAts
+from tests.harness import Run, Tap, rows, server, table
+
+if TYPE_CHECKING:
+    from sandbox.control import Sandbox
+
+# Module-level, since the SDK makes the test class from the tap's streams.
+STANDARD_CONFIG = Tap(server()).config()
+
+
+@pytest.mark.usefixtures("sandbox")
+class TestStandard(
+    get_tap_test_class(  # type: ignore[misc]
+        TapTrutoAts, config=STANDARD_CONFIG, suite_config=SuiteConfig(max_records_limit=None)
+    )
+):
+    """The SDK's own suite."""
+
+
+def test_stream_maps(tap: Tap, ids: dict[str, str]) -> None:
+    maps = {
+        "interviews": {
+            "integrated_account_id": "integrated_account_id",
+            "id": "id",
+            "where": "location",
+            "__else__": None,
+            "__filter__": "status == 'scheduled'",
+        },
+        "integrated_accounts": "__NULL__",
+    }
+    run = tap(stream_maps=maps, integrated_account_ids=[ids["ashby"]])
+    plain = tap(integrated_account_ids=[ids["ashby"]])
+    assert run.records() == [
+        {
+            "integrated_account_id": row["integrated_account_id"],
+            "id": row["id"],
+            "where": row["location"],
+        }
+        for row in plain.records()
+        if row["status"] == "scheduled"
+    ]
+    assert run.records()
+    assert run.records("integrated_accounts") == []
+
+
+def test_flattening(tap: Tap, sandbox: Sandbox, ids: dict[str, str]) -> None:
+    run = tap(flattening_enabled=True, flattening_max_depth=1)
+    columns = run.of("SCHEMA")[0]["schema"]["properties"].keys()
+    assert "application__id" in columns
+    for record in run.records():
+        # The SDK leaves the name of an object that is null.
+        assert {name for name, value in record.items() if value is not None} <= columns
+    got = {(row["integrated_account_id"], row["id"]): row for row in run.records()}
+    for row in sandbox.interviews(ids["pinpoint"]):
+        found = got[row["integrated_account_id"], row["id"]]
+        assert found["application__id"] == row["application"]["id"]
+
+
+def test_batch_files_hold_the_rows_and_no_state_runs_ahead(
+    tap: Tap, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    batch = {
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "storage": {"root": tmp_path.as_uri()},
+        "batch_size": 7,
+    }
+    run = tap(batch_config=batch, page_size=3)
+    assert run.code == 0
+    out: list[dict[str, Any]] = []
+    truth = rows(sandbox.interviews())
+    for message in run.messages:
+        if message["type"] == "BATCH" and message["stream"] == "interviews":
+            for file in message["manifest"]:
+                with gzip.open(Path(urlsplit(file).path), "rt") as lines:
+                    out += [json.loads(line) for line in lines]
+        elif message["type"] == "STATE":
+            partial = Run(0, json.dumps(message), "")
+            for account in partial.bookmarks:
+                assert {key for key in truth if key[0] == account} <= rows(out).keys()
+    assert rows(out) == truth
+    assert run.bookmarks == tap().bookmarks
+    assert table(run) == {}

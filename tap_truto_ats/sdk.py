@@ -43,7 +43,16 @@ if TYPE_CHECKING:
 
 
 class PageWriter(MsgSpecWriter):
-    """Writes a page's records without a flush for each line; every other message flushes."""
+    """Writes records when their page is complete; every other message at once.
+
+    Buffers by itself: with `PYTHONUNBUFFERED` set, stdout's own buffer is a raw file, whose `write`
+    may take a part only when a signal arrives.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing to write."""
+        super().__init__()
+        self._pending = bytearray()
 
     @override
     def serialize_message(self, message: Message) -> bytearray:
@@ -54,12 +63,17 @@ class PageWriter(MsgSpecWriter):
 
     @override
     def write_message(self, message: Message) -> None:
-        sys.stdout.buffer.write(self.format_message(message))
+        self._pending += self.format_message(message)
         if not isinstance(message, RecordMessage):
             self.flush()
 
     def flush(self) -> None:
         """Hand everything written so far to the target."""
+        with memoryview(self._pending) as pending:
+            written = 0
+            while written < len(pending):
+                written += sys.stdout.buffer.write(pending[written:]) or 0
+        self._pending.clear()
         sys.stdout.buffer.flush()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ijson
@@ -70,7 +71,7 @@ def decode_chunks(chunks: Iterable[bytes]) -> Iterator[Page]:
         BrokenBodyError: What arrived is not such an envelope.
     """
     events = ijson.sendable_list()
-    parser = ijson.basic_parse_coro(events, use_float=True)
+    parser = ijson.basic_parse_coro(events)
     reader = _EnvelopeReader()
     try:
         for chunk in chunks:
@@ -104,6 +105,8 @@ class _EnvelopeReader:
 
     def read(self, event: str, value: object) -> Iterator[Any]:
         """Take one event; yield the row that it completes, if any."""
+        # Parsed as floats, ijson's C parser would refuse integers of more than 63 bits.
+        value = float(value) if isinstance(value, Decimal) else value
         opens, closes = event.startswith("start_"), event.startswith("end_")
         self._depth -= closes
         at_top, in_rows = self._depth == TOP, self._depth == TOP + 1 and self._key in ROWS_KEYS

@@ -250,7 +250,7 @@ def test_20_nothing_deprecated_is_used(tap: Tap) -> None:
     deprecations = "error::DeprecationWarning,error::PendingDeprecationWarning"
     run = tap(env={"PYTHONWARNINGS": deprecations})
     assert run.code == 0
-    assert "Warning" not in run.stderr
+    assert "DeprecationWarning" not in run.stderr
 
 
 def test_21_one_package_provides_backoff() -> None:

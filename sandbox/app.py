@@ -1,0 +1,175 @@
+"""Truto's endpoints as the tap meets them."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import Mount, Route
+
+from sandbox.answers import TrutoError, answer
+from sandbox.control_api import State, control
+from sandbox.faults import PRIVATE
+from sandbox.gate import FAULT, Gate
+from sandbox.providers import Cursor
+from sandbox.reading import Query, filters, page
+from sandbox.world import ENVIRONMENT, part_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp
+
+    from sandbox.reading import Listed
+    from sandbox.world import Account, Options
+
+ACCOUNT_CURSOR = Cursor("\xfb\xef\xbe\xff\xff\xffaccounts:{}::", base64=True)
+ACCOUNT_FILTERS = ("tenant_id", "status", "integration.name")
+MORE_METHODS = {"interviews": {"ceipal": ["get"], "pinpoint": ["get"]}}
+
+
+def create_app(options: Options, token: str) -> ASGIApp:
+    """Return a sandbox: Truto's endpoints behind the gate, and the sandbox's own beside it."""
+    state = State(options, token)
+    routes = [
+        Route("/ping", _ping),
+        Route("/integrated-account", _accounts),
+        Route("/integrated-account/{account}", _account),
+        Route("/integrated-account/{account}/capabilities", _capabilities),
+        Route("/unified/ats/interviews", _interviews),
+        Route("/unified/ats/candidates", _candidates),
+        Mount("/sandbox", control(state)),
+    ]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _refusal})
+    app.state.sandbox = state
+    return Gate(app, state)
+
+
+def _refusal(_: Request, error: Exception) -> Response:
+    if isinstance(error, TrutoError):
+        return error.response()
+    return TrutoError(getattr(error, "status_code", HTTPStatus.INTERNAL_SERVER_ERROR)).response()
+
+
+async def _ping(request: Request) -> Response:
+    _state(request)
+    return answer({"pong": True})
+
+
+async def _accounts(request: Request) -> Response:
+    query = _query(request)
+    wanted = {name: query.last[name] for name in ACCOUNT_FILTERS if name in query.last}
+    rows = [account.listing() for account in _state(request).accounts.values()]
+    rows = [row for row in rows if all(part_of(row, k) == v for k, v in wanted.items())]
+    limit, begin = query.limit(), int(query.position(ACCOUNT_CURSOR))
+    end = begin + limit
+    following = ACCOUNT_CURSOR.write(str(end)) if end < len(rows) else None
+    return answer({"result": rows[begin:end], "next_cursor": following, "limit": limit})
+
+
+async def _account(request: Request) -> Response:
+    return answer(_found(_state(request), request.path_params["account"]).listing())
+
+
+async def _capabilities(request: Request) -> Response:
+    asked = _query(request).last
+    account = _found(_state(request), request.path_params["account"])
+    resources = [r for r in account.resources if asked.get("resource", r) == r]
+    listing = account.listing()
+    health = {name: listing[name] for name in ("id", "status", "authentication_method")}
+    return answer(
+        {
+            "integration": account.integration() | {"label": account.provider.label},
+            "environment_id": ENVIRONMENT,
+            "unified": [
+                {
+                    "model": account.category,
+                    "resource": resource,
+                    "methods": [
+                        "list",
+                        *MORE_METHODS.get(resource, {}).get(account.provider.name, []),
+                    ],
+                    "env_overridden": False,
+                    "docs_url": f"https://truto.example/{account.category}/{resource}",
+                    "description": f"List {resource.replace('_', ' ')}",
+                }
+                for resource in resources
+                if asked.get("type", "unified") == "unified"
+            ],
+            "account": health | {"is_blocked": account.is_blocked},
+            "auth": {},
+            "ai_readiness": {},
+        },
+    )
+
+
+async def _interviews(request: Request) -> Response:
+    query = _query(request)
+    account = _ready(_state(request), query, "interviews")
+    if missing := [name for name in account.provider.required if not query.last.get(name)]:
+        raise TrutoError(
+            HTTPStatus.BAD_REQUEST,
+            f"Missing required query parameters: {', '.join(missing)}",
+            truto_error_insight={
+                "missing_required_query_parameters": {
+                    "description": "The provider refuses without these query parameters",
+                    "value": missing,
+                },
+            },
+        )
+    tests = filters(query, account.provider)
+    rows = [one for one in account.interviews.values() if all(test(one) for test in tests)]
+    return _page(request, account, query, rows)
+
+
+async def _candidates(request: Request) -> Response:
+    query = _query(request)
+    account = _ready(_state(request), query, "candidates")
+    return _page(request, account, query, account.candidates)
+
+
+def _page(request: Request, account: Account, query: Query, found: Sequence[Listed]) -> Response:
+    wanted = page(query, account.provider, found)
+    fault = request.scope.get(FAULT)
+    return (fault.page(wanted) if fault else wanted).response()
+
+
+def _state(request: Request) -> State:
+    state: State = request.app.state.sandbox
+    if request.headers.get("authorization") != f"Bearer {state.token}":
+        raise TrutoError(HTTPStatus.UNAUTHORIZED, "Invalid or expired API token")
+    return state
+
+
+def _query(request: Request) -> Query:
+    return Query(request.scope["query_string"])
+
+
+def _found(state: State, account_id: str) -> Account:
+    if account_id not in state.accounts:
+        raise TrutoError(HTTPStatus.NOT_FOUND, "Integrated account not found")
+    return state.accounts[account_id]
+
+
+def _ready(state: State, query: Query, resource: str) -> Account:
+    """Return the account of a unified call, if it can answer for the resource."""
+    account_id = query.last.get("integrated_account_id")
+    if not account_id:
+        raise TrutoError(HTTPStatus.BAD_REQUEST, "integrated_account_id is required")
+    account = _found(state, account_id)
+    if account.is_blocked:
+        raise TrutoError(HTTPStatus.SERVICE_UNAVAILABLE, "The integrated account is blocked")
+    if account.status != "active":
+        raise TrutoError(
+            HTTPStatus.UNAUTHORIZED,
+            "The integrated account must be reconnected",
+            truto_is_remote_error=True,
+            raw_response=PRIVATE,
+        )
+    if resource not in account.resources:
+        raise TrutoError(HTTPStatus.NOT_FOUND, f"{resource} is not offered by this integration")
+    return account

@@ -1,0 +1,93 @@
+"""A client for the sandbox's own endpoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+TOKEN = "sandbox-token"  # noqa: S105 - the token of a sandbox is no secret
+
+Json = Any
+Row = dict[str, Json]
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A running sandbox: where it is, the token it takes, and the strings that move it.
+
+    Rows are in canonical form: date-times in UTC with microseconds, ids as strings, every field
+    present. What the sandbox refuses raises `ValueError` with its words.
+    """
+
+    url: str
+    token: str = TOKEN
+
+    def reset(self, **options: Any) -> list[Row]:
+        """Make a new world (`seed`, `accounts`, `interviews` ...) and return its accounts."""
+        accounts: list[Row] = self._call("POST", "reset", options)
+        return accounts
+
+    def accounts(self) -> list[Row]:
+        """Return the accounts."""
+        accounts: list[Row] = self._call("GET", "accounts")
+        return accounts
+
+    def account(self, account_id: str, **changes: Any) -> Row:
+        """Change an account (`status`, `is_blocked`, `resources`, `last_error` ...)."""
+        account: Row = self._call("PATCH", f"accounts/{quote(account_id, safe='')}", changes)
+        return account
+
+    def interviews(self, account_id: str | None = None) -> list[Row]:
+        """Return the truth about one account's interviews, or all."""
+        query = f"?integrated_account_id={quote(account_id, safe='')}" if account_id else ""
+        rows: list[Row] = self._call("GET", f"interviews{query}")
+        return rows
+
+    def add(self, account_id: str, **fields: Any) -> Row:
+        """Add an interview, created now unless told otherwise, and return it."""
+        row: Row = self._call("POST", "interviews", {"integrated_account_id": account_id, **fields})
+        return row
+
+    def change(self, account_id: str, interview_id: str, **fields: Any) -> Row:
+        """Change an interview, updated now unless told otherwise, and return it."""
+        row: Row = self._call("PATCH", _interview(account_id, interview_id), fields)
+        return row
+
+    def cancel(self, account_id: str, interview_id: str) -> Row:
+        """Cancel an interview and return it."""
+        return self.change(account_id, interview_id, status="cancelled")
+
+    def delete(self, account_id: str, interview_id: str) -> None:
+        """Delete an interview."""
+        self._call("DELETE", _interview(account_id, interview_id))
+
+    def fault(self, **spec: Any) -> None:
+        """Ask for a fault; `sandbox.faults.Fault` says what there is."""
+        self._call("POST", "faults", spec)
+
+    def clear_faults(self) -> None:
+        """Behave again."""
+        self._call("DELETE", "faults")
+
+    def requests(self, path: str | None = None) -> list[Row]:
+        """Return the requests since the reset, in order; of one path, if given."""
+        seen: list[Row] = self._call("GET", "requests")
+        return [one for one in seen if path is None or one["path"] == path]
+
+    def clear_requests(self) -> None:
+        """Forget the requests."""
+        self._call("DELETE", "requests")
+
+    def _call(self, method: str, path: str, body: object = None) -> Json:
+        answer = requests.request(method, f"{self.url}/sandbox/{path}", json=body, timeout=60)
+        if not answer.ok:
+            message = f"{method} /sandbox/{path}: {answer.json()['message']}"
+            raise ValueError(message)
+        return answer.json()
+
+
+def _interview(account_id: str, interview_id: str) -> str:
+    return f"interviews/{quote(account_id, safe='')}/{quote(interview_id, safe='')}"

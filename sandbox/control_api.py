@@ -1,0 +1,170 @@
+"""The sandbox's own endpoints under /sandbox: look at the data, change it, ask for faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from sandbox.answers import TrutoError, answer
+from sandbox.faults import Faults
+from sandbox.limits import Limits
+from sandbox.world import Account, Options, build, now
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+ACCOUNT_CHANGES = {
+    "status",
+    "is_blocked",
+    "resources",
+    "last_error",
+    "tenant_id",
+    "category",
+    "is_sandbox",
+}
+
+
+@dataclass
+class State:
+    """Everything that a running sandbox knows."""
+
+    defaults: Options
+    token: str
+    accounts: dict[str, Account] = field(init=False)
+    faults: Faults = field(init=False)
+    limits: Limits = field(init=False)
+    requests: list[dict[str, Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with the world of the options given at the start."""
+        self.reset({})
+
+    def reset(self, changes: Mapping[str, Any]) -> None:
+        """Begin anew with the options given at the start, but for the changes."""
+        options = replace(self.defaults, **changes)
+        self.accounts = build(options)
+        self.faults = Faults()
+        self.limits = Limits(enforced=options.rate_limits)
+        self.requests = []
+
+
+class Control:
+    """The endpoints that steer a sandbox."""
+
+    def __init__(self, state: State) -> None:
+        """Steer the sandbox that has this state."""
+        self.state = state
+
+    async def reset(self, request: Request) -> Response:
+        """Make a new world and answer with its accounts."""
+        self.state.reset(await request.json())
+        return await self.accounts(request)
+
+    async def accounts(self, _: Request) -> Response:
+        """Answer with the accounts."""
+        return answer([_seen(account) for account in self.state.accounts.values()])
+
+    async def change_account(self, request: Request) -> Response:
+        """Change an account and answer with it."""
+        account, changes = self._account(request), await request.json()
+        if unknown := changes.keys() - ACCOUNT_CHANGES:
+            message = f"no such property: {', '.join(sorted(unknown))}"
+            raise ValueError(message)
+        for name, value in changes.items():
+            setattr(account, name, value)
+        account.updated = now()
+        return answer(_seen(account))
+
+    async def interviews(self, request: Request) -> Response:
+        """Answer with the truth about one account's interviews, or all."""
+        wanted = request.query_params.get("integrated_account_id")
+        accounts = self.state.accounts
+        chosen = [accounts[wanted]] if wanted else accounts.values()
+        return answer([row for account in chosen for row in account.canonical()])
+
+    async def add_interview(self, request: Request) -> Response:
+        """Add an interview and answer with it."""
+        fields = await request.json()
+        account = self.state.accounts[fields.pop("integrated_account_id")]
+        return answer(account.canonical_row(account.add(fields)))
+
+    async def change_interview(self, request: Request) -> Response:
+        """Change an interview and answer with it."""
+        account = self._account(request)
+        interview = account.interviews[request.path_params["interview"]]
+        interview.change({"updated_at": now().isoformat(), **await request.json()})
+        return answer(account.canonical_row(interview))
+
+    async def delete_interview(self, request: Request) -> Response:
+        """Delete an interview."""
+        del self._account(request).interviews[request.path_params["interview"]]
+        return answer({})
+
+    async def add_faults(self, request: Request) -> Response:
+        """Take one fault or a list."""
+        specs = await request.json()
+        self.state.faults.add(*(specs if isinstance(specs, list) else [specs]))
+        return answer({})
+
+    async def clear_faults(self, _: Request) -> Response:
+        """Forget the faults."""
+        self.state.faults = Faults()
+        return answer({})
+
+    async def requests(self, _: Request) -> Response:
+        """Answer with the requests since the reset."""
+        return answer(self.state.requests)
+
+    async def clear_requests(self, _: Request) -> Response:
+        """Forget the requests."""
+        self.state.requests = []
+        return answer({})
+
+    def _account(self, request: Request) -> Account:
+        return self.state.accounts[request.path_params["account"]]
+
+
+def control(state: State) -> Starlette:
+    """Return the endpoints under /sandbox; what they refuse is answered with 400 or 404."""
+    it = Control(state)
+    one = "/interviews/{account}/{interview:path}"
+    return Starlette(
+        routes=[
+            Route("/reset", it.reset, methods=["POST"]),
+            Route("/accounts", it.accounts, methods=["GET"]),
+            Route("/accounts/{account}", it.change_account, methods=["PATCH"]),
+            Route("/interviews", it.interviews, methods=["GET"]),
+            Route("/interviews", it.add_interview, methods=["POST"]),
+            Route(one, it.change_interview, methods=["PATCH"]),
+            Route(one, it.delete_interview, methods=["DELETE"]),
+            Route("/faults", it.add_faults, methods=["POST"]),
+            Route("/faults", it.clear_faults, methods=["DELETE"]),
+            Route("/requests", it.requests, methods=["GET"]),
+            Route("/requests", it.clear_requests, methods=["DELETE"]),
+        ],
+        exception_handlers={
+            KeyError: _not_there,
+            TypeError: _not_understood,
+            ValueError: _not_understood,
+        },
+    )
+
+
+def _seen(account: Account) -> dict[str, Any]:
+    hidden = {"is_blocked": account.is_blocked, "resources": account.resources}
+    return account.listing() | hidden
+
+
+def _not_there(_: Request, error: Exception) -> Response:
+    return TrutoError(HTTPStatus.NOT_FOUND, f"not there: {error}").response()
+
+
+def _not_understood(_: Request, error: Exception) -> Response:
+    return TrutoError(HTTPStatus.BAD_REQUEST, str(error)).response()

@@ -1,0 +1,119 @@
+"""What every request to Truto's endpoints passes: the log, the rate limits, the faults."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+
+from starlette.datastructures import Headers
+
+from sandbox.answers import TrutoError
+from sandbox.faults import RESET, TRUNCATED
+from sandbox.limits import RETRY_AFTER
+from sandbox.reading import Query
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from sandbox.control_api import State
+    from sandbox.faults import Fault
+
+FAULT = "sandbox.fault"
+"""Where a handler finds the fault that is to change its page."""
+
+
+class Gate:
+    """Wraps the app; a request under /sandbox goes through untouched."""
+
+    def __init__(self, app: ASGIApp, state: State) -> None:
+        """Stand before the app that has this state."""
+        self.app = app
+        self.state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, in the way of ASGI."""
+        if scope["type"] != "http" or scope["path"].startswith("/sandbox/"):
+            await self.app(scope, receive, send)
+            return
+        query, now = Query(scope["query_string"]), time.monotonic()
+        entry = {
+            "path": scope["path"],
+            "query": scope["query_string"].decode("latin-1"),
+            "params": query.pairs,
+            "status": None,
+            "at": now,
+        }
+        self.state.requests.append(entry)
+        token = Headers(scope=scope).get("authorization", "")
+        account_id = query.last.get("integrated_account_id")
+        connection, send = send, _noting(entry, send)
+        if not self.state.limits.admit(scope["path"], token, account_id, now):
+            refusal = TrutoError(HTTPStatus.TOO_MANY_REQUESTS, headers=RETRY_AFTER)
+            await refusal.response()(scope, receive, send)
+        elif fault := self.state.faults.striking(scope["path"], query.pairs):
+            await self._fail(fault, scope, receive, send, connection)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _fail(
+        self,
+        fault: Fault,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        connection: Send,
+    ) -> None:
+        await receive()  # the request itself; whatever follows is the end of the connection
+        gone = asyncio.ensure_future(receive())
+        try:
+            if fault.seconds and (await asyncio.wait({gone}, timeout=fault.seconds))[0]:
+                return
+            # The server's own `send` is a method of the object that holds the connection.
+            transport = cast("Any", connection).__self__.transport
+            if fault.kind == RESET:
+                transport.abort()
+                await gone
+                return
+            if fault.kind == TRUNCATED:
+                send = _cut_short(send, transport)
+            send = _with_headers(fault, send)
+            reply = fault.answer() or self.app
+            await reply({**scope, FAULT: fault}, receive, send)
+            if fault.kind == TRUNCATED:
+                await gone
+        finally:
+            gone.cancel()
+
+
+def _noting(entry: dict[str, Any], send: Send) -> Send:
+    async def note(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            entry["status"] = message["status"]
+        await send(message)
+
+    return note
+
+
+def _with_headers(fault: Fault, send: Send) -> Send:
+    extra = [(k.lower().encode(), str(v).encode()) for k, v in fault.headers.items()]
+
+    async def add(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *extra]}
+        await send(message)
+
+    return add
+
+
+def _cut_short(send: Send, transport: asyncio.Transport) -> Send:
+    async def cut(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+        elif not transport.is_closing():
+            body = message["body"]
+            await send({**message, "body": body[: len(body) // 2], "more_body": True})
+            transport.close()
+
+    return cut

@@ -31,9 +31,9 @@ class Bookmarks:
                 have been read before.
         """
         self._stream_state = stream_state
-        self._by_account: dict[str, dict[str, Any]] = {
-            partition.get("context", {}).get(PARTITION_KEY): partition
-            for partition in stream_state.get("partitions", ())
+        self._by_account: dict[str | None, dict[str, Any]] = {
+            (partition.get("context") or {}).get(PARTITION_KEY): partition
+            for partition in stream_state.get("partitions") or ()
         }
         self._replication_key = replication_key
         self._run_start = run_start

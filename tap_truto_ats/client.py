@@ -220,7 +220,7 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
         return min(float(value), LONGEST_WAIT)
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     at = at if at.tzinfo else at.replace(tzinfo=timezone.utc)
     seconds = (at - (now or datetime.now(timezone.utc))).total_seconds()

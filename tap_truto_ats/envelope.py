@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,9 @@ ROWS_KEYS = ("result", "results")
 
 TOP = 1
 """Depth of the envelope's own keys."""
+
+DEEPEST = 500
+"""The most depth of a row read while it arrives, since none deeper could be written."""
 
 _decode = msgspec.json.Decoder().decode
 
@@ -38,12 +42,24 @@ def decode_object(body: bytes) -> dict[str, Any]:
     """
     try:
         decoded = _decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        decoded = None
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        decoded = _decode_repaired(body)
     if not isinstance(decoded, dict):
         what = "it is no JSON object"
         raise BrokenBodyError(what)
     return decoded
+
+
+def _decode_repaired(body: bytes) -> object:
+    r"""Decode JSON that is right but for half a character, or None.
+
+    Providers that cut a text in the middle of an emoji leave a lone `\ud83d`.
+    """
+    try:
+        repaired = json.dumps(json.loads(body.decode()), ensure_ascii=False)
+        return _decode(repaired.encode(errors="replace"))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
 
 
 def decode_page(body: bytes) -> Page:
@@ -80,7 +96,7 @@ def decode_chunks(chunks: Iterable[bytes]) -> Iterator[Page]:
             events.clear()
             yield Page(rows, unread=True)
         parser.close()
-    except (ijson.JSONError, ValueError, OverflowError):
+    except (ijson.JSONError, ValueError, OverflowError, RecursionError):
         reader.found_rows = False
     if not reader.found_rows:
         what = "it holds no rows, or was cut off"
@@ -124,3 +140,5 @@ class _EnvelopeReader:
                 yield self._row.value
                 self._row = None
         self._depth += opens
+        if self._depth > DEEPEST:
+            raise RecursionError

@@ -1,0 +1,73 @@
+# GNU make. `make` lists what there is; PYTHON=... chooses the Python that .venv is made with.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+TOKEN := TAP_TRUTO_ATS_API_TOKEN
+DATABASE := $(addprefix TARGET_POSTGRES_,HOST USER PASSWORD DATABASE)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo run check-settings sandbox lint format test build constraints clean
+
+help: ## show this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' \
+		$(firstword $(MAKEFILE_LIST))
+
+install: $(INSTALLED) ## make .venv with everything that the other targets need
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || \
+		$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null || \
+		{ echo "$(PYTHON) is no Python of 3.10 to 3.13: choose one with make PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing into .venv: about half a minute"
+	@begin=$$(date +%s) && \
+		$(BIN)/python -m pip install --disable-pip-version-check --quiet \
+			-c constraints.txt -e '.[dev]' && \
+		echo "Installed in $$(($$(date +%s) - begin)) seconds"
+	@touch $@
+
+demo: $(INSTALLED) ## from the sandbox into an embedded Postgres, twice, with changes in between
+	@$(BIN)/python -m sandbox.demo
+
+run: check-settings $(INSTALLED) ## from Truto into your Postgres; settings from .env or the environment
+	@$(BIN)/meltano install
+	@$(BIN)/meltano run tap-truto-ats target-postgres
+
+check-settings:
+	@has() { test -n "$$(printenv $$1)" || grep -Eqs "^ *(export +)?$$1=." .env; }; \
+	database="$(DATABASE)"; \
+	if has TARGET_POSTGRES_SQLALCHEMY_URL; then database=; fi; \
+	missing=; \
+	for name in $(TOKEN) $$database; do has $$name || missing="$$missing $$name"; done; \
+	test -z "$$missing" || \
+		{ echo "Set in .env or the environment (.env.example shows how):$$missing"; exit 1; }
+
+sandbox: $(INSTALLED) ## serve a local Truto; ARGS="--port 8787 --seed 1" and so on
+	@$(BIN)/python -m sandbox $(ARGS)
+
+lint: $(INSTALLED) ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## let ruff format and mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+test: $(INSTALLED) ## run the tests; ARGS="-k bookmark" and so on
+	$(BIN)/python -m pytest $(ARGS)
+
+build: $(INSTALLED) ## make the wheel in dist/
+	$(BIN)/python -m build --wheel --no-isolation
+
+constraints: $(INSTALLED) ## choose newer versions for constraints.txt
+	grep -v '^-c' tests/targets/meltanolabs-target-postgres.txt | \
+		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
+			--no-header --no-annotate --no-emit-package tap-truto-ats \
+			--extra dev --output-file constraints.txt pyproject.toml -
+
+clean: ## remove what make has made; .meltano, which holds the bookmarks, stays
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache output/demo.log

@@ -1,0 +1,239 @@
+"""`make demo`: from the sandbox into Postgres through Meltano, and again after some changes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from sandbox.postgres import Postgres, postgres
+from sandbox.server import serve
+from sandbox.world import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
+
+    from sandbox.control import Sandbox
+
+ROOT = Path(__file__).parent.parent
+LOG = ROOT / "output" / "demo.log"
+LOG_TAIL = 40
+MELTANO = Path(sys.executable).with_name("meltano")
+PACKAGE = ("pyproject.toml", "README.md", "LICENSE", "constraints.txt", "tap_truto_ats")
+OWN_SETTINGS = ("MELTANO_", "TAP_TRUTO_ATS_", "TARGET_POSTGRES_")
+WORLD = Options(accounts_per_provider=2, interviews=300)
+GRACE_SECONDS = 10
+
+QUERY = """
+    select accounts.integration_name as provider, interviews.*
+    from truto_ats.interviews
+    join truto_ats.integrated_accounts as accounts
+        on accounts.id = interviews.integrated_account_id
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """An interview in Postgres: what the tap wrote, and when it was last loaded."""
+
+    provider: str
+    updated_at: datetime | None
+    loaded_at: datetime
+    content: dict[str, Any]
+
+
+Rows = dict[tuple[str, str], Row]
+
+
+class StepError(Exception):
+    """A step of the demo failed; the message says which."""
+
+
+def main() -> None:
+    """Run the demo; a failure shows the end of Meltano's log."""
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, _leave)
+    LOG.parent.mkdir(exist_ok=True)
+    LOG.write_bytes(b"")
+    try:
+        _demo()
+    except StepError as error:
+        tail = LOG.read_text(errors="replace").splitlines()[-LOG_TAIL:]
+        sys.exit("\n".join([*tail, "", f"{error}; its whole output is in {LOG}"]))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+
+
+def _demo() -> None:
+    print(f"{'step':<60}{'seconds':>10}")
+    with ExitStack() as stack:
+        with _step("start the sandbox and Postgres"):
+            project = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="demo-")))
+            server = stack.enter_context(postgres())
+            sandbox = stack.enter_context(serve(WORLD))
+            environment = _set_up(project, sandbox, server)
+        with _step("meltano install"):
+            _meltano(project, environment, "install")
+        with _step("meltano run tap-truto-ats target-postgres"):
+            _meltano(project, environment, "run", "tap-truto-ats", "target-postgres")
+        first, first_truth = _rows(server), _truth(sandbox)
+        with _step("in each account, add, reschedule and cancel an interview"):
+            _change(sandbox)
+        with _step("meltano run tap-truto-ats target-postgres"):
+            _meltano(project, environment, "run", "tap-truto-ats", "target-postgres")
+        second, second_truth = _rows(server), _truth(sandbox)
+    _report("First run: everything", {}, first, first_truth)
+    _report("Second run: what the changes left to read", first, second, second_truth)
+    print("\nA provider that gives no updated_at is read whole by each run.")
+
+
+@contextmanager
+def _step(name: str) -> Iterator[None]:
+    """Print a step's name when it begins and the seconds that it took when it ends."""
+    print(f"{name:<60}", end="", flush=True)
+    begin = time.perf_counter()
+    try:
+        yield
+    except BaseException:
+        print()
+        raise
+    print(f"{time.perf_counter() - begin:>10.1f}", flush=True)
+
+
+def _set_up(project: Path, sandbox: Sandbox, server: Postgres) -> dict[str, str]:
+    """Make a Meltano project of the clone's files but not of its state, and its environment."""
+    shutil.copy(ROOT / "meltano.yml", project)
+    for name in PACKAGE:
+        (project / name).symlink_to(ROOT / name)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN_SETTINGS)}
+    return kept | {
+        "NO_COLOR": "1",
+        "TAP_TRUTO_ATS_API_URL": sandbox.url,
+        "TAP_TRUTO_ATS_API_TOKEN": sandbox.token,
+        "TARGET_POSTGRES_HOST": server.host,
+        "TARGET_POSTGRES_PORT": str(server.port),
+        "TARGET_POSTGRES_USER": server.user,
+        "TARGET_POSTGRES_PASSWORD": server.password,
+        "TARGET_POSTGRES_DATABASE": server.database,
+    }
+
+
+def _meltano(project: Path, environment: dict[str, str], *arguments: str) -> None:
+    """Run Meltano in a process group of its own, which ends with this call."""
+    with LOG.open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603 - the project's own command
+            [MELTANO, *arguments],
+            cwd=project,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        code = process.wait()
+    except BaseException:
+        _end(process)
+        raise
+    if code:
+        message = f"`meltano {' '.join(arguments)}` failed with exit code {code}"
+        raise StepError(message)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and its group, whose id is the process's own."""
+    try:
+        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _rows(server: Postgres) -> Rows:
+    """Read what is in Postgres, by the primary key."""
+    with psycopg.connect(server.uri, row_factory=dict_row) as connection:
+        found = connection.execute(QUERY).fetchall()
+    return {
+        (row["integrated_account_id"], row["id"]): Row(
+            row["provider"],
+            row["updated_at"],
+            row["_sdc_batched_at"],
+            {name: value for name, value in row.items() if not name.startswith("_sdc_")},
+        )
+        for row in found
+    }
+
+
+def _truth(sandbox: Sandbox) -> dict[str, int]:
+    """Count the sandbox's interviews by provider."""
+    counts: dict[str, int] = defaultdict(int)
+    for account in sandbox.accounts():
+        counts[account["integration"]["name"]] += len(sandbox.interviews(account["id"]))
+    return counts
+
+
+def _change(sandbox: Sandbox) -> None:
+    """Add, reschedule and cancel an interview of each account."""
+    start = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
+    start += timedelta(days=7)
+    end = start + timedelta(minutes=45)
+    for account in sandbox.accounts():
+        rescheduled, cancelled, *_ = sandbox.interviews(account["id"])
+        sandbox.add(account["id"])
+        sandbox.change(
+            account["id"],
+            rescheduled["id"],
+            start_at=start.isoformat(),
+            end_at=end.isoformat(),
+        )
+        sandbox.cancel(account["id"], cancelled["id"])
+
+
+def _report(title: str, before: Rows, after: Rows, truth: dict[str, int]) -> None:
+    """Print by provider what a run brought."""
+    lines = []
+    for provider, expected in sorted(truth.items()):
+        rows = {key: row for key, row in after.items() if row.provider == provider}
+        old = {key: before[key] for key in rows if key in before}
+        same = sum(row.content == rows[key].content for key, row in old.items())
+        kept = sum(row.loaded_at == rows[key].loaded_at for key, row in old.items())
+        dates = [row.updated_at for row in rows.values() if row.updated_at]
+        newest = f"{max(dates):%Y-%m-%d %H:%M:%S}" if dates else "none"
+        counts = (expected, len(rows), len(rows) - kept, len(rows) - same)
+        lines.append((provider, *map(str, counts), newest))
+    heads = ("provider", "in the sandbox", "rows", "loaded", "changed", "newest updated_at")
+    print(f"\n{title}")
+    _print_table([heads, *lines])
+
+
+def _print_table(lines: Sequence[Sequence[str]]) -> None:
+    """Print columns as wide as they need to be, all but the first aligned to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
+        print("  ".join((line[0].ljust(widths[0]), *cells)))
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    main()

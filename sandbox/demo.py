@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -19,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.rows import dict_row
 
+from sandbox.meltano import ROOT, MeltanoError, Project
 from sandbox.postgres import Postgres, postgres
 from sandbox.server import serve
 from sandbox.world import Options
@@ -29,14 +27,9 @@ if TYPE_CHECKING:
 
     from sandbox.control import Sandbox
 
-ROOT = Path(__file__).parent.parent
 LOG = ROOT / "output" / "demo.log"
 LOG_TAIL = 40
-MELTANO = Path(sys.executable).with_name("meltano")
-PACKAGE = ("pyproject.toml", "README.md", "LICENSE", "constraints.txt", "tap_truto_ats")
-OWN_SETTINGS = ("MELTANO_", "TAP_TRUTO_ATS_", "TARGET_POSTGRES_")
 WORLD = Options(accounts_per_provider=2, interviews=300)
-GRACE_SECONDS = 10
 
 QUERY = """
     select accounts.integration_name as provider, interviews.*
@@ -59,10 +52,6 @@ class Row:
 Rows = dict[tuple[str, str], Row]
 
 
-class StepError(Exception):
-    """A step of the demo failed; the message says which."""
-
-
 def main() -> None:
     """Run the demo; a failure shows the end of Meltano's log."""
     for ending in (signal.SIGTERM, signal.SIGHUP):
@@ -71,7 +60,7 @@ def main() -> None:
     LOG.write_bytes(b"")
     try:
         _demo()
-    except StepError as error:
+    except MeltanoError as error:
         tail = LOG.read_text(errors="replace").splitlines()[-LOG_TAIL:]
         sys.exit("\n".join([*tail, "", f"{error}; its whole output is in {LOG}"]))
     except KeyboardInterrupt:
@@ -82,19 +71,19 @@ def _demo() -> None:
     print(f"{'step':<60}{'seconds':>10}")
     with ExitStack() as stack:
         with _step("start the sandbox and Postgres"):
-            project = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="demo-")))
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="demo-")))
             server = stack.enter_context(postgres())
             sandbox = stack.enter_context(serve(WORLD))
-            environment = _set_up(project, sandbox, server)
+            project = Project.create(folder, LOG, sandbox, server)
         with _step("meltano install"):
-            _meltano(project, environment, "install")
+            project.run("install")
         with _step("meltano run tap-truto-ats target-postgres"):
-            _meltano(project, environment, "run", "tap-truto-ats", "target-postgres")
+            project.run("run", "tap-truto-ats", "target-postgres")
         first, first_truth = _rows(server), _truth(sandbox)
         with _step("in each account, add, reschedule and cancel an interview"):
             _change(sandbox)
         with _step("meltano run tap-truto-ats target-postgres"):
-            _meltano(project, environment, "run", "tap-truto-ats", "target-postgres")
+            project.run("run", "tap-truto-ats", "target-postgres")
         second, second_truth = _rows(server), _truth(sandbox)
     _report("First run: everything", {}, first, first_truth)
     _report("Second run: what the changes left to read", first, second, second_truth)
@@ -112,58 +101,6 @@ def _step(name: str) -> Iterator[None]:
         print()
         raise
     print(f"{time.perf_counter() - begin:>10.1f}", flush=True)
-
-
-def _set_up(project: Path, sandbox: Sandbox, server: Postgres) -> dict[str, str]:
-    """Make a Meltano project of the clone's files but not of its state, and its environment."""
-    shutil.copy(ROOT / "meltano.yml", project)
-    for name in PACKAGE:
-        (project / name).symlink_to(ROOT / name)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN_SETTINGS)}
-    return kept | {
-        "NO_COLOR": "1",
-        "TAP_TRUTO_ATS_API_URL": sandbox.url,
-        "TAP_TRUTO_ATS_API_TOKEN": sandbox.token,
-        "TARGET_POSTGRES_HOST": server.host,
-        "TARGET_POSTGRES_PORT": str(server.port),
-        "TARGET_POSTGRES_USER": server.user,
-        "TARGET_POSTGRES_PASSWORD": server.password,
-        "TARGET_POSTGRES_DATABASE": server.database,
-    }
-
-
-def _meltano(project: Path, environment: dict[str, str], *arguments: str) -> None:
-    """Run Meltano in a process group of its own, which ends with this call."""
-    with LOG.open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603 - the project's own command
-            [MELTANO, *arguments],
-            cwd=project,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        code = process.wait()
-    except BaseException:
-        _end(process)
-        raise
-    if code:
-        message = f"`meltano {' '.join(arguments)}` failed with exit code {code}"
-        raise StepError(message)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its group, whose id is the process's own."""
-    try:
-        os.killpg(process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_SECONDS)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def _rows(server: Postgres) -> Rows:

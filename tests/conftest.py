@@ -4,9 +4,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox.postgres import Postgres, postgres
 from tests.harness import Tap, server
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sandbox.control import Sandbox
 
 
@@ -27,3 +30,10 @@ def tap(sandbox: Sandbox) -> Tap:
 def ids(sandbox: Sandbox) -> dict[str, str]:
     """The accounts' ids by provider."""
     return {one["integration"]["name"]: one["id"] for one in sandbox.accounts()}
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[Postgres]:
+    """A Postgres for the whole session: each test loads into a schema of its own."""
+    with postgres() as running:
+        yield running

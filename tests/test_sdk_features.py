@@ -24,7 +24,10 @@ STANDARD_CONFIG = Tap(server()).config()
 @pytest.mark.usefixtures("sandbox")
 class TestStandard(
     get_tap_test_class(  # type: ignore[misc]
-        TapTrutoAts, config=STANDARD_CONFIG, suite_config=SuiteConfig(max_records_limit=None)
+        TapTrutoAts,
+        config=STANDARD_CONFIG,
+        suite_config=SuiteConfig(max_records_limit=None),
+        parse_env_config=False,
     )
 ):
     """The SDK's own suite."""

@@ -6,19 +6,17 @@ import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
-from psycopg.rows import dict_row
 
-from sandbox.postgres import Postgres, postgres
+from tests.database import interviews, query
 from tests.harness import Run, rows
 from tests.plugins import executable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from sandbox.control import Sandbox
+    from sandbox.postgres import Postgres
     from tests.harness import Tap
 
 COLUMN_TYPES = {
@@ -39,12 +37,6 @@ COLUMN_TYPES = {
 }
 
 
-@pytest.fixture(scope="module")
-def database() -> Iterator[Postgres]:
-    with postgres() as server:
-        yield server
-
-
 def load(run: Run, target: str, config: dict[str, Any], folder: Path) -> str:
     """Load a run's output; returns what the target printed: its states."""
     file = folder / "target.json"
@@ -59,23 +51,6 @@ def load(run: Run, target: str, config: dict[str, Any], folder: Path) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def query(database: Postgres, sql: str) -> list[dict[str, Any]]:
-    with psycopg.connect(database.uri, row_factory=dict_row) as connection:
-        return connection.execute(sql.encode()).fetchall()
-
-
-def interviews(database: Postgres, schema: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """The table's rows in the form of records."""
-    found = query(database, f"SELECT * FROM {schema}.interviews")
-    for row in found:
-        for name in [name for name in row if name.startswith("_sdc_")]:
-            del row[name]
-        for name, value in row.items():
-            if hasattr(value, "isoformat"):
-                row[name] = value.isoformat(timespec="microseconds") + "+00:00"
-    return rows(found)
 
 
 def settings(database: Postgres, schema: str, **others: Any) -> dict[str, Any]:

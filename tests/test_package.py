@@ -1,0 +1,141 @@
+"""What is shipped: a wheel that holds the package and asks for what it imports."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from email.parser import Parser
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.requirements import Requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from email.message import Message
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "tap_truto_ats"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
+    """A wheel, built without network from what a clone holds."""
+    copy = tmp_path_factory.mktemp("build")
+    for name in ("tap_truto_ats", "sandbox", "tests"):
+        skipped = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, copy / name, ignore=skipped)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", "dist"]
+    subprocess.run(command, cwd=copy, check=True, capture_output=True, timeout=120)
+    (built,) = (copy / "dist").iterdir()
+    with zipfile.ZipFile(built) as file:
+        yield file
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: zipfile.ZipFile) -> Message:
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    return Parser().parsestr(wheel.read(name).decode())
+
+
+@cache
+def imported() -> dict[str, set[str]]:
+    """The modules that the package imports, outermost names, with the files that do."""
+    found: dict[str, set[str]] = {}
+    for file in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                names = [node.module]
+            for name in names:
+                found.setdefault(name.split(".")[0], set()).add(file.name)
+    return found
+
+
+def required(metadata: Message) -> dict[str, Requirement]:
+    """What an installation without extras asks for."""
+    requirements = [Requirement(text) for text in metadata.get_all("Requires-Dist", [])]
+    return {one.name: one for one in requirements if "extra" not in str(one.marker or "")}
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    files = {
+        f"tap_truto_ats/{file.relative_to(PACKAGE).as_posix()}"
+        for file in PACKAGE.rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+    about = {name for name in wheel.namelist() if ".dist-info/" in name}
+    assert set(wheel.namelist()) - about == files
+    assert {Path(name).name for name in about} == {
+        "METADATA",
+        "WHEEL",
+        "RECORD",
+        "entry_points.txt",
+        "LICENSE",
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["py.typed", "schemas/interviews.json", "schemas/integrated_accounts.json"]
+)
+def test_the_wheel_holds_what_is_not_python(wheel: zipfile.ZipFile, name: str) -> None:
+    assert f"tap_truto_ats/{name}" in wheel.namelist()
+
+
+def test_the_wheel_holds_the_command(wheel: zipfile.ZipFile) -> None:
+    (name,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
+    entry_points = wheel.read(name).decode().split("\n")
+    assert "tap-truto-ats = tap_truto_ats.tap:TapTrutoAts.cli" in entry_points
+
+
+def test_it_asks_for_what_the_package_imports(metadata: Message) -> None:
+    distributions = packages_distributions()
+    modules = imported().keys() - set(sys.stdlib_module_names) - {"tap_truto_ats"}
+    needed = {distributions[module][0].lower().replace("_", "-") for module in modules}
+    asked_for = set(required(metadata))
+    assert needed - {"click"} == asked_for
+
+
+def test_click_is_the_sdks_own(metadata: Message) -> None:
+    """The tap overrides callbacks of the SDK's command line, whatever its version of click."""
+    assert imported()["click"] == {"tap.py"}
+    assert "click" not in required(metadata)
+
+
+def test_the_abandoned_backoff_is_not_asked_for(metadata: Message) -> None:
+    assert "python-backoff" in required(metadata)
+    assert "backoff" not in required(metadata)
+
+
+def test_the_sdk_is_pinned_to_the_minor_version_whose_private_parts_are_used(
+    metadata: Message,
+) -> None:
+    specifier = required(metadata)["singer-sdk"].specifier
+    assert "0.54.9" in specifier
+    assert "0.55.0" not in specifier
+    assert "0.53.9" not in specifier
+
+
+def test_it_says_what_it_is(metadata: Message) -> None:
+    assert metadata["Name"] == "tap-truto-ats"
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Requires-Python"] in {"<3.14,>=3.10", ">=3.10,<3.14"}
+    assert str(metadata.get_payload()).strip() == (ROOT / "README.md").read_text("utf-8").strip()
+
+
+def test_the_changelog_begins_with_the_version(metadata: Message) -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## \[?([^\s\]]+)\]?", changelog, re.MULTILINE)
+    newest = next(heading for heading in headings if heading.lower() != "unreleased")
+    assert newest == metadata["Version"]

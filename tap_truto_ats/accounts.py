@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+PATH = "/integrated-account"
 CATEGORY = "ats"
 ACTIVE = "active"
 NOT_SHOWN = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
@@ -85,24 +86,11 @@ class Accounts:
             RunError: No account is named, and the token may not list them.
         """
         listed: dict[str, Account] = {}
-        unseen = []
-        for walk, rows in self._reader.read(self._walks()):
-            for row in rows:
-                if isinstance(row, dict) and self._is_wanted(row) and str(row["id"]) not in listed:
-                    account = _account(row, is_named=walk.subject is not None)
-                    listed[account.id] = account
-                    yield row
-            if walk.error is None:
-                continue
-            if walk.subject is None:
-                raise _cannot_list(walk.error)
-            listed[walk.subject.id] = walk.subject
-            if walk.error.status in NOT_SHOWN:
-                unseen.append(walk.subject.id)
-            else:
-                self.fail(walk.subject, walk.error)
-        if unseen:
-            logger.warning("This token is not shown the integrated accounts %s.", ", ".join(unseen))
+        for row in self._look_up() if self._named else self._list():
+            account = _account(row, is_named=bool(self._named))
+            if account.id not in listed:
+                listed[account.id] = account
+                yield row
         self._listed = listed
 
     def all(self) -> list[Account]:
@@ -114,7 +102,7 @@ class Accounts:
         if self._listed is None and not self._settings.integrated_account_ids:
             for _ in self.read():
                 pass
-        return list((self._listed or self._named).values())
+        return list((self._named | (self._listed or {})).values())
 
     def describe(self, account: Account) -> Steps[Account]:
         """Add the account's capabilities, asked for once a run.
@@ -123,7 +111,7 @@ class Accounts:
             AccountError: Truto cannot tell; a token without the right to ask is no error.
         """
         if account.id not in self._described:
-            path = f"/integrated-account/{quote(account.id, safe='')}/capabilities"
+            path = f"{_path(account)}/capabilities"
             try:
                 page = yield Request(path, {"type": "unified"}, account.id, single=True)
             except AccountError as error:
@@ -139,37 +127,61 @@ class Accounts:
         ids = self._settings.integrated_account_ids
         return {account_id: Account(account_id, is_named=True) for account_id in ids}
 
-    def _walks(self) -> Iterator[Walk[Account | None]]:
-        """Look up each named account, or list those of each tenant, or all."""
-        path = "/integrated-account"
-        for account in self._named.values():
-            request = Request(f"{path}/{quote(account.id, safe='')}", single=True, rows=True)
-            yield Walk(account, pages(request))
-        if self._named:
-            return
+    def _look_up(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows of the named accounts, one request each."""
+        walks = [
+            Walk(account, pages(Request(_path(account), single=True, rows=True)))
+            for account in self._named.values()
+        ]
+        hidden = []
+        for walk, rows in self._reader.read(walks):
+            yield from ({**row, "id": walk.subject.id} for row in rows)
+            if walk.error and walk.error.status in NOT_SHOWN:
+                hidden.append(walk.subject.id)
+            elif walk.error:
+                self.fail(walk.subject, walk.error)
+        if hidden:
+            logger.warning("This token is not shown the integrated accounts %s.", ", ".join(hidden))
+
+    def _list(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows of the ATS category, of each tenant in the settings or of all."""
+        walks = []
         for tenant in self._settings.tenant_ids or (None,):
             params = {"limit": self._settings.page_size} | ({"tenant_id": tenant} if tenant else {})
-            yield Walk(None, pages(Request(path, params, rows=True)))
+            walks.append(Walk(tenant, pages(Request(PATH, params, rows=True))))
+        found = without_id = 0
+        for walk, rows in self._reader.read(walks):
+            if walk.error:
+                raise _cannot_list(walk.error)
+            for row in rows:
+                if not _dig(row, "id"):
+                    without_id += 1
+                elif self._is_wanted(row):
+                    found += 1
+                    yield row
+        if without_id:
+            logger.warning("%d integrated accounts without an id were passed over.", without_id)
+        if not found:
+            logger.warning("No integrated account was found: check `tenant_ids` and the token.")
 
     def _is_wanted(self, row: dict[str, Any]) -> bool:
         """Check what the server was asked for, since its filters are hints."""
-        if not row.get("id"):
-            return False
-        if self._named:
-            return True
-        category = _dig(row, "integration", "category")
-        tenants = self._settings.tenant_ids
+        category, tenants = _dig(row, "integration", "category"), self._settings.tenant_ids
         return (category is None or str(category).lower() == CATEGORY) and (
             not tenants or str(row.get("tenant_id")) in tenants
         )
+
+
+def _path(account: Account) -> str:
+    return f"{PATH}/{quote(account.id, safe='')}"
 
 
 def _account(row: dict[str, Any], *, is_named: bool) -> Account:
     return Account(
         id=str(row["id"]),
         is_named=is_named,
-        provider=_slug(_dig(row, "integration", "name")),
-        status=_dig(row, "status"),
+        provider=_word(_dig(row, "integration", "name")),
+        status=_word(_dig(row, "status")),
     )
 
 
@@ -181,19 +193,26 @@ def _with_capabilities(account: Account, body: dict[str, Any]) -> Account:
         resources = frozenset(
             str(_dig(entry, "resource"))
             for entry in entries
-            if _dig(entry, "model") == CATEGORY and "list" in (_dig(entry, "methods") or ["list"])
+            if _word(_dig(entry, "model")) == CATEGORY and _lists(_dig(entry, "methods"))
         )
     return replace(
         account,
-        provider=_slug(_dig(body, "integration", "name")) or account.provider,
-        status=_dig(body, "account", "status") or account.status,
+        provider=_word(_dig(body, "integration", "name")) or account.provider,
+        status=_word(_dig(body, "account", "status")) or account.status,
         is_blocked=_dig(body, "account", "is_blocked") is True,
         resources=resources,
     )
 
 
-def _slug(name: object) -> str | None:
-    return str(name).lower() if name else None
+def _lists(methods: object) -> bool:
+    """Whether a resource can be listed; methods of an unknown form are no reason to skip it."""
+    if not isinstance(methods, list) or not all(isinstance(one, str) for one in methods):
+        return True
+    return not methods or "list" in map(str.lower, methods)
+
+
+def _word(value: object) -> str | None:
+    return value.lower() if isinstance(value, str) and value else None
 
 
 def _dig(value: object, *keys: str) -> Any:  # noqa: ANN401

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -15,6 +16,7 @@ import backoff
 import requests
 from requests.adapters import HTTPAdapter
 from singer_sdk.authenticators import BearerTokenAuthenticator
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from tap_truto_ats.envelope import Page, decode_chunks, decode_object, decode_page
 from tap_truto_ats.errors import BrokenBodyError, TransientError, error_for
@@ -33,10 +35,15 @@ FIRST_WAIT, LAST_WAIT = 0.5, 60.0
 
 CHUNK_BYTES = 1 << 16
 
+LONGEST_TIMEOUT = 86_400
+"""Seconds: sockets take no timeout of any length."""
+
 NETWORK_FAILURES = {
     requests.Timeout: "no answer in time",
+    ReadTimeoutError: "no answer in time",
     requests.ConnectionError: "the connection failed",
     requests.exceptions.ChunkedEncodingError: "the connection broke",
+    ProtocolError: "the connection broke",
 }
 
 
@@ -62,7 +69,7 @@ class Request:
         return self.account_id if self.path.startswith("/unified/") else None
 
     def having(self, params: Mapping[str, Any]) -> Request:
-        """Ask for the same with further parameters."""
+        """Ask for the same with further parameters, from the page's start."""
         arriving = ArrivingPage() if self.arriving else None
         return replace(self, params={**self.params, **params}, arriving=arriving)
 
@@ -87,6 +94,7 @@ class TrutoClient:
         """Open no connection yet."""
         self._settings = settings
         self.limiter = limiter or RateLimiter()
+        self._timeout = min(settings.request_timeout_seconds, LONGEST_TIMEOUT)
         self._session = requests.Session()
         # As `auth`, since a netrc entry for the host would replace a header.
         self._session.auth = BearerTokenAuthenticator(token=settings.api_token)
@@ -94,7 +102,8 @@ class TrutoClient:
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         # urllib3 logs whole URLs: cursors and candidates' ids stand in them.
-        logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+        for name in ("connection", "connectionpool", "response", "util.retry"):
+            logging.getLogger(f"urllib3.{name}").disabled = True
 
     def fetch(self, request: Request) -> Page:
         """Get one page, trying again when that may help.
@@ -141,13 +150,11 @@ class TrutoClient:
         try:
             if request.arriving is not None:
                 return self._next_part(request, request.arriving)
-            response = self._get(request)
-        except requests.RequestException as error:
+            body = self._read(self._get(request))
+        except (requests.RequestException, HTTPError) as error:
             failure = _network_failure(error)
         else:
-            if request.single:
-                return Page([decode_object(response.content)])
-            return decode_page(response.content)
+            return Page([decode_object(body)]) if request.single else decode_page(body)
         # Raised out here, since the caught error's text holds the URL.
         cause, cure = f"Truto could not be reached: {failure}", "Check `api_url` and the network"
         raise TransientError(cause, cure)
@@ -155,31 +162,42 @@ class TrutoClient:
     def _next_part(self, request: Request, arriving: ArrivingPage) -> Page:
         try:
             if arriving.parts is None:
-                response = self._get(request, stream=True)
-                arriving.parts = _parts(response)
+                arriving.parts = _parts(self._get(request))
             return next(arriving.parts)
-        except (requests.RequestException, BrokenBodyError):
+        except (requests.RequestException, HTTPError, BrokenBodyError):
             arriving.parts = None
             arriving.failures += 1
             raise
 
-    def _get(self, request: Request, *, stream: bool = False) -> requests.Response:
+    def _get(self, request: Request) -> requests.Response:
         self.limiter.wait(request.limited_account)
         response = self._session.get(
             self._settings.api_url + request.path,
             params=list(encode_params(request.params)),
-            timeout=self._settings.request_timeout_seconds,
-            stream=stream,
+            timeout=self._timeout,
+            stream=True,
+            allow_redirects=False,
         )
         self.limiter.heed(request.limited_account, response.headers)
         if response.status_code != HTTPStatus.OK:
             raise self._refusal(response)
         return response
 
+    def _read(self, response: requests.Response) -> bytes:
+        """Read a body to its end; the timeout of `requests` begins anew with each byte."""
+        deadline = time.monotonic() + self._timeout
+        body = bytearray()
+        with response:
+            while part := response.raw.read1(CHUNK_BYTES, decode_content=True):
+                body += part
+                if time.monotonic() > deadline:
+                    raise requests.Timeout
+        return bytes(body)
+
     def _refusal(self, response: requests.Response) -> AccountError | RunError:
         try:
-            body: object = decode_object(response.content)
-        except BrokenBodyError:
+            body: object = decode_object(self._read(response))
+        except (requests.RequestException, HTTPError, BrokenBodyError):
             body = None
         return error_for(
             response.status_code,
@@ -208,6 +226,8 @@ def encode_params(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple
                 yield from encode_params({"": item}, name)
         elif isinstance(value, bool):
             yield name, str(value).lower()
+        elif value is None:
+            yield name, ""
         else:
             yield name, str(value)
 
@@ -237,7 +257,7 @@ def _waits() -> Generator[float, TransientError, None]:
         error = yield random.uniform(0, bound) if wished is None else wished  # noqa: S311
 
 
-def _network_failure(error: requests.RequestException) -> str:
+def _network_failure(error: Exception) -> str:
     """Name a failure without its text, which holds the URL."""
     return next(
         (name for kind, name in NETWORK_FAILURES.items() if isinstance(error, kind)),

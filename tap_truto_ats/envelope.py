@@ -105,8 +105,13 @@ def decode_chunks(chunks: Iterable[bytes]) -> Iterator[Page]:
 
 
 def _cursor(value: object) -> str | None:
-    """Null, empty and absent all mean the end (Truto's SDKs treat any falsy value as the end)."""
-    return str(value) if value else None
+    """Any falsy value means the end, as it does to Truto's SDKs; a number may be a page's."""
+    if not value:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        what = "its cursor is no string"
+        raise BrokenBodyError(what)
+    return str(value)
 
 
 class _EnvelopeReader:
@@ -130,8 +135,8 @@ class _EnvelopeReader:
             self._key = str(value)
         elif at_top and opens and self._key in ROWS_KEYS:
             self.found_rows = True
-        elif at_top and self._key == "next_cursor":
-            self.next_cursor = value
+        elif at_top and self._key == "next_cursor" and not closes:
+            self.next_cursor = [event] if opens else value
         elif self._row is None and in_rows and event != "map_key":
             self._row = ijson.ObjectBuilder()
         if self._row is not None:

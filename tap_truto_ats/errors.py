@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ class Answer:
 
 FAILING = Answer("Truto or the provider is failing", "Try again later", transient=True)
 REFUSED = Answer("The request was refused", "Check the settings `filters` and `remote_query`")
+REDIRECTED = Answer("The answer was a redirect", "Check `api_url`")
 HIDDEN = Answer(
     "Not offered by the provider, or not visible to this token",
     "Check the account's id and the token's environment",
@@ -95,10 +98,14 @@ ANSWERS = {
         tries=3,
     ),
 }
-"""By HTTP status; every other 5xx is `FAILING`, anything else `REFUSED`.
+"""By HTTP status.
 
 Source: Truto's pages on errors and rate limits, and its skills repository's error model.
 """
+
+
+OTHERS = ((500, FAILING), (400, REFUSED), (300, REDIRECTED), (0, FAILING))
+"""Every other status: from which number on, and what it means."""
 
 
 def error_for(
@@ -116,11 +123,11 @@ def error_for(
     remote = envelope.get("truto_is_remote_error") is True
     if status == HTTPStatus.UNAUTHORIZED and not remote:
         return RunError("Truto refused the token (HTTP 401). Set `api_token` to a valid API token.")
-    fallback = FAILING if status >= HTTPStatus.INTERNAL_SERVER_ERROR else REFUSED
-    answer = ANSWERS.get(status, fallback)
+    answer = ANSWERS.get(status) or next(one for least, one in OTHERS if status >= least)
     if status == HTTPStatus.SERVICE_UNAVAILABLE and remote:
         answer = FAILING
-    details = [f"HTTP {status}", *_insight(envelope.get("truto_error_insight"))]
+    insight = _insight(envelope.get("truto_error_insight"))
+    details = [f"HTTP {status}", *(_one_line(detail, token) for detail in insight)]
     # A provider's own message may quote a candidate; Truto's own does not.
     message = envelope.get("message")
     if isinstance(message, str) and message and not remote:
@@ -131,6 +138,13 @@ def error_for(
             cause, answer.cure, status=status, tries=answer.tries, retry_after=retry_after
         )
     return AccountError(cause, answer.cure, status=status)
+
+
+def unexpected(error: Exception) -> AccountError:
+    """Tell of a fault that nothing foresaw, by its kind and place: its text may quote a row."""
+    place = extract_tb(error.__traceback__)[-1]
+    cause = f"The tap met a {type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
+    return AccountError(cause, "Report it to the tap's maintainers")
 
 
 def _insight(insight: object) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""Date-times, as instants: every spelling is read, one is written."""
+"""Date-times, as instants: read in any spelling of ISO 8601 that Python knows, written in one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 
 def parse_instant(value: object) -> datetime | None:
-    """Read an ISO 8601 date-time of any spelling as an instant in UTC.
+    """Read an ISO 8601 date-time as an instant in UTC.
 
     A date-time without zone means UTC; a date alone means its midnight. Digits beyond the
     microsecond are cut off. Truto hands on what the provider's mapping wrote: ISO 8601 by
@@ -18,6 +18,7 @@ def parse_instant(value: object) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
+        # On Python 3.10, singer-sdk has put a backport of 3.11's method in this place.
         moment = datetime.fromisoformat(value.strip().upper())
         if moment.tzinfo is None:
             return moment.replace(tzinfo=timezone.utc)

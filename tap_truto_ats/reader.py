@@ -7,7 +7,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tap_truto_ats.errors import AccountError
+from tap_truto_ats.errors import AccountError, RunError, unexpected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tap_truto_ats.envelope import Page
     from tap_truto_ats.walks import Walk
 
-    Arrival: TypeAlias = tuple[Walk[Any], Page | BaseException | None]
+    Arrival: TypeAlias = tuple[Walk[Any], Page | AccountError | RunError | None]
     """A walk with the answer to its request; None for a walk that had nothing to request."""
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,10 @@ T = TypeVar("T")
 
 
 class Reader:
-    """Has pages fetched by threads and hands them to the thread that reads."""
+    """Has pages fetched by threads and hands them to the thread that reads.
+
+    One reading at a time: walks that need another reading's result wait until it has ended.
+    """
 
     def __init__(self, fetch: Callable[[Request], Page], concurrency: int) -> None:
         """Take what gets a page, and how many walks are under way at the same time."""
@@ -54,14 +57,15 @@ class Reader:
         self._requested, self._arrived = SimpleQueue(), SimpleQueue()
         queues = self._requested, self._arrived
         waiting = iter(walks)
-        threads = outstanding = 0
+        threads = 0
         try:
             while threads < self._concurrency and self._begin(waiting):
                 Thread(target=self._work, args=queues, daemon=True).start()
-                threads = outstanding = threads + 1
+                threads += 1
+            outstanding = threads
             while outstanding:
                 walk, answer = self._next_arrival()
-                rows = _wanted_rows(walk, answer)
+                rows = _rows(walk, answer)
                 if not walk.ended:
                     walk.advance(answer)
                 if not walk.ended:
@@ -90,7 +94,7 @@ class Reader:
             logger.warning("Stopped. Accounts that were read to their end keep their bookmarks.")
             raise SystemExit(self._exit_code)
         walk, answer = arrival
-        if isinstance(answer, BaseException) and not isinstance(answer, AccountError):
+        if isinstance(answer, RunError):
             raise answer
         return walk, answer
 
@@ -99,13 +103,15 @@ class Reader:
     ) -> None:
         while (walk := requested.get()) and walk.request:
             try:
-                answer: Page | BaseException = self._fetch(walk.request)
-            except BaseException as error:  # noqa: BLE001 - the reading thread raises it
+                answer: Page | AccountError | RunError = self._fetch(walk.request)
+            except (AccountError, RunError) as error:
                 answer = error
+            except Exception as error:  # noqa: BLE001 - one account's oddity ends that account
+                answer = unexpected(error)
             arrived.put((walk, answer))
 
 
-def _wanted_rows(walk: Walk[Any], answer: Page | AccountError | None) -> list[Any]:
+def _rows(walk: Walk[Any], answer: Page | AccountError | None) -> list[Any]:
     if walk.request is None or not walk.request.rows:
         return []
     return [] if answer is None or isinstance(answer, AccountError) else answer.rows

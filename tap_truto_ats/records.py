@@ -48,7 +48,7 @@ class Normaliser:
         columns = _properties(schema, (), is_selected)
         self._keep_custom_fields = columns.pop(CUSTOM_FIELDS, None) is not None
         self._columns = columns
-        self._known = (known | schema["properties"].keys()) - {CUSTOM_FIELDS}
+        self._known = (known | schema.get("properties", {}).keys()) - {CUSTOM_FIELDS}
 
     def __call__(self, row: Mapping[str, Any], unreadable: Unreadable) -> dict[str, Any]:
         """Turn one row into a record, counting the date-times that could not be read."""
@@ -74,7 +74,7 @@ def _properties(
     """Work out the conversions of an object's selected properties."""
     return {
         name: _conversion(definition, (*breadcrumb, "properties", name), is_selected)
-        for name, definition in schema["properties"].items()
+        for name, definition in schema.get("properties", {}).items()
         if is_selected((*breadcrumb, "properties", name))
     }
 

@@ -5,19 +5,23 @@
 | `Stream._write_starting_replication_value` | writes a marker into the state for each partition |
 | `Stream._increment_stream_state` | moves the bookmark with each record, comparing strings |
 | `Stream._generate_record_messages` | walks each record twice more: selection and conformance |
-| `PluginBase._validate_config` | its messages quote values, a secret's too |
-| `PluginBase._env_var_config` | what cannot be parsed ends in a traceback |
+| `Stream._tap`, `Stream._stream_version` | what those three need of the stream |
+| `PluginBase._validate_config`, `_config` | its messages quote values, a secret's too |
+| `PluginBase._env_var_config`, `_env_var_prefix` | what cannot be parsed ends in a traceback |
+| `configuration._dict_config`, `helpers._classproperty` | what that one is made of |
 | `PluginBase._handle_termination` | exits in the middle of a line, and with 0 |
 """
 
 from __future__ import annotations
 
 import abc
+import logging
+import os
 import signal
 import sys
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream, Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
@@ -27,7 +31,8 @@ from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib import RecordMessage, StateMessage
 
-from tap_truto_ats.settings import problems
+from tap_truto_ats.errors import RunError
+from tap_truto_ats.settings import from_environment, problems
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -39,7 +44,14 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.singerlib import Catalog
     from singer_sdk.singerlib.encoding.simple import Message
+
+
+logger = logging.getLogger(__name__)
+
+GRACE_SECONDS = 5
+"""What a run may take to end after a signal; a target that does not read would hold it for ever."""
 
 
 class PageWriter(MsgSpecWriter):
@@ -63,7 +75,10 @@ class PageWriter(MsgSpecWriter):
 
     @override
     def write_message(self, message: Message) -> None:
-        self._pending += self.format_message(message)
+        try:
+            self._pending += self.format_message(message)
+        except RecursionError:
+            logger.warning("A record that nests too deep to be written was not emitted.")
         if not isinstance(message, RecordMessage):
             self.flush()
 
@@ -85,6 +100,9 @@ class PagedStream(Stream):
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
     STATE_MSG_FREQUENCY = sys.maxsize
+
+    key_columns: ClassVar[tuple[str, ...]]
+    """What the primary key is made of, whatever a catalog says."""
 
     extracted_at: datetime | None = None
     """When the page of the records at hand arrived."""
@@ -121,6 +139,20 @@ class PagedStream(Stream):
         return self.mask[breadcrumb]
 
     @override
+    def apply_catalog(self, catalog: Catalog) -> None:
+        super().apply_catalog(catalog)
+        own, given = self.schema["properties"], self.effective_schema.get("properties", {})
+        errors = [
+            f"The catalog must select the column {key} of {self.name}, as discovered."
+            for key in self.key_columns
+            if given.get(key, {}).get("type") != own[key]["type"]
+            or not self.is_selected(("properties", key))
+        ]
+        if errors and self.selected:
+            summary = "The catalog is not valid"
+            raise ConfigValidationError(summary, errors=errors, schema={})
+
+    @override
     def _write_starting_replication_value(self, context: Context | None) -> None:
         pass
 
@@ -133,7 +165,15 @@ class PagedStream(Stream):
     @override
     def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
         for stream_map in self.stream_maps:
-            mapped = stream_map.transform(record)
+            failure = ""
+            try:
+                mapped = stream_map.transform(record)
+            except Exception as error:  # noqa: BLE001 - the user's expression can raise anything
+                failure = type(error).__name__
+            if failure:
+                # Raised out here, since the caught error's text may quote the record.
+                message = f"The stream map of {self.name} fails on a record: {failure}."
+                raise RunError(message)
             if mapped is not None:
                 yield RecordMessage(
                     stream=stream_map.stream_alias,
@@ -164,15 +204,8 @@ class StoppableTap(Tap, abc.ABC):
     @classproperty
     def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
         cls.append_builtin_config(cls.config_jsonschema)
-        found: dict[str, Any] = {}
-        errors: list[str] = []
-        for name, definition in cls.config_jsonschema["properties"].items():
-            one = {"properties": {name: definition}}
-            try:
-                found |= parse_environment_config(one, cls._env_var_prefix)
-            except ValueError:
-                variable = f"{cls._env_var_prefix}{name.upper()}"
-                errors.append(f"Setting '{name}': {variable} cannot be read as its type")
+        parse_environment_config({}, cls._env_var_prefix)  # reads `.env` into the environment
+        found, errors = from_environment(os.environ, cls._env_var_prefix, cls.config_jsonschema)
         if errors:
             summary = "The environment's settings are not valid"
             raise ConfigValidationError(summary, errors=errors, schema=cls.config_jsonschema)
@@ -180,5 +213,8 @@ class StoppableTap(Tap, abc.ABC):
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        code = 128 + signum
         signal.signal(signum, signal.SIG_DFL)
-        self.stop(128 + signum)
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(code))
+        signal.alarm(GRACE_SECONDS)
+        self.stop(code)

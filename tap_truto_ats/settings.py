@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -135,6 +136,9 @@ _NOUNS = {
 }
 
 
+_BOOLEANS = {"1": "true", "yes": "true", "on": "true", "0": "false", "no": "false", "off": "false"}
+
+
 @dataclass(frozen=True)
 class Settings:
     """A configuration that `problems` finds nothing wrong with, typed and with its defaults."""
@@ -161,7 +165,10 @@ class Settings:
         values: dict[str, Any] = {}
         for name in (one.name for one in fields(cls)):
             given = config.get(name)
-            values[name] = SCHEMA["properties"][name].get("default") if given is None else given
+            definition = SCHEMA["properties"][name]
+            values[name] = definition.get("default") if given is None else given
+            if "integer" in definition["type"]:
+                values[name] = int(values[name])  # JSON's 50.0 is an integer, too
         values["api_url"] = values["api_url"].rstrip("/")
         values["integrated_account_ids"] = _unique(values["integrated_account_ids"])
         values["tenant_ids"] = _unique(values["tenant_ids"])
@@ -177,7 +184,7 @@ class Settings:
 
 
 def _unique(values: list[str] | None) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(values or ()))
+    return tuple(dict.fromkeys(value.strip() for value in values or ()))
 
 
 def problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
@@ -195,12 +202,63 @@ def problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
         if value is None:
             if name in schema.get("required", ()):
                 lines.append(f"Setting '{name}' is missing: it takes {_takes(name, definition)}.")
-        elif not th.DEFAULT_JSONSCHEMA_VALIDATOR(definition).is_valid(value):
+        elif not _is_valid(value, definition):
             lines.append(f"Setting '{name}' takes {_takes(name, definition)}.")
         else:
             check = CHECKS.get(name)
             lines += [f"Setting '{name}' {line}." for line in (check(value) if check else ())]
     return lines
+
+
+def from_environment(
+    environment: Mapping[str, str], prefix: str, schema: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Read settings from environment variables; an empty one counts as absent.
+
+    Lists and objects are JSON; a list may also be its items with commas between.
+
+    Args:
+        environment: The variables.
+        prefix: What a variable's name begins with.
+        schema: The JSON Schema of all settings.
+
+    Returns:
+        The settings, and a line for each variable that cannot be read.
+    """
+    found: dict[str, Any] = {}
+    lines: list[str] = []
+    for name, definition in schema["properties"].items():
+        variable = f"{prefix}{name.upper()}"
+        if text := environment.get(variable):
+            try:
+                found[name] = _parse(text, _kind(definition))
+            except ValueError:
+                takes = _takes(name, definition)
+                lines.append(f"Setting '{name}' takes {takes}: {variable} is something else.")
+    return found, lines
+
+
+def _parse(text: str, kind: str) -> Any:  # noqa: ANN401
+    if kind == "string":
+        return text
+    if kind == "boolean":
+        return json.loads(_BOOLEANS.get(text.lower(), text))
+    if kind == "array" and text[0] not in "[{":
+        return text.split(",")
+    return json.loads(text)
+
+
+def _kind(definition: Mapping[str, Any]) -> str:
+    kinds = definition.get("type", "object")
+    return kinds if isinstance(kinds, str) else str(kinds[0])
+
+
+def _is_valid(value: object, definition: Mapping[str, Any]) -> bool:
+    try:
+        return bool(th.DEFAULT_JSONSCHEMA_VALIDATOR(definition).is_valid(value))
+    except AttributeError:
+        # In the SDK's schema of `stream_maps`, a string stands where a schema belongs.
+        return False
 
 
 def _takes(name: str, definition: Mapping[str, Any]) -> str:
@@ -209,8 +267,7 @@ def _takes(name: str, definition: Mapping[str, Any]) -> str:
         return "a Truto API token"
     if "enum" in definition:
         return "one of " + ", ".join(str(value) for value in definition["enum"] if value)
-    kinds = definition.get("type", "object")
-    kind = kinds if isinstance(kinds, str) else kinds[0]
+    kind = _kind(definition)
     if definition.get("format") == "date-time":
         return "a date-time such as 2026-01-31T00:00:00Z"
     bounds = [
@@ -232,12 +289,13 @@ def _check_url(url: str) -> Iterator[str]:
         valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
-    if not valid or parts.query or parts.fragment:
+    clean = url.isprintable() and " " not in url
+    if not valid or not clean or parts.query or parts.fragment:
         yield "takes an address such as https://api.truto.one"
 
 
 def _check_ids(ids: list[str]) -> Iterator[str]:
-    if not ids or not all(value.strip() for value in ids):
+    if not ids or {value.strip() for value in ids} & {"", ".", ".."}:
         yield "takes a list of at least one id; leave it out to read all"
 
 
@@ -267,7 +325,7 @@ def _check_stream(stream: str, values: object) -> Iterator[str]:
 def _check_filter(name: str, expected: Filter, value: object) -> Iterator[str]:
     operators = value if isinstance(value, dict) else {}
     if not expected.is_date_time:
-        if isinstance(value, (dict, list, type(None))) or value == "":
+        if isinstance(value, (bool, dict, list, type(None))) or value == "":
             yield f"takes a string for {name}"
         return
     if unknown := [operator for operator in operators if operator not in OPERATORS]:

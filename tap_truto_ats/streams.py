@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from singer_sdk.schema.source import SchemaDirectory
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
@@ -44,7 +44,7 @@ class IntegratedAccountsStream(PagedStream):
     """The accounts in the run's scope, whatever their status."""
 
     name = "integrated_accounts"
-    primary_keys: ClassVar[tuple[str, ...]] = ("id",)
+    key_columns = primary_keys = ("id",)
 
     def __init__(self, tap: TapTrutoAts) -> None:
         """Take the schema of the stream's name."""
@@ -70,6 +70,8 @@ class Reading:
     """What Truto is asked for: the bookmark less the lookback; None reads the account whole."""
     wanted_since: datetime | None
     """What is emitted: the same, or `start_date` if that is later."""
+    is_asked: bool = False
+    """Whether its rows were asked for: it is active and offers them."""
     newest: datetime | None = None
     rows_without_id: int = 0
     unreadable: Counter[str] = field(default_factory=Counter)
@@ -78,7 +80,7 @@ class Reading:
 class UnifiedStream(PagedStream):
     """One resource of the unified ATS API, read from all accounts of the run."""
 
-    primary_keys: ClassVar[tuple[str, ...]] = (PARTITION_KEY, "id")
+    key_columns = primary_keys = (PARTITION_KEY, "id")
 
     def __init__(self, tap: TapTrutoAts, resource: Resource) -> None:
         """Take the schema of the resource's name."""
@@ -115,8 +117,8 @@ class UnifiedStream(PagedStream):
         for walk, _ in self.tap.reader.read(self._walks(lambda one: until_rows(self._steps(one)))):
             if walk.error:
                 self.tap.accounts.fail(walk.subject.account, walk.error)
-            elif walk.ended:
-                self.logger.info("Account %s was looked at.", walk.subject.account)
+            elif walk.ended and walk.subject.is_asked:
+                self.logger.info("Account %s answers.", walk.subject.account)
         self._warn_of_inactive()
 
     @cached_property
@@ -128,7 +130,7 @@ class UnifiedStream(PagedStream):
     def _query(self) -> Query:
         selected = {
             name
-            for name in self.effective_schema["properties"]
+            for name in self.effective_schema.get("properties", {})
             if self.is_selected(("properties", name)) and name in self.schema["properties"]
         }
         deselected = self._fields - selected - {PARTITION_KEY, "id", CUSTOM_FIELDS}
@@ -166,8 +168,12 @@ class UnifiedStream(PagedStream):
             self.logger.info("Account %s does not offer %s: skipped.", account, self.name)
             return
         if untaken := self._query.untaken(account):
-            names = ", ".join(untaken)
-            self.logger.info("Account %s takes no %s: its rows are checked here.", account, names)
+            self.logger.info(
+                "Account %s: its provider takes no %s; rows are kept unless they show otherwise.",
+                account,
+                ", ".join(untaken),
+            )
+        reading.is_asked = True
         arriving = ArrivingPage() if self.tap.settings.response_format == "stream" else None
         request = Request(
             self.resource.path,

@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from functools import cached_property
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
 from singer_sdk import Tap
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import (
+    ConfigValidationError,
+    MapExpressionError,
+    StreamMapConfigError,
+)
+from singer_sdk.singerlib import Catalog
 from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_truto_ats.accounts import Accounts
@@ -94,8 +100,9 @@ class TapTrutoAts(StoppableTap):
         except RunError as error:
             self.logger.error("%s", error)  # noqa: TRY400 - the user's to mend: no traceback
             sys.exit(1)
-        for account, failure in self.accounts.failures.values():
-            self.logger.error("Account %s was not read to its end: %s", account, failure)
+        finally:
+            for account, failure in self.accounts.failures.values():
+                self.logger.error("Account %s was not read to its end: %s", account, failure)
         if self.accounts.failures:
             sys.exit(1)
 
@@ -117,23 +124,29 @@ class TapTrutoAts(StoppableTap):
         """
         super(Tap, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)
-        tap = cls(
-            config=kwargs["config"].config,
-            state=_read_json("--state", kwargs["state"]),
-            catalog=_read_json("--catalog", kwargs["catalog"]),
-            parse_env_config=kwargs["config"].parse_env,
-        )
+        state, catalog = _read_state(kwargs["state"]), _read_catalog(kwargs["catalog"])
+        config = kwargs["config"]
+        try:
+            tap = cls(
+                config=config.config,
+                state=state,
+                catalog=catalog,
+                parse_env_config=config.parse_env,
+            )
+        except (MapExpressionError, StreamMapConfigError) as error:
+            message = f"Setting 'stream_maps': {error}"
+            raise click.ClickException(message) from None
         tap.run(tap.sync_all)
 
     @classmethod
     @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
         """Look at every account; the SDK would end at the first record of the first account."""
-        if value != CliTestOptionValue.All.value:
-            super().cb_test(ctx, param, value)
-            return
         config = ctx.params["config"]
         try:
+            if value != CliTestOptionValue.All.value:
+                super().cb_test(ctx, param, value)
+                return
             tap = cls(config=config.config, parse_env_config=config.parse_env)
         except ConfigValidationError as error:
             for line in error.errors:
@@ -146,21 +159,60 @@ class TapTrutoAts(StoppableTap):
     @override
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
         """Read the configuration files, naming the one that cannot be read."""
-        try:
-            return super().cb_config(ctx, param, value)
-        except (OSError, TypeError, ValueError) as error:
-            message = f"--config: {error}"
-            raise click.ClickException(message) from None
+        for name in value:
+            if name != "ENV":
+                try:
+                    with Path(name).open(encoding="utf-8") as file:
+                        _read_object("--config", file)
+                except OSError as error:
+                    message = f"--config: {name}: {error.strerror}"
+                    raise click.ClickException(message) from None
+        return super().cb_config(ctx, param, value)
 
 
-def _read_json(option: str, file: IO[str] | None) -> dict[str, Any] | None:
+def _read_object(option: str, file: IO[str]) -> dict[str, Any]:
+    try:
+        content = json.load(file)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise _unreadable(option, file, "JSON object")
+    return content
+
+
+def _read_state(file: IO[str] | None) -> dict[str, Any] | None:
+    if file is None:
+        return None
+    state = _read_object("--state", file)
+    if not _is_state(state):
+        raise _unreadable("--state", file, "Singer state")  # noqa: EM101 - no message
+    return state
+
+
+def _is_state(state: dict[str, Any]) -> bool:
+    """Whether the SDK can take it: an object, of streams, of which some have partitions."""
+    bookmarks = state.get("bookmarks", {})
+    if not isinstance(bookmarks, dict) or ("bookmarks" not in state and "value" in state):
+        return False
+    if not all(isinstance(stream, dict) for stream in bookmarks.values()):
+        return False
+    lists = [stream.get("partitions", []) for stream in bookmarks.values()]
+    return all(
+        isinstance(partitions, list)
+        and all(isinstance(one, dict) for one in partitions)
+        and all(isinstance(one.get("context", {}), (dict, type(None))) for one in partitions)
+        for partitions in lists
+    )
+
+
+def _read_catalog(file: IO[str] | None) -> Catalog | None:
     if file is None:
         return None
     try:
-        content = json.load(file)
-    except ValueError:
-        content = None
-    if not isinstance(content, dict):
-        message = f"{option}: {file.name} is no JSON object"
-        raise click.ClickException(message)
-    return content
+        return Catalog.from_dict(_read_object("--catalog", file))
+    except (AttributeError, KeyError, TypeError):
+        raise _unreadable("--catalog", file, "Singer catalog") from None  # noqa: EM101 - no message
+
+
+def _unreadable(option: str, file: IO[str], kind: str) -> click.ClickException:
+    return click.ClickException(f"{option}: {file.name} holds no {kind}")

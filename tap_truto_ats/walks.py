@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from tap_truto_ats.client import Request
 from tap_truto_ats.envelope import Page
-from tap_truto_ats.errors import AccountError
+from tap_truto_ats.errors import AccountError, unexpected
 
 if TYPE_CHECKING:
     from tap_truto_ats.resources import Requirement
@@ -53,10 +53,14 @@ class Walk(Generic[T]):
             pass
         except AccountError as error:
             self.error = error
+        except Exception as error:  # noqa: BLE001 - one account's oddity ends that account
+            self.error = unexpected(error)
 
 
 def pages(
-    request: Request, for_each: Callable[[list[Any]], Steps[None]] | None = None
+    request: Request,
+    for_each: Callable[[list[Any]], Steps[None]] | None = None,
+    page: Page | None = None,
 ) -> Steps[None]:
     """Ask for a page and for all that follow it, to the end of the cursor.
 
@@ -66,16 +70,19 @@ def pages(
     Args:
         request: The first page.
         for_each: Steps to take for the rows of each page before the next one is asked for.
+        page: The first page, if it was asked for already.
 
     Raises:
         AccountError: A cursor came back a second time, so that the walk would never end.
     """
     seen: set[int] = set()
     while True:
-        page = yield request
+        if page is None:
+            page = yield request
         if for_each:
             yield from for_each(page.rows)
         if page.unread:
+            page = None
             continue
         if page.next_cursor is None:
             return
@@ -83,7 +90,7 @@ def pages(
             cause = f"The pages of {request.path} run in a circle: a cursor came back"
             raise AccountError(cause, "Report the account to Truto's support")
         seen.add(hash(page.next_cursor))
-        request = request.after(page.next_cursor)
+        request, page = request.after(page.next_cursor), None
 
 
 def pages_for_each_value(
@@ -99,33 +106,37 @@ def pages_for_each_value(
         parents: The first page of the parents.
 
     Raises:
-        AccountError: A page could not be had, or no value at all was found.
+        AccountError: A page could not be had, or every value was gone.
     """
-    asked = unusable = 0
-    gone: list[AccountError] = []
+    asked = gone = unusable = 0
+    first_error: AccountError | None = None
 
     def for_each(rows: list[Any]) -> Steps[None]:
-        nonlocal asked, unusable
+        nonlocal asked, gone, unusable, first_error
         values = [row.get(requirement.field) if isinstance(row, dict) else None for row in rows]
         unusable += sum(not value for value in values)
         for value in dict.fromkeys(str(value) for value in values if value):
             asked += 1
+            first = request.having({requirement.parameter: value})
             try:
-                yield from pages(request.having({requirement.parameter: value}))
+                page = yield first
             except AccountError as error:
                 if error.status != HTTPStatus.NOT_FOUND:
                     raise
-                gone.append(error)
+                gone += 1
+                first_error = first_error or error
+            else:
+                yield from pages(first, page=page)
 
     yield from pages(parents, for_each)
-    if gone and len(gone) == asked:
-        raise gone[0]
+    if first_error and gone == asked:
+        raise first_error
     if gone or unusable:
         logger.warning(
             "Account %s: of %s, %d were gone when their turn came and %d had no `%s`.",
             request.account_id,
             requirement.resource,
-            len(gone),
+            gone,
             unusable,
             requirement.field,
         )

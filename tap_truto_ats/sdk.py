@@ -40,7 +40,7 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Mapping
     from types import FrameType
 
     from singer_sdk.helpers.types import Context, Record
@@ -145,7 +145,7 @@ class PagedStream(Stream):
         errors = [
             f"The catalog must select the column {key} of {self.name}, as discovered."
             for key in self.key_columns
-            if given.get(key, {}).get("type") != own[key]["type"]
+            if _kinds(given.get(key, {})) != _kinds(own[key])
             or not self.is_selected(("properties", key))
         ]
         if errors and self.selected:
@@ -181,6 +181,11 @@ class PagedStream(Stream):
                     version=self._stream_version,
                     time_extracted=self.extracted_at,
                 )
+
+
+def _kinds(definition: Mapping[str, Any]) -> set[str]:
+    kinds = definition.get("type", ())
+    return {kinds} if isinstance(kinds, str) else set(kinds)
 
 
 class StoppableTap(Tap, abc.ABC):

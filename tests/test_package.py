@@ -104,13 +104,7 @@ def test_it_asks_for_what_the_package_imports(metadata: Message) -> None:
     modules = imported().keys() - set(sys.stdlib_module_names) - {"tap_truto_ats"}
     needed = {distributions[module][0].lower().replace("_", "-") for module in modules}
     asked_for = set(required(metadata))
-    assert needed - {"click"} == asked_for
-
-
-def test_click_is_the_sdks_own(metadata: Message) -> None:
-    """The tap overrides callbacks of the SDK's command line, whatever its version of click."""
-    assert imported()["click"] == {"tap.py"}
-    assert "click" not in required(metadata)
+    assert needed == asked_for
 
 
 def test_the_abandoned_backoff_is_not_asked_for(metadata: Message) -> None:

@@ -1,0 +1,284 @@
+"""Answers and inputs that no documentation foresees: they cost one account at the most."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+import time
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.harness import deselect, rows, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sandbox.control import Sandbox
+    from tests.harness import Run, Tap
+
+PATH = "/unified/ats/interviews"
+
+
+def account_of(body: Any) -> dict[str, Any]:
+    return {"kind": "body_override", "body": body, "times": None}
+
+
+def nested(depth: int) -> str:
+    return '{"result": [{"id": "deep", "x": ' + "[" * depth + "]" * depth + '}, {"id": "flat"}]}'
+
+
+class TestAccounts:
+    @pytest.mark.parametrize(
+        "answer",
+        [{"result": {"id": "else"}}, {"id": "else"}, {"id": None}, {"status": ["active"]}],
+        ids=["no id", "another id", "id null", "status a list"],
+    )
+    def test_a_named_account_is_read_whatever_its_lookup_says(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str], answer: dict[str, Any]
+    ) -> None:
+        account = ids["pinpoint"]
+        # Only the first request: the second one, for its capabilities, answers as usual.
+        fault = account_of(answer) | {"times": 1}
+        sandbox.fault(path=f"/integrated-account/{account}", **fault)
+        run = tap(integrated_account_ids=[ids["ashby"], account])
+        assert (run.code, run.errors) == (0, [])
+        assert {key[0] for key in table(run)} == {ids["ashby"], account}
+        assert {row["id"] for row in run.records("integrated_accounts")} == {ids["ashby"], account}
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {},
+            {"unified": None, "integration": None, "account": None},
+            {"unified": {}, "integration": [], "account": "active"},
+            {"unified": [{"model": "ATS", "resource": "interviews", "methods": [{"a": "list"}]}]},
+            {"unified": [{"model": "ats", "resource": "interviews", "methods": 3}, None, 7]},
+            {"account": {"status": "ACTIVE", "is_blocked": "no"}},
+        ],
+    )
+    def test_capabilities_of_an_odd_form_do_not_hide_an_account(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str], body: dict[str, Any]
+    ) -> None:
+        account = ids["greenhouse"]
+        sandbox.fault(path=f"/integrated-account/{account}/capabilities", **account_of(body))
+        run = tap()
+        assert (run.code, run.errors) == (0, [])
+        assert table(run) == rows(sandbox.interviews())
+
+    def test_listed_accounts_of_an_odd_form(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]
+    ) -> None:
+        known = {"id": ids["ashby"], "status": "Active", "integration": {"category": "ATS"}}
+        odd = [known, known, {"id": ids["pinpoint"]}, {"id": None}, {}, None, 7]
+        for position, key in enumerate(("result", "results")):
+            body = {key: odd, "next_cursor": None if position else "more"}
+            sandbox.fault(path="/integrated-account", kind="body_override", body=body)
+        run = tap()
+        assert (run.code, run.errors) == (0, [])
+        assert {key[0] for key in table(run)} == {ids["ashby"], ids["pinpoint"]}
+        assert len(run.records("integrated_accounts")) == 2
+        assert run.logged("8 integrated accounts without an id") == 1
+
+    def test_finding_none_is_said(self, tap: Tap) -> None:
+        run = tap(tenant_ids=["no such tenant"])
+        assert run.code == 0
+        assert run.logged("No integrated account was found") == 1
+
+
+class TestPages:
+    @pytest.mark.parametrize("cursor", [{"a": 1}, ["a"], True, 1.5])
+    @pytest.mark.parametrize("name", ["unified", "stream"])
+    def test_a_cursor_that_is_none_ends_the_account(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str], cursor: object, name: str
+    ) -> None:
+        body = {"result": [{"id": "1"}], "next_cursor": cursor}
+        sandbox.fault(path=PATH, integrated_account_id=ids["pinpoint"], **account_of(body))
+        run = tap(max_retries=0, response_format=name)
+        assert run.code == 1
+        assert len(run.errors) == 1
+        assert ids["pinpoint"] in run.errors[0]
+
+    @pytest.mark.parametrize("depth", [990, 5000])
+    @pytest.mark.parametrize("name", ["unified", "stream"])
+    def test_depth_costs_the_row_or_the_account_and_not_the_run(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str], depth: int, name: str
+    ) -> None:
+        account = ids["pinpoint"]
+        sandbox.fault(path=PATH, integrated_account_id=account, **account_of(nested(depth)))
+        run = tap(max_retries=0, response_format=name)
+        assert "Traceback" not in run.stderr
+        assert run.code == 1 or run.logged("nests too deep") == 1
+        good = rows(row for row in sandbox.interviews() if row["integrated_account_id"] != account)
+        assert table(run).items() >= good.items()
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Retry-After": "Wed, 21 Oct 99999999999999999999 07:28:00 GMT"},
+            {"Retry-After": "-1"},
+            {"ratelimit-remaining": "0", "ratelimit-reset": "-5"},
+            {"ratelimit-remaining": "none", "ratelimit-reset": "nan"},
+        ],
+    )
+    def test_headers_of_an_odd_form_are_passed_over(
+        self, tap: Tap, sandbox: Sandbox, headers: dict[str, str]
+    ) -> None:
+        sandbox.fault(path=PATH, status=429, headers=headers)
+        run = tap()
+        assert (run.code, run.errors) == (0, [])
+        assert table(run) == rows(sandbox.interviews())
+
+    @pytest.mark.parametrize("location", ["https://example.com/login", "/ping"])
+    def test_a_redirect_is_not_followed(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str], location: str
+    ) -> None:
+        account = ids["pinpoint"]
+        headers = {"Location": location}
+        sandbox.fault(path=PATH, integrated_account_id=account, status=302, headers=headers)
+        run = tap()
+        assert run.code == 1
+        assert len(run.errors) == 1
+        assert "redirect (HTTP 302)" in run.errors[0]
+        assert sandbox.requests("/ping") == []
+
+    def test_an_empty_answer_is_tried_again(self, tap: Tap, sandbox: Sandbox) -> None:
+        sandbox.fault(path=PATH, status=204, body="")
+        run = tap()
+        assert table(run) == rows(sandbox.interviews())
+
+    def test_half_a_character_costs_nothing_else(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]
+    ) -> None:
+        body = r'{"result": [{"id": "1", "location": "cut \ud83d"}, {"id": "2"}]}'
+        sandbox.fault(path=PATH, kind="body_override", body=body)
+        run = tap(integrated_account_ids=[ids["ashby"]])
+        assert [row["location"] for row in run.records()] == ["cut ?", None]
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """A server whose bodies come a byte at a time, and never to their end."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            with suppress(OSError):
+                while not stop.wait(0.1):
+                    self.wfile.write(b" ")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    stop = threading.Event()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        stop.set()
+        server.shutdown()
+        thread.join()
+
+
+def test_a_body_that_drips_is_a_timeout(tap: Tap) -> None:
+    with dripping() as url:
+        run = tap(
+            api_url=url, integrated_account_ids=["a"], request_timeout_seconds=1, max_retries=0
+        )
+    assert run.code == 1
+    assert len(run.errors) == 1
+    assert "no answer in time" in run.errors[0]
+
+
+def test_a_signal_ends_a_run_whose_target_does_not_read(
+    tap: Tap, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.reset(accounts=[{"provider": "ashby"}], interviews=2000, rate_limits=False)
+    command = tap.command(tmp_path, config=tap.config(page_size=2000))
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+    ) as process:
+        assert process.stdout
+        assert process.stdout.read(1)
+        while not sandbox.requests(PATH):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 128 + signal.SIGTERM
+
+
+def test_a_target_that_is_gone_ends_the_run_without_a_traceback(
+    tap: Tap, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.reset(accounts=[{"provider": "ashby"}], interviews=2000, rate_limits=False)
+    command = tap.command(tmp_path, config=tap.config())
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        log = process.stderr.read()
+    assert process.returncode == 1
+    assert "Traceback" not in log
+
+
+def test_failed_accounts_are_named_when_a_run_is_stopped(
+    tap: Tap, sandbox: Sandbox, ids: dict[str, str], tmp_path: Path
+) -> None:
+    sandbox.fault(path=PATH, integrated_account_id=ids["pinpoint"], status=403)
+    sandbox.fault(path=PATH, integrated_account_id=ids["ashby"], kind="delay", seconds=60)
+    command = tap.command(tmp_path, config=tap.config())
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while len(sandbox.requests(PATH)) < 7:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, log = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert f"Account {ids['pinpoint']} (pinpoint) was not read to its end" in log
+
+
+class TestUsersInputs:
+    def refused(self, run: Run) -> str:
+        assert run.code == 1
+        assert "Traceback" not in run.stderr
+        assert run.records() == []
+        lines = [one for one in run.errors if one != "Config validation failed"]
+        lines += [one for one in run.stderr.splitlines() if one.startswith("Error: ")]
+        assert len(lines) == 1
+        return lines[0]
+
+    @pytest.mark.parametrize(
+        "expression", ["int(location)", "bad(", "undefined_fn(1)", "1 / 0", "no_such_name"]
+    )
+    def test_a_stream_map_that_fails_quotes_no_record(
+        self, tap: Tap, sandbox: Sandbox, expression: str
+    ) -> None:
+        maps = {"interviews": {"x": expression}}
+        line = self.refused(tap(stream_maps=maps))
+        assert "map" in line
+        assert not any(row["location"] in line for row in sandbox.interviews() if row["location"])
+
+    def test_a_catalog_must_keep_the_key(self, tap: Tap) -> None:
+        catalog = tap.discover()
+        for entry in catalog["streams"]:
+            entry["schema"]["properties"].pop("id")
+        assert "column id of" in self.refused(tap(catalog=catalog))
+        catalog = deselect(tap.discover(), "id")
+        assert tap(catalog=catalog).code == 0
+
+    @pytest.mark.parametrize("kind", [["string"], ["string", "null"], "integer"])
+    def test_a_catalog_must_keep_the_keys_type(self, tap: Tap, kind: Any) -> None:
+        catalog = tap.discover()
+        for entry in catalog["streams"]:
+            entry["schema"]["properties"]["id"]["type"] = kind
+        run = tap(catalog=catalog)
+        assert run.code == (0 if kind == ["string"] else 1)
+        assert "Traceback" not in run.stderr

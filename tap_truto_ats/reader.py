@@ -7,7 +7,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tap_truto_ats.errors import AccountError, RunError, unexpected
+from tap_truto_ats.errors import AccountError, unexpected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tap_truto_ats.envelope import Page
     from tap_truto_ats.walks import Walk
 
-    Arrival: TypeAlias = tuple[Walk[Any], Page | AccountError | RunError | None]
+    Arrival: TypeAlias = tuple[Walk[Any], Page | BaseException | None]
     """A walk with the answer to its request; None for a walk that had nothing to request."""
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class Reader:
             logger.warning("Stopped. Accounts that were read to their end keep their bookmarks.")
             raise SystemExit(self._exit_code)
         walk, answer = arrival
-        if isinstance(answer, RunError):
+        if isinstance(answer, BaseException) and not isinstance(answer, AccountError):
             raise answer
         return walk, answer
 
@@ -103,11 +103,13 @@ class Reader:
     ) -> None:
         while (walk := requested.get()) and walk.request:
             try:
-                answer: Page | AccountError | RunError = self._fetch(walk.request)
-            except (AccountError, RunError) as error:
+                answer: Page | BaseException = self._fetch(walk.request)
+            except AccountError as error:
                 answer = error
             except Exception as error:  # noqa: BLE001 - one account's oddity ends that account
                 answer = unexpected(error)
+            except BaseException as error:  # noqa: BLE001 - the reading thread raises it
+                answer = error
             arrived.put((walk, answer))
 
 

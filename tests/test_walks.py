@@ -208,14 +208,19 @@ class TestPagesForEachValue:
         assert "a1" in caplog.text
         assert "5 had no `id`" in caplog.text
 
-    @pytest.mark.parametrize("later", [False, True], ids=["at its first page", "at a later page"])
-    def test_a_value_that_is_gone_is_passed_over(
-        self, caplog: pytest.LogCaptureFixture, later: object
-    ) -> None:
+    def test_a_value_that_is_gone_at_a_later_page_is_an_error(self) -> None:
         answers: dict[str, Answer] = {
             "/candidates": Page(people("c1", "c2")),
-            "/rows c1": Page([1], "x") if later else gone(),
+            "/rows c1": Page([1], "x"),
             "/rows c1 x": gone(),
+        }
+        asked = ["/candidates", "/rows c1", "/rows c1 x"]
+        assert self.take(answers) == (asked, answers["/rows c1 x"])
+
+    def test_a_value_that_is_gone_is_passed_over(self, caplog: pytest.LogCaptureFixture) -> None:
+        answers: dict[str, Answer] = {
+            "/candidates": Page(people("c1", "c2")),
+            "/rows c1": gone(),
             "/rows c2": Page([2]),
         }
         asked, error = self.take(answers)
@@ -493,10 +498,25 @@ class TestReader:
         assert sorted(rows) == ["a/1", "b/1", "b/2", "b/3"]
         assert errors == {"a": error, "b": None}
 
-    @pytest.mark.parametrize(
-        "fault", [ValueError("x"), RunError("x"), KeyboardInterrupt()], ids=repr
-    )
-    def test_any_other_fault_comes_out_where_rows_are_read(self, fault: BaseException) -> None:
+    def test_an_unforeseen_fault_ends_its_walk_and_quotes_nothing(self) -> None:
+        source = Source(a=3, b=2)
+
+        def fail(name: str) -> None:
+            if name == "a/2":
+                message = "never in a log"
+                raise ValueError(message)
+
+        source.before = fail
+        errors = {}
+        for walk, _ in Reader(source.fetch, 2).read(source.walks()):
+            if walk.ended:
+                errors[walk.subject] = walk.error
+        assert errors["b"] is None
+        assert "The tap met a ValueError in test_walks.py:" in str(errors["a"])
+        assert "never in a log" not in str(errors["a"])
+
+    @pytest.mark.parametrize("fault", [RunError("x"), KeyboardInterrupt()], ids=repr)
+    def test_what_ends_a_run_comes_out_where_rows_are_read(self, fault: BaseException) -> None:
         source = Source(a=3, b=1)
 
         def fail(name: str) -> None:

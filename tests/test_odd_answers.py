@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import signal
 import subprocess
 import threading
 import time
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from tests.harness import deselect, rows, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from sandbox.control import Sandbox
@@ -161,39 +163,88 @@ class TestPages:
 
 
 @contextmanager
-def dripping() -> Iterator[str]:
-    """A server whose bodies come a byte at a time, and never to their end."""
+def serving(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    """A server that answers every GET the same way."""
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_GET(self) -> None:
+            self.close_connection = True
             self.send_response(200)
-            self.send_header("Content-Length", "1000")
-            self.end_headers()
             with suppress(OSError):
-                while not stop.wait(0.1):
-                    self.wfile.write(b" ")
+                answer(self)
 
         def log_message(self, *_: object) -> None:
             pass
 
-    stop = threading.Event()
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
-        stop.set()
         server.shutdown()
         thread.join()
 
 
-def test_a_body_that_drips_is_a_timeout(tap: Tap) -> None:
-    with dripping() as url:
-        run = tap(
-            api_url=url, integrated_account_ids=["a"], request_timeout_seconds=1, max_retries=0
-        )
-    assert run.code == 1
-    assert len(run.errors) == 1
-    assert "no answer in time" in run.errors[0]
+def in_chunks(handler: BaseHTTPRequestHandler, body: bytes, encoding: str, *, end: bool) -> None:
+    """Send a body in small chunks, with or without the last one that ends it."""
+    handler.send_header("Content-Encoding", encoding)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    for start in range(0, len(body), 50):
+        part = body[start : start + 50]
+        handler.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
+    if end:
+        handler.wfile.write(b"0\r\n\r\n")
+
+
+PAGE = json.dumps({"result": [{"id": str(n), "location": "x" * n} for n in range(300)]}).encode()
+
+
+class TestTransport:
+    SETTINGS: ClassVar[dict[str, Any]] = {"integrated_account_ids": ["a"], "max_retries": 0}
+
+    @pytest.mark.parametrize("name", ["unified", "stream"])
+    def test_compressed_bodies_are_read(self, tap: Tap, name: str) -> None:
+        with serving(lambda one: in_chunks(one, gzip.compress(PAGE), "gzip", end=True)) as url:
+            run = tap(api_url=url, response_format=name, **self.SETTINGS)
+        assert (run.code, run.errors) == (0, [])
+        assert [row["id"] for row in run.records()] == [str(n) for n in range(300)]
+
+    @pytest.mark.parametrize("name", ["unified", "stream"])
+    @pytest.mark.parametrize(
+        ("body", "end"),
+        [
+            (gzip.compress(PAGE)[:-100], True),
+            (gzip.compress(PAGE), False),
+            (b"no gzip at all", True),
+        ],
+        ids=["cut gzip", "no last chunk", "no gzip"],
+    )
+    def test_compressed_bodies_that_break_are_broken(
+        self, tap: Tap, name: str, body: bytes, end: object
+    ) -> None:
+        with serving(lambda one: in_chunks(one, body, "gzip", end=bool(end))) as url:
+            run = tap(api_url=url, response_format=name, **self.SETTINGS)
+        assert run.code == 1
+        assert len(run.errors) == 1
+        assert run.states[-1]["bookmarks"].get("interviews", {}) == {}
+
+    def test_a_body_that_drips_is_a_timeout(self, tap: Tap) -> None:
+        stop = threading.Event()
+
+        def drip(handler: BaseHTTPRequestHandler) -> None:
+            handler.send_header("Content-Length", "1000")
+            handler.end_headers()
+            while not stop.wait(0.1):
+                handler.wfile.write(b" ")
+
+        with serving(drip) as url:
+            run = tap(api_url=url, request_timeout_seconds=1, **self.SETTINGS)
+            stop.set()
+        assert run.code == 1
+        assert len(run.errors) == 1
+        assert "no answer in time" in run.errors[0]
 
 
 def test_a_signal_ends_a_run_whose_target_does_not_read(

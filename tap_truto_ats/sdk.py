@@ -7,7 +7,7 @@
 | `Stream._generate_record_messages` | walks each record twice more: selection and conformance |
 | `Stream._tap`, `Stream._stream_version` | what those three need of the stream |
 | `PluginBase._validate_config`, `PluginBase._config` | its messages quote values, a secret's too |
-| `PluginBase._env_var_config`, `PluginBase._env_var_prefix` | what cannot be parsed ends in a traceback |
+| `PluginBase._env_var_config`, `PluginBase._env_var_prefix` | a bad value is a traceback |
 | `configuration._dict_config`, `helpers._classproperty` | what that one is made of |
 | `PluginBase._handle_termination` | exits in the middle of a line, and with 0 |
 """

@@ -116,7 +116,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         th.IntegerType(minimum=1),
         default=60,
         title="Request timeout",
-        description="Seconds to wait for an answer.",
+        description="Seconds to wait for an answer, and for a page to arrive.",
     ),
     th.Property(
         "max_retries",

@@ -105,7 +105,7 @@ class TestPages:
         assert len(run.errors) == 1
         assert ids["pinpoint"] in run.errors[0]
 
-    @pytest.mark.parametrize("depth", [990, 5000])
+    @pytest.mark.parametrize("depth", [990, 100_000])
     @pytest.mark.parametrize("name", ["unified", "stream"])
     def test_depth_costs_the_row_or_the_account_and_not_the_run(
         self, tap: Tap, sandbox: Sandbox, ids: dict[str, str], depth: int, name: str
@@ -114,7 +114,8 @@ class TestPages:
         sandbox.fault(path=PATH, integrated_account_id=account, **account_of(nested(depth)))
         run = tap(max_retries=0, response_format=name)
         assert "Traceback" not in run.stderr
-        assert run.code == 1 or run.logged("nests too deep") == 1
+        is_emitted = (account, "deep") in table(run)  # Python 3.12 and later can write it
+        assert run.code == 1 or run.logged("nests too deep") == 1 or is_emitted
         good = rows(row for row in sandbox.interviews() if row["integrated_account_id"] != account)
         assert table(run).items() >= good.items()
 

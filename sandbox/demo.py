@@ -87,7 +87,12 @@ def _demo() -> None:
         second, second_truth = _rows(server), _truth(sandbox)
     _report("First run: everything", {}, first, first_truth)
     _report("Second run: what the changes left to read", first, second, second_truth)
-    print("\nA provider that gives no updated_at is read whole by each run.")
+    print(
+        "\nloaded: rows that came again, the newest of the run before among them;"
+        " changed: rows that are new or differ.\n"
+        "A provider that gives no updated_at is read whole by each run."
+        f" Meltano's own output is in {LOG}."
+    )
 
 
 @contextmanager

@@ -74,6 +74,7 @@ class Accounts:
         self._listed: dict[str, Account] | None = None
         self._described: dict[str, Account] = {}
         self.failures: dict[str, tuple[Account, AccountError]] = {}
+        self.inactive: dict[str, Account] = {}
 
     def fail(self, account: Account, error: AccountError) -> None:
         """Remember why an account could not be read; the run's end reports it."""
@@ -108,8 +109,11 @@ class Accounts:
         """Add the account's capabilities, asked for once a run.
 
         Raises:
-            AccountError: Truto cannot tell; a token without the right to ask is no error.
+            AccountError: Truto cannot tell, or the account has failed before in this run; a token
+                without the right to ask is no error.
         """
+        if account.id in self.failures:
+            raise self.failures[account.id][1]
         if account.id not in self._described:
             path = f"{_path(account)}/capabilities"
             try:

@@ -122,13 +122,14 @@ class TrutoClient:
             return bool(broken_for_good) or tries[error.status] >= error.tries
 
         def log_retry(details: Any) -> None:  # noqa: ANN401
+            error: TransientError = details["exception"]
             logger.info(
-                "%s: %s Trying again in %.1f s (retry %d of %d).",
+                "%s: %s. Trying again in %.1f s (retry %d of %d).",
                 f"Account {request.account_id}" if request.account_id else request.path,
-                details["exception"],
+                error.cause,
                 details["wait"],
                 details["tries"],
-                self._settings.max_retries,
+                min(error.tries - 1, self._settings.max_retries),
             )
 
         @backoff.on_exception(

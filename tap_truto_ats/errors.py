@@ -25,6 +25,7 @@ class AccountError(Exception):
     def __init__(self, cause: str, cure: str, *, status: int | None = None) -> None:
         """Take what happened, what the user can do, and the HTTP status if there was one."""
         super().__init__(f"{cause}. {cure}.")
+        self.cause = cause
         self.status = status
 
 

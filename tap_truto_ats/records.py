@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CUSTOM_FIELDS = "custom_fields"
 
 Unreadable: TypeAlias = "Counter[str]"
-"""How many values of a field were no date-time and became null."""
+"""How many values of a field could not be read and became null."""
 
 Conversion: TypeAlias = Callable[[Any, Unreadable], Any]
 
@@ -51,7 +51,7 @@ class Normaliser:
         self._known = (known | schema.get("properties", {}).keys()) - {CUSTOM_FIELDS}
 
     def __call__(self, row: Mapping[str, Any], unreadable: Unreadable) -> dict[str, Any]:
-        """Turn one row into a record, counting the date-times that could not be read."""
+        """Turn one row into a record, counting the values that could not be read."""
         record: dict[str, Any] = {}
         custom = {name: value for name, value in row.items() if name not in self._known}
         for name, convert in self._columns.items():
@@ -61,6 +61,8 @@ class Normaliser:
             except UnfitError:
                 record[name] = None
                 custom[name] = value
+                if not self._keep_custom_fields:
+                    unreadable[name] += 1
         if self._keep_custom_fields:
             record[CUSTOM_FIELDS] = custom or None
         return record

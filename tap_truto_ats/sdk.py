@@ -7,9 +7,10 @@
 | `Stream._generate_record_messages` | walks each record twice more: selection and conformance |
 | `Stream._tap`, `Stream._stream_version` | what those three need of the stream |
 | `PluginBase._validate_config`, `PluginBase._config` | its messages quote values, a secret's too |
-| `PluginBase._env_var_config`, `PluginBase._env_var_prefix` | a bad value is a traceback |
-| `configuration._dict_config`, `helpers._classproperty` | what that one is made of |
+| `PluginBase._env_var_config`, `PluginBase._env_var_prefix` | a stray `.env` wins |
+| `helpers._classproperty` | what that one is made of |
 | `PluginBase._handle_termination` | exits in the middle of a line, and with 0 |
+| `plugin_base._ConfigInput` | what `--config` becomes: its `config` and `parse_env` |
 """
 
 from __future__ import annotations
@@ -24,14 +25,18 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream, Tap
-from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.contrib.msgspec import MsgSpecWriter, serialize_jsonl
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import (
+    ConfigValidationError,
+    MapExpressionError,
+    StreamMapConfigError,
+)
 from singer_sdk.helpers._classproperty import classproperty
-from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib import RecordMessage, StateMessage
+from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_truto_ats.errors import RunError
+from tap_truto_ats.inputs import check_config, read_catalog, read_state
 from tap_truto_ats.settings import from_environment, problems
 
 if sys.version_info >= (3, 12):
@@ -40,9 +45,10 @@ else:
     from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from types import FrameType
 
+    import click
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
     from singer_sdk.singerlib.encoding.simple import Message
@@ -65,6 +71,7 @@ class PageWriter(MsgSpecWriter):
         """Start with nothing to write."""
         super().__init__()
         self._pending = bytearray()
+        self._too_deep = 0
 
     @override
     def serialize_message(self, message: Message) -> bytearray:
@@ -78,7 +85,7 @@ class PageWriter(MsgSpecWriter):
         try:
             self._pending += self.format_message(message)
         except RecursionError:
-            logger.warning("A record that nests too deep to be written was not emitted.")
+            self._too_deep += 1
         if not isinstance(message, RecordMessage):
             self.flush()
 
@@ -90,6 +97,9 @@ class PageWriter(MsgSpecWriter):
                 written += sys.stdout.buffer.write(pending[written:]) or 0
         self._pending.clear()
         sys.stdout.buffer.flush()
+        if self._too_deep:
+            logger.warning("%d records nest too deep to be written: not emitted.", self._too_deep)
+            self._too_deep = 0
 
 
 class PagedStream(Stream):
@@ -98,7 +108,6 @@ class PagedStream(Stream):
     `get_records` is called once for all partitions.
     """
 
-    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
     STATE_MSG_FREQUENCY = sys.maxsize
 
     key_columns: ClassVar[tuple[str, ...]]
@@ -124,6 +133,17 @@ class PagedStream(Stream):
         writer = self._tap.message_writer
         if isinstance(writer, PageWriter):
             writer.flush()
+
+    def warn_of_unreadable(self, account: str, unreadable: Mapping[str, int]) -> None:
+        """Log how many of an account's values became null, field by field."""
+        for name, count in unreadable.items():
+            self.logger.warning(
+                "Account %s: %d values of %s.%s could not be read and became null.",
+                account,
+                count,
+                self.name,
+                name,
+            )
 
     def write_state(self) -> None:
         """Send a STATE message, whose records must all be out.
@@ -188,14 +208,101 @@ def _kinds(definition: Mapping[str, Any]) -> set[str]:
     return {kinds} if isinstance(kinds, str) else set(kinds)
 
 
-class StoppableTap(Tap, abc.ABC):
-    """A tap that names what is wrong with its settings, and that ends a run between two pages."""
+class CommandLineTap(Tap, abc.ABC):
+    """A tap whose command line names what is wrong in a line, and ends a run between two pages."""
 
     message_writer_class = PageWriter
 
     @abc.abstractmethod
     def stop(self, exit_code: int) -> None:
         """End the run soon; called from a signal handler."""
+
+    @abc.abstractmethod
+    def look(self) -> None:
+        """Ask each account of the run for its first page of each resource; write nothing."""
+
+    @abc.abstractmethod
+    def report(self) -> bool:
+        """Log what went wrong in the run; tell whether nothing did."""
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Do the work and report on it.
+
+        Raises:
+            SystemExit: Code 1, when an account or the run failed; the reason is in the log.
+        """
+        went_well = False
+        try:
+            work()
+        except RunError as error:
+            self.logger.error("%s", error)  # noqa: TRY400 - the user's to mend: no traceback
+        else:
+            went_well = True
+        finally:
+            went_well = self.report() and went_well
+        if not went_well:
+            sys.exit(1)
+
+    @classmethod
+    @override
+    def invoke(cls, *, about: bool = False, about_format: str | None = None, **kwargs: Any) -> None:
+        """Run the tap as the SDK does, and exit with 1 when an account failed.
+
+        Args:
+            about: Print the settings instead.
+            about_format: The form to print them in.
+            kwargs: The parsed options `config`, `state` and `catalog`.
+        """
+        super(Tap, cls).invoke(about=about, about_format=about_format)
+        cls.print_version(print_fn=cls.logger.info)
+        state, catalog = read_state(kwargs["state"]), read_catalog(kwargs["catalog"])
+        config = kwargs["config"]
+        with cls._named_errors():
+            tap = cls(
+                config=config.config,
+                state=state,
+                catalog=catalog,
+                parse_env_config=config.parse_env,
+            )
+            tap.run(tap.sync_all)
+
+    @classmethod
+    @override
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        """Look at every account; the SDK would end at the first record of the first account."""
+        config = ctx.params["config"]
+        with cls._named_errors():
+            if value != CliTestOptionValue.All.value:
+                super().cb_test(ctx, param, value)
+                return
+            tap = cls(config=config.config, parse_env_config=config.parse_env)
+            tap.run(tap.look)
+        ctx.exit()
+
+    @classmethod
+    @override
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
+        """Read the configuration files, naming the one that cannot be read."""
+        for name in value:
+            if name != "ENV":
+                check_config(name)
+        return super().cb_config(ctx, param, value)
+
+    @classmethod
+    @contextmanager
+    def _named_errors(cls) -> Iterator[None]:
+        """Log what is wrong with settings or catalog, a line each, and exit with 1."""
+        try:
+            yield
+        except ConfigValidationError as error:
+            lines = error.errors
+        except (MapExpressionError, StreamMapConfigError) as error:
+            lines = [f"Setting 'stream_maps': {error}"]
+        else:
+            return
+        for line in lines:
+            cls.logger.error("%s", line)
+        sys.exit(1)
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
@@ -209,7 +316,6 @@ class StoppableTap(Tap, abc.ABC):
     @classproperty
     def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
         cls.append_builtin_config(cls.config_jsonschema)
-        parse_environment_config({}, cls._env_var_prefix)  # reads `.env` into the environment
         found, errors = from_environment(os.environ, cls._env_var_prefix, cls.config_jsonschema)
         if errors:
             summary = "The environment's settings are not valid"

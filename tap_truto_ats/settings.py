@@ -148,7 +148,6 @@ class Settings:
     integrated_account_ids: tuple[str, ...]
     tenant_ids: tuple[str, ...]
     start_date: datetime | None
-    include_remote_data: bool
     filters: Mapping[str, Mapping[str, Any]]
     remote_query: Mapping[str, Mapping[str, Any]]
     response_format: str
@@ -242,7 +241,7 @@ def _parse(text: str, kind: str) -> Any:  # noqa: ANN401
     if kind == "string":
         return text
     if kind == "boolean":
-        return json.loads(_BOOLEANS.get(text.lower(), text))
+        return json.loads(_BOOLEANS.get(text.lower(), text.lower()))
     if kind == "array" and text[0] not in "[{":
         return text.split(",")
     return json.loads(text)

@@ -57,8 +57,10 @@ class IntegratedAccountsStream(PagedStream):
         for row in self.tap.accounts.read():
             integration = row.get("integration")
             name = integration.get("name") if isinstance(integration, dict) else None
+            unreadable: Counter[str] = Counter()
             with self.page():
-                yield normalise({**row, "integration_name": name}, Counter())
+                yield normalise({**row, "integration_name": name}, unreadable)
+            self.warn_of_unreadable(str(row["id"]), unreadable)
 
 
 @dataclass
@@ -96,7 +98,6 @@ class UnifiedStream(PagedStream):
         self.replication_key = resource.replication_key
         self.tap = tap
         self.resource = resource
-        self._inactive: list[Account] = []
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
@@ -110,7 +111,6 @@ class UnifiedStream(PagedStream):
                     yield record
             if walk.ended:
                 self._close(reading, walk.error)
-        self._warn_of_inactive()
 
     def look(self) -> None:
         """Ask each account for its first page of rows; what fails is kept for the report."""
@@ -119,7 +119,6 @@ class UnifiedStream(PagedStream):
                 self.tap.accounts.fail(walk.subject.account, walk.error)
             elif walk.ended and walk.subject.is_asked:
                 self.logger.info("Account %s answers.", walk.subject.account)
-        self._warn_of_inactive()
 
     @cached_property
     def _bookmarks(self) -> Bookmarks:
@@ -162,7 +161,7 @@ class UnifiedStream(PagedStream):
         if account.is_blocked or (account.is_named and not account.is_active):
             raise account.refusal()
         if not account.is_active:
-            self._inactive.append(account)
+            self.tap.accounts.inactive[account.id] = account
             return
         if not account.offers(self.name):
             self.logger.info("Account %s does not offer %s: skipped.", account, self.name)
@@ -215,20 +214,8 @@ class UnifiedStream(PagedStream):
                 reading.rows_without_id,
                 self.name,
             )
-        for name, count in reading.unreadable.items():
-            self.logger.warning(
-                "Account %s: %d values of %s.%s were no date-times and became null.",
-                reading.account,
-                count,
-                self.name,
-                name,
-            )
+        self.warn_of_unreadable(str(reading.account), reading.unreadable)
         if error:
             self.tap.accounts.fail(reading.account, error)
         elif self._is_incremental and self._bookmarks.advance(reading.account.id, reading.newest):
             self.write_state()
-
-    def _warn_of_inactive(self) -> None:
-        if self._inactive:
-            names = ", ".join(f"{account} {account.status}" for account in self._inactive)
-            self.logger.warning("Skipped accounts that are not active: %s.", names)

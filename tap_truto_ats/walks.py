@@ -75,7 +75,7 @@ def pages(
     Raises:
         AccountError: A cursor came back a second time, so that the walk would never end.
     """
-    seen: set[int] = set()
+    seen: set[int] = set()  # of hashes, since a cursor may be a long URL
     while True:
         if page is None:
             page = yield request

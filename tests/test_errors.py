@@ -285,4 +285,7 @@ class TestAccounts:
         assert run.code == 1
         assert len(run.errors) == 1
         assert "nosuch/account?" in run.errors[0]
+        # The sandbox's log holds decoded paths; an unquoted one would have cut the query off.
+        paths = [one["path"] for one in sandbox.requests()]
+        assert "/integrated-account/nosuch/account?/capabilities" in paths
         assert table(run) == rows(sandbox.interviews(known))

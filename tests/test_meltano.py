@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.meltano import MeltanoError, Project
-from tests.database import interviews, query
+from tests.database import COLUMN_TYPES, column_types, interviews, query
 from tests.harness import rows, server
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def test_runs_follow_the_source(
     name = schema(request)
     project.run(*RUN)
     assert interviews(database, name) == rows(sandbox.interviews())
+    assert column_types(database, name) == COLUMN_TYPES
     accounts = query(database, f"SELECT id, integration_name FROM {name}.integrated_accounts")
     assert {row["integration_name"]: row["id"] for row in accounts} == ids
 

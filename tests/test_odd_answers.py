@@ -302,8 +302,7 @@ class TestUsersInputs:
         assert run.code == 1
         assert "Traceback" not in run.stderr
         assert run.records() == []
-        lines = [one for one in run.errors if one != "Config validation failed"]
-        lines += [one for one in run.stderr.splitlines() if one.startswith("Error: ")]
+        lines = run.errors + [one for one in run.stderr.splitlines() if one.startswith("Error: ")]
         assert len(lines) == 1
         return lines[0]
 

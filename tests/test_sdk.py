@@ -11,22 +11,22 @@ import json
 import re
 import signal
 import sys
+from dataclasses import fields
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from singer_sdk import Stream, Tap
-from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.contrib.msgspec import MsgSpecWriter, serialize_jsonl
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers._state import StateWriter, increment_state
-from singer_sdk.plugin_base import PluginBase
+from singer_sdk.plugin_base import PluginBase, _ConfigInput
 from singer_sdk.singerlib import RecordMessage, StateMessage
 
 from tap_truto_ats import sdk
-from tap_truto_ats.sdk import PagedStream, PageWriter, StoppableTap
+from tap_truto_ats.sdk import CommandLineTap, PagedStream, PageWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -85,7 +85,7 @@ class OwnStream(PagedStream):
             yield from (dict(row) for row in ROWS)
 
 
-class OneTap(StoppableTap):
+class OneTap(CommandLineTap):
     """A tap of both streams that leaves the process's signals alone."""
 
     name = "tap-one"
@@ -102,6 +102,12 @@ class OneTap(StoppableTap):
 
     def stop(self, exit_code: int) -> None:
         self.stopped = exit_code
+
+    def look(self) -> None:
+        pass
+
+    def report(self) -> bool:
+        return True
 
 
 def synced(name: str, state: dict[str, Any] | None = None) -> Collector:
@@ -122,10 +128,14 @@ OVERRIDDEN: dict[str, tuple[type, str, str]] = {
     "Stream._generate_record_messages": (Stream, PagedStream.__name__, "(self, record)"),
     "PluginBase._validate_config": (
         PluginBase,
-        StoppableTap.__name__,
+        CommandLineTap.__name__,
         "(self, *, raise_errors=True)",
     ),
-    "PluginBase._handle_termination": (PluginBase, StoppableTap.__name__, "(self, signum, frame)"),
+    "PluginBase._handle_termination": (
+        PluginBase,
+        CommandLineTap.__name__,
+        "(self, signum, frame)",
+    ),
 }
 """Private methods that are overridden, with their signatures."""
 
@@ -149,7 +159,7 @@ def test_the_module_lists_every_private_method_that_it_overrides() -> None:
     listed = set(re.findall(r"`\w+\.(_\w+)`", sdk.__doc__ or ""))
     overridden = {
         name
-        for one in (PagedStream, StoppableTap)
+        for one in (PagedStream, CommandLineTap)
         for name in vars(one)
         if re.match("_[a-z]", name)
         and not name.startswith("_abc_")
@@ -158,7 +168,7 @@ def test_the_module_lists_every_private_method_that_it_overrides() -> None:
     assert overridden <= listed
     private = {name for one in (Stream, *Tap.__mro__) for name in vars(one)}
     attributes = {"_tap", "_stream_version", "_config"}
-    modules = {"_dict_config", "_classproperty"}
+    modules = {"_classproperty", "_ConfigInput"}
     assert listed - private == attributes | modules
 
 
@@ -171,11 +181,8 @@ def test_what_a_stream_is_read_for_exists(name: str) -> None:
 
 def test_what_the_environment_is_read_with_exists() -> None:
     assert OneTap._env_var_prefix == "TAP_ONE_"
-    assert list(inspect.signature(parse_environment_config).parameters)[:2] == [
-        "config_schema",
-        "prefix",
-    ]
     assert issubclass(classproperty, property)
+    assert {one.name for one in fields(_ConfigInput)} == {"config", "parse_env"}
 
 
 class TestState:
@@ -441,7 +448,7 @@ def test_a_second_signal_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_what_the_sdk_calls_final_is_not_overridden(owner: type, name: str) -> None:
     assert getattr(getattr(owner, name), "__final__", sys.version_info < (3, 11))
-    assert not any(name in vars(one) for one in (PagedStream, StoppableTap))
+    assert not any(name in vars(one) for one in (PagedStream, CommandLineTap))
 
 
 def test_the_sdk_teaches_python_3_10_to_read_iso_date_times() -> None:

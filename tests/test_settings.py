@@ -340,9 +340,8 @@ class TestWrongSettings:
     ) -> None:
         done = tap(**settings)
         assert done.code == 1
-        line, closing = done.errors
+        (line,) = done.errors
         check_line(line, name, words)
-        assert closing == "Config validation failed"
         assert done.stdout == ""
         assert "Traceback" not in done.stderr
         assert SECRET not in done.stderr
@@ -361,7 +360,7 @@ class TestWrongSettings:
 
     def test_each_wrong_setting_has_its_line(self, tap: Tap, sandbox: Sandbox) -> None:
         done = tap(api_token=None, page_size=0, filters={"jobs": {}, "interviews": {"x": 1}})
-        assert len(done.errors) == 5
+        assert len(done.errors) == 4
         assert sandbox.requests() == []
 
     def test_a_look_at_the_accounts_is_refused_too(self, tap: Tap, sandbox: Sandbox) -> None:
@@ -420,7 +419,6 @@ class TestValues:
             ("integrated_account_ids", ()),
             ("tenant_ids", ()),
             ("start_date", None),
-            ("include_remote_data", False),
             ("filters", {}),
             ("remote_query", {}),
             ("response_format", "unified"),
@@ -503,8 +501,7 @@ class TestEnvironment:
     ) -> None:
         done = run("--config", "ENV", folder=tmp_path, env=env | {f"{PREFIX}{name.upper()}": text})
         assert done.code == 1
-        assert done.errors[-1] == "Config validation failed"
-        assert len(done.errors) == 2
+        assert len(done.errors) == 1
         assert f"Setting '{name}'" in done.errors[0]
         assert words in done.errors[0]
         assert "Traceback" not in done.stderr

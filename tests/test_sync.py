@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_truto_ats.instants import parse_instant
 from tests.harness import Run, deselect, rows, table
 
 if TYPE_CHECKING:
@@ -82,8 +83,26 @@ class TestFullReads:
             assert row["integration_name"] == account["integration"]["name"]
             assert row["tenant_id"] == account["tenant_id"]
             assert row["status"] == account["status"]
-            assert row["created_at"].endswith("+00:00")
+            assert row["is_sandbox"] is account["is_sandbox"]
+            for name in ("created_at", "updated_at"):
+                assert parse_instant(row[name]) == parse_instant(account[name])
+                assert row[name].endswith("+00:00")
+            error = account["last_error"]
+            assert row["last_error"] == (error and json.dumps(error, separators=(",", ":")))
         assert got == {}
+
+    def test_an_accounts_odd_values_become_null_with_a_warning_each(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]
+    ) -> None:
+        account = ids["ashby"]
+        odd = {"id": account, "created_at": "soon", "is_sandbox": "maybe", "updated_at": None}
+        path = f"/integrated-account/{account}"
+        sandbox.fault(path=path, kind="body_override", body=odd)
+        run = tap(integrated_account_ids=[account])
+        (row,) = run.records("integrated_accounts")
+        assert (row["created_at"], row["is_sandbox"]) == (None, None)
+        assert run.logged("1 values of integrated_accounts.created_at could not be read") == 1
+        assert run.logged("1 values of integrated_accounts.is_sandbox could not be read") == 1
 
     def test_an_account_named_twice_is_read_once(self, tap: Tap, ids: dict[str, str]) -> None:
         run = tap(integrated_account_ids=[ids["ashby"], ids["ashby"]])
@@ -109,6 +128,10 @@ class TestFullReads:
             accounts[2],
         }
         assert {key[0] for key in table(run)} == {accounts[0], accounts[2]}
+        asked = [dict(one["params"]) for one in sandbox.requests("/integrated-account")]
+        assert {one["tenant_id"] for one in asked} == {"one", "three"}
+        path = f"/integrated-account/{accounts[0]}/capabilities"
+        assert [one["query"] for one in sandbox.requests(path)] == ["type=unified"]
 
     def test_discovered_accounts_cost_one_request_more(self, tap: Tap, sandbox: Sandbox) -> None:
         accounts = [{"provider": "ashby"}] * 60
@@ -270,6 +293,14 @@ class TestStartDate:
         assert set(table(run)) == self.expected(sandbox)
         assert len(emitted(run, ids["fountain"])) == 8
         assert 0 < len(emitted(run, ids["ashby"])) < 8
+
+    def test_later_than_a_bookmark_it_takes_its_place(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]
+    ) -> None:
+        account = ids["pinpoint"]
+        state = state_of({account: "2020-01-01T00:00:00Z"})
+        run = tap(integrated_account_ids=[account], state=state, start_date=self.EDGE)
+        assert set(table(run)) == {key for key in self.expected(sandbox) if key[0] == account}
 
     def test_earlier_than_a_bookmark_it_changes_nothing(self, tap: Tap) -> None:
         state = tap().state
@@ -485,7 +516,7 @@ class TestBadRows:
         sandbox.fault(path=PATH, integrated_account_id=account, kind="rows", rows=bad)
         run = tap(integrated_account_ids=[account])
         assert [(row["start_at"], row["end_at"]) for row in run.records()] == [(None, None)] * 3
-        assert run.logged("3 values of interviews.start_at") == 1
+        assert run.logged("3 values of interviews.start_at could not be read") == 1
         assert run.logged("3 values of interviews.end_at") == 1
         assert "soon" not in run.stderr
 
@@ -521,6 +552,14 @@ class TestFormats:
         run = tap(response_format="stream")
         assert run.code == 0
         assert table(run) == rows(sandbox.interviews())
+
+    def test_a_stream_is_read_while_it_arrives(self, tap: Tap, sandbox: Sandbox) -> None:
+        """Rows from before a break are out already, and come again with the next try."""
+        sandbox.reset(accounts=[{"provider": "ashby"}], interviews=1000, rate_limits=False)
+        sandbox.fault(path=PATH, kind="truncated")
+        run = tap(response_format="stream", page_size=1000)
+        assert run.code == 0
+        assert len(run.records()) > len(table(run)) == 1000
 
     def test_a_stream_that_always_breaks_ends_the_account(
         self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]

@@ -4,37 +4,20 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ruamel.yaml import YAML
 
-from tests.database import interviews, query
+from tests.database import COLUMN_TYPES, column_types, interviews, query
 from tests.harness import Run, rows
 from tests.plugins import executable
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sandbox.control import Sandbox
     from sandbox.postgres import Postgres
     from tests.harness import Tap
-
-COLUMN_TYPES = {
-    "integrated_account_id": "text",
-    "id": "text",
-    "application": "jsonb",
-    "candidate": "jsonb",
-    "created_at": "timestamp without time zone",
-    "end_at": "timestamp without time zone",
-    "interviewers": "ARRAY",
-    "job_interview_stage": "jsonb",
-    "location": "text",
-    "organizer": "jsonb",
-    "start_at": "timestamp without time zone",
-    "status": "text",
-    "updated_at": "timestamp without time zone",
-    "custom_fields": "jsonb",
-}
 
 
 def load(run: Run, target: str, config: dict[str, Any], folder: Path) -> str:
@@ -53,6 +36,21 @@ def load(run: Run, target: str, config: dict[str, Any], folder: Path) -> str:
     return done.stdout
 
 
+MELTANO = YAML(typ="safe").load(Path(__file__).parent.parent / "meltano.yml")["plugins"]["loaders"][
+    0
+]["config"]
+
+
+def test_the_target_is_set_up_to_be_fast_and_safe() -> None:
+    assert MELTANO == {
+        "default_target_schema": "truto_ats",
+        "use_copy": True,
+        "validate_records": False,
+        "sanitize_null_text_characters": True,
+        "add_record_metadata": True,
+    }
+
+
 def settings(database: Postgres, schema: str, **others: Any) -> dict[str, Any]:
     return {
         "host": database.host,
@@ -66,7 +64,7 @@ def settings(database: Postgres, schema: str, **others: Any) -> dict[str, Any]:
     }
 
 
-FAST = {"validate_records": False, "use_copy": True}
+FAST = {name: MELTANO[name] for name in ("validate_records", "use_copy")}
 CAREFUL = {"validate_records": True, "use_copy": False}
 
 
@@ -83,19 +81,7 @@ def test_validation_and_copy_change_nothing(
 def test_column_types(tap: Tap, database: Postgres, tmp_path: Path) -> None:
     config = settings(database, "types", **FAST)
     load(tap(include_remote_data=True), "meltanolabs-target-postgres", config, tmp_path)
-    found = query(
-        database,
-        "SELECT column_name, data_type, udt_name FROM information_schema.columns"
-        " WHERE table_schema = 'types' AND table_name = 'interviews'",
-    )
-    types = {
-        row["column_name"]: row["data_type"]
-        for row in found
-        if not row["column_name"].startswith("_sdc_")
-    }
-    udt = {row["column_name"]: row["udt_name"] for row in found}
-    assert types == COLUMN_TYPES | {"remote_data": "jsonb"}
-    assert udt["interviewers"] == "_jsonb"
+    assert column_types(database, "types") == COLUMN_TYPES | {"remote_data": "jsonb"}
     keys = query(
         database,
         "SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid"

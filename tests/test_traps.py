@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from datetime import datetime, timedelta, timezone
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +132,19 @@ def test_08_each_account_is_capped_at_the_start_of_the_run(
     assert all(bookmarks[ids[name]] < "2999" for name in ("greenhouse", "pinpoint"))
 
 
+def test_08_a_row_that_changes_while_the_run_reads_does_not_move_the_bookmark_past_its_start(
+    tap: Tap, sandbox: Sandbox, ids: dict[str, str]
+) -> None:
+    account = ids["pinpoint"]
+    soon = datetime.now(timezone.utc) + timedelta(seconds=1.5)
+    key = sandbox.interviews(account)[0]["id"]
+    sandbox.change(account, key, updated_at=soon.isoformat())
+    sandbox.fault(path=PATH, integrated_account_id=account, kind="delay", seconds=2.5)
+    run = tap(integrated_account_ids=[account])
+    assert len(run.records()) == 8
+    assert datetime.fromisoformat(run.bookmarks[account]) < soon
+
+
 def test_09_a_half_read_account_keeps_its_bookmark(
     tap: Tap, sandbox: Sandbox, ids: dict[str, str]
 ) -> None:
@@ -156,6 +170,14 @@ def test_10_missing_and_odd_replication_keys(
     assert len(run.records()) == 5
     assert run.bookmarks == {ids["greenhouse"]: "2026-03-01T00:00:00.500000+00:00"}
     assert "null" not in run.stderr
+
+
+def test_10_no_line_is_logged_for_a_row(tap: Tap, sandbox: Sandbox) -> None:
+    lines = []
+    for interviews in (1, 80):
+        sandbox.reset(interviews=interviews, candidates=1, rate_limits=False)
+        lines.append(len(tap().stderr.splitlines()))
+    assert lines[0] == lines[1]
 
 
 def test_11_state_is_not_searched_for_each_row(
@@ -206,12 +228,14 @@ def test_15_a_parent_costs_no_schema_and_no_state(tap: Tap, sandbox: Sandbox) ->
 def test_16_a_failure_in_one_stream_does_not_stop_the_next(
     tap: Tap, sandbox: Sandbox, ids: dict[str, str]
 ) -> None:
-    account = ids["pinpoint"]
-    sandbox.fault(path=f"/integrated-account/{account}", status=400)
-    run = tap(integrated_account_ids=[account])
+    bad, good = ids["pinpoint"], ids["greenhouse"]
+    sandbox.fault(path=f"/integrated-account/{bad}", status=400)
+    run = tap(integrated_account_ids=[bad, good])
     assert run.code == 1
     assert len(run.errors) == 1
-    assert table(run) == rows(sandbox.interviews(account))
+    assert bad in run.errors[0]
+    assert table(run) == rows(sandbox.interviews(good))
+    assert run.bookmarks.keys() == {good}
 
 
 def test_17_a_test_looks_at_each_account(tap: Tap, sandbox: Sandbox, ids: dict[str, str]) -> None:

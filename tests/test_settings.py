@@ -115,9 +115,11 @@ def in_readme() -> dict[str, list[str]]:
     return {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows}
 
 
-def in_env_example() -> set[str]:
+def in_env_example() -> dict[str, str]:
+    """The values that `.env.example` shows, by the setting's name."""
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
-    return {name.lower() for name in re.findall(rf"^#? *{PREFIX}(\w+)=", text, re.MULTILINE)}
+    lines = re.findall(rf"^#? *{PREFIX}(\w+)=(.*)$", text, re.MULTILINE)
+    return {name.lower(): value for name, value in lines}
 
 
 class TestAgreement:
@@ -153,7 +155,22 @@ class TestAgreement:
         assert " ".join(setting["description"].split()) == definition["description"]
 
     def test_the_example_of_an_environment_names_every_setting(self) -> None:
-        assert in_env_example() == set(SETTINGS)
+        assert in_env_example().keys() == SETTINGS.keys()
+
+    @pytest.mark.parametrize("name", [one for one in SETTINGS if "default" in SETTINGS[one]])
+    def test_the_example_of_an_environment_shows_the_default(self, name: str) -> None:
+        default = SETTINGS[name]["default"]
+        told = default if isinstance(default, str) else json.dumps(default)
+        assert in_env_example()[name] == told
+
+    @pytest.mark.parametrize("name", SETTINGS)
+    def test_the_readme_tells_the_type(self, name: str) -> None:
+        told, schema = in_readme()[name][0], SETTINGS[name]
+        bounds = [str(schema[bound]) for bound in ("minimum", "maximum") if bound in schema]
+        kind = "date-time" if schema.get("format") == "date-time" else schema["type"][0]
+        assert told.startswith(kind)
+        assert re.findall(r"\d+", told) == bounds
+        assert ("secret" in told) is schema.get("secret", False)
 
     def test_the_readme_names_every_setting(self) -> None:
         assert sorted(in_readme()) == sorted(SETTINGS)

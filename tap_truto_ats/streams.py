@@ -111,6 +111,8 @@ class UnifiedStream(PagedStream):
                     yield record
             if walk.ended:
                 self._close(reading, walk.error)
+        # Some targets hand on a state only when no record follows it.
+        self.write_state()
 
     def look(self) -> None:
         """Ask each account for its first page of rows; what fails is kept for the report."""

@@ -162,6 +162,7 @@ class TestIncrementalReads:
         for name in WITHOUT_CHANGES:
             assert len(emitted(second, ids[name])) == 8
         assert second.bookmarks == first.bookmarks
+        assert second.messages[-1]["type"] == "STATE"
 
     def test_changes_arrive(self, tap: Tap, sandbox: Sandbox) -> None:
         first = tap()

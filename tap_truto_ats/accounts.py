@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from tap_truto_ats.client import Request
 from tap_truto_ats.errors import BLOCKED_CURE, AccountError, RunError
+from tap_truto_ats.records import dig
 from tap_truto_ats.walks import Steps, Walk, pages
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ class Accounts:
         """Ask for nothing yet."""
         self._settings = settings
         self._reader = reader
+        self._named = {
+            name: Account(name, is_named=True) for name in settings.integrated_account_ids
+        }
         self._listed: dict[str, Account] | None = None
         self._described: dict[str, Account] = {}
         self.failures: dict[str, tuple[Account, AccountError]] = {}
@@ -100,7 +104,7 @@ class Accounts:
         Raises:
             RunError: No account is named, and the token may not list them.
         """
-        if self._listed is None and not self._settings.integrated_account_ids:
+        if self._listed is None and not self._named:
             for _ in self.read():
                 pass
         return list((self._named | (self._listed or {})).values())
@@ -125,11 +129,6 @@ class Accounts:
             else:
                 self._described[account.id] = _with_capabilities(account, page.rows[0])
         return self._described[account.id]
-
-    @property
-    def _named(self) -> dict[str, Account]:
-        ids = self._settings.integrated_account_ids
-        return {account_id: Account(account_id, is_named=True) for account_id in ids}
 
     def _look_up(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of the named accounts, one request each."""
@@ -158,7 +157,7 @@ class Accounts:
             if walk.error:
                 raise _cannot_list(walk.error)
             for row in rows:
-                if not _dig(row, "id"):
+                if not dig(row, "id"):
                     without_id += 1
                 elif self._is_wanted(row):
                     found += 1
@@ -170,7 +169,7 @@ class Accounts:
 
     def _is_wanted(self, row: dict[str, Any]) -> bool:
         """Check what the server was asked for, since its filters are hints."""
-        category, tenants = _dig(row, "integration", "category"), self._settings.tenant_ids
+        category, tenants = dig(row, "integration", "category"), self._settings.tenant_ids
         return (category is None or str(category).lower() == CATEGORY) and (
             not tenants or str(row.get("tenant_id")) in tenants
         )
@@ -184,8 +183,8 @@ def _account(row: dict[str, Any], *, is_named: bool) -> Account:
     return Account(
         id=str(row["id"]),
         is_named=is_named,
-        provider=_word(_dig(row, "integration", "name")),
-        status=_word(_dig(row, "status")),
+        provider=_word(dig(row, "integration", "name")),
+        status=_word(dig(row, "status")),
     )
 
 
@@ -195,15 +194,15 @@ def _with_capabilities(account: Account, body: dict[str, Any]) -> Account:
     resources = None
     if isinstance(entries, list):
         resources = frozenset(
-            str(_dig(entry, "resource"))
+            str(dig(entry, "resource"))
             for entry in entries
-            if _word(_dig(entry, "model")) == CATEGORY and _lists(_dig(entry, "methods"))
+            if _word(dig(entry, "model")) == CATEGORY and _lists(dig(entry, "methods"))
         )
     return replace(
         account,
-        provider=_word(_dig(body, "integration", "name")) or account.provider,
-        status=_word(_dig(body, "account", "status")) or account.status,
-        is_blocked=_dig(body, "account", "is_blocked") is True,
+        provider=_word(dig(body, "integration", "name")) or account.provider,
+        status=_word(dig(body, "account", "status")) or account.status,
+        is_blocked=dig(body, "account", "is_blocked") is True,
         resources=resources,
     )
 
@@ -217,13 +216,6 @@ def _lists(methods: object) -> bool:
 
 def _word(value: object) -> str | None:
     return value.lower() if isinstance(value, str) and value else None
-
-
-def _dig(value: object, *keys: str) -> Any:  # noqa: ANN401
-    """Follow keys into nested objects; None where there is no such thing."""
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
 
 
 def _cannot_list(error: AccountError) -> RunError:

@@ -147,7 +147,6 @@ class TrutoClient:
         return attempt()
 
     def _attempt(self, request: Request) -> Page:
-        failure = "the request failed"
         try:
             if request.arriving is not None:
                 return self._next_part(request, request.arriving)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from typing import TYPE_CHECKING, Any
 
 from tap_truto_ats.client import Request
 from tap_truto_ats.instants import format_instant, parse_instant
-from tap_truto_ats.resources import BASE_PATH
+from tap_truto_ats.records import dig
+from tap_truto_ats.resources import BASE_PATH, OPERATORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
     from tap_truto_ats.accounts import Account
     from tap_truto_ats.resources import Filter, Requirement, Resource
     from tap_truto_ats.settings import Settings
-
-COMPARISONS = {
-    "gt": operator.gt,
-    "gte": operator.ge,
-    "lt": operator.lt,
-    "lte": operator.le,
-}
 
 REMOTE_DATA = "remote_data"
 
@@ -51,7 +44,7 @@ class Query:
         every other name that the provider takes for the field.
         """
         key = self._resource.replication_key
-        offer = self._resource.offers.get(account.provider or "")
+        offer = self._resource.offer(account.provider)
         params = {"integrated_account_id": account.id, **self._fixed}
         params |= {
             name: value for name, value in self._filters.items() if not offer or name in offer.takes
@@ -80,7 +73,7 @@ class Query:
 
     def untaken(self, account: Account) -> list[str]:
         """Name the filters in the settings that the account's provider does not take."""
-        offer = self._resource.offers.get(account.provider or "")
+        offer = self._resource.offer(account.provider)
         return [name for name in self._filters if offer and name not in offer.takes]
 
     def wants(
@@ -128,9 +121,7 @@ class Query:
 
 def _matches(row: Mapping[str, Any], known: Filter, wanted: object) -> bool:
     """Check one filter; a plain date-time is not checked, its meaning being undocumented."""
-    found: Any = row
-    for key in (known.field or "").split("."):
-        found = found.get(key) if isinstance(found, dict) else None
+    found = dig(row, *(known.field or "").split("."))
     if found is None:
         return True
     if not known.is_date_time:
@@ -139,7 +130,7 @@ def _matches(row: Mapping[str, Any], known: Filter, wanted: object) -> bool:
     if instant is None or not isinstance(wanted, dict):
         return True
     return all(
-        COMPARISONS[name](instant, moment)
+        OPERATORS[name](instant, moment)
         for name, value in wanted.items()
         if (moment := parse_instant(value)) is not None
     )

@@ -24,6 +24,19 @@ class UnfitError(Exception):
     """A value whose form its column cannot hold."""
 
 
+def dig(value: object, *keys: str) -> Any:  # noqa: ANN401
+    """Follow keys into nested objects; None where there is no such thing."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def kinds(schema: Mapping[str, Any]) -> tuple[str, ...]:
+    """Tell the types of a JSON Schema, which may hold one or a list of them."""
+    given = schema.get("type", ())
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
 class Normaliser:
     """Turns rows into records that hold every selected column and fit the schema.
 
@@ -86,10 +99,7 @@ def _conversion(
     breadcrumb: tuple[str, ...],
     is_selected: Callable[[tuple[str, ...]], bool],
 ) -> Conversion:
-    kinds = schema.get("type", ())
-    kind = next(
-        (kind for kind in ([kinds] if isinstance(kinds, str) else kinds) if kind != "null"), ""
-    )
+    kind = next((kind for kind in kinds(schema) if kind != "null"), "")
     if schema.get("format") == "date-time":
         return _to_date_time(".".join(breadcrumb[1::2]))
     if kind == "array" and "items" in schema:

@@ -6,6 +6,7 @@ What differs between providers stands in these tables and nowhere else. A resour
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 BASE_PATH = "/unified/ats"
 
-OPERATORS = ("gt", "gte", "lt", "lte")
+OPERATORS = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
 """Comparisons of date-time parameters (Truto's page on querying)."""
 
 
@@ -57,6 +58,10 @@ class Resource:
     def path(self) -> str:
         """The endpoint."""
         return f"{BASE_PATH}/{self.name}"
+
+    def offer(self, provider: str | None) -> Offer | None:
+        """What the provider gives of it; None if the provider is not in the table."""
+        return self.offers.get(provider or "")
 
 
 def _words(text: str) -> frozenset[str]:

@@ -37,6 +37,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_truto_ats.errors import RunError
 from tap_truto_ats.inputs import check_config, read_catalog, read_state
+from tap_truto_ats.records import kinds
 from tap_truto_ats.settings import from_environment, problems
 
 if sys.version_info >= (3, 12):
@@ -165,7 +166,7 @@ class PagedStream(Stream):
         errors = [
             f"The catalog must select the column {key} of {self.name}, as discovered."
             for key in self.key_columns
-            if _kinds(given.get(key, {})) != _kinds(own[key])
+            if set(kinds(given.get(key, {}))) != set(kinds(own[key]))
             or not self.is_selected(("properties", key))
         ]
         if errors and self.selected:
@@ -201,11 +202,6 @@ class PagedStream(Stream):
                     version=self._stream_version,
                     time_extracted=self.extracted_at,
                 )
-
-
-def _kinds(definition: Mapping[str, Any]) -> set[str]:
-    kinds = definition.get("type", ())
-    return {kinds} if isinstance(kinds, str) else set(kinds)
 
 
 class CommandLineTap(Tap, abc.ABC):

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from singer_sdk import typing as th
 
 from tap_truto_ats.instants import parse_instant
+from tap_truto_ats.records import kinds
 from tap_truto_ats.resources import OPERATORS, RESOURCES, Filter
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ _NOUNS = {
     "object": "an object",
 }
 
+DATE_TIME = "a date-time such as 2026-01-31T00:00:00Z"
 
 _BOOLEANS = {"1": "true", "yes": "true", "on": "true", "0": "false", "no": "false", "off": "false"}
 
@@ -248,8 +250,7 @@ def _parse(text: str, kind: str) -> Any:  # noqa: ANN401
 
 
 def _kind(definition: Mapping[str, Any]) -> str:
-    kinds = definition.get("type", "object")
-    return kinds if isinstance(kinds, str) else str(kinds[0])
+    return next(iter(kinds(definition)), "object")
 
 
 def _is_valid(value: object, definition: Mapping[str, Any]) -> bool:
@@ -268,7 +269,7 @@ def _takes(name: str, definition: Mapping[str, Any]) -> str:
         return "one of " + ", ".join(str(value) for value in definition["enum"] if value)
     kind = _kind(definition)
     if definition.get("format") == "date-time":
-        return "a date-time such as 2026-01-31T00:00:00Z"
+        return DATE_TIME
     bounds = [
         f"{words} {definition[key]}"
         for key, words in (("minimum", "of at least"), ("maximum", "and at most"))
@@ -300,7 +301,7 @@ def _check_ids(ids: list[str]) -> Iterator[str]:
 
 def _check_date(value: str) -> Iterator[str]:
     if parse_instant(value) is None:
-        yield "takes a date-time such as 2026-01-31T00:00:00Z"
+        yield f"takes {DATE_TIME}"
 
 
 def _check_filters(filters: Mapping[str, Any]) -> Iterator[str]:
@@ -330,10 +331,7 @@ def _check_filter(name: str, expected: Filter, value: object) -> Iterator[str]:
     if unknown := [operator for operator in operators if operator not in OPERATORS]:
         yield f"has no operator '{unknown[0]}' for {name}: it takes {', '.join(OPERATORS)}"
     elif not all(parse_instant(moment) for moment in operators.values() or [value]):
-        yield (
-            f"takes for {name} a date-time such as 2026-01-31T00:00:00Z, or an object of"
-            f" {', '.join(OPERATORS)}"
-        )
+        yield f"takes for {name} {DATE_TIME}, or an object of {', '.join(OPERATORS)}"
 
 
 def _check_remote_query(queries: Mapping[str, Any]) -> Iterator[str]:

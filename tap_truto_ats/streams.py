@@ -17,7 +17,7 @@ from tap_truto_ats.bookmarks import PARTITION_KEY, Bookmarks
 from tap_truto_ats.client import ArrivingPage, Request
 from tap_truto_ats.instants import earlier, parse_instant
 from tap_truto_ats.query import REMOTE_DATA, Query
-from tap_truto_ats.records import CUSTOM_FIELDS, Normaliser
+from tap_truto_ats.records import CUSTOM_FIELDS, Normaliser, dig
 from tap_truto_ats.sdk import PagedStream
 from tap_truto_ats.walks import Walk, pages, pages_for_each_value, until_rows
 
@@ -55,8 +55,7 @@ class IntegratedAccountsStream(PagedStream):
     def get_records(self, context: Context | None) -> Iterator[Record]:
         normalise = Normaliser(self.effective_schema, self.is_selected)
         for row in self.tap.accounts.read():
-            integration = row.get("integration")
-            name = integration.get("name") if isinstance(integration, dict) else None
+            name = dig(row, "integration", "name")
             unreadable: Counter[str] = Counter()
             with self.page():
                 yield normalise({**row, "integration_name": name}, unreadable)
@@ -183,7 +182,7 @@ class UnifiedStream(PagedStream):
             rows=True,
             arriving=arriving,
         )
-        offer = self.resource.offers.get(account.provider or "")
+        offer = self.resource.offer(account.provider)
         requirement = offer.requires if offer else None
         if requirement is None or requirement.parameter in request.params:
             yield from pages(request)
@@ -193,13 +192,14 @@ class UnifiedStream(PagedStream):
 
     def _wanted(self, reading: Reading, rows: list[Any]) -> Iterator[dict[str, Any]]:
         """Sort out the rows of a page: those without an id, and those that are not wanted."""
+        is_raw, keeps_remote_data = self.tap.settings.is_raw, self.tap.wants_remote_data
         for given in rows:
             key = given.get("id") if isinstance(given, dict) else None
             if key is None or isinstance(key, (dict, list)) or key == "":
                 reading.rows_without_id += 1
                 continue
-            row = {"id": key, REMOTE_DATA: given} if self.tap.settings.is_raw else given
-            if not self.tap.wants_remote_data:
+            row = {"id": key, REMOTE_DATA: given} if is_raw else given
+            if not keeps_remote_data:
                 row.pop(REMOTE_DATA, None)
             changed = parse_instant(row.get(self.resource.replication_key))
             if changed and (reading.newest is None or changed > reading.newest):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from tap_truto_ats.instants import format_instant, parse_instant
+from tap_truto_ats.instants import normalise_instant
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -18,6 +18,9 @@ Unreadable: TypeAlias = "Counter[str]"
 """How many values of a field could not be read and became null."""
 
 Conversion: TypeAlias = Callable[[Any, Unreadable], Any]
+
+Columns: TypeAlias = list[tuple[str, type | None, Conversion]]
+"""Names of properties, the type whose values stay as they are, and the conversion of all others."""
 
 
 class UnfitError(Exception):
@@ -58,19 +61,24 @@ class Normaliser:
             is_selected: Whether the catalog selects a breadcrumb (`("properties", "id")`).
             known: Names of properties that are no custom fields, though the schema lacks them.
         """
-        columns = _properties(schema, (), is_selected)
-        self._keep_custom_fields = columns.pop(CUSTOM_FIELDS, None) is not None
-        self._columns = columns
+        columns = _columns(schema, (), is_selected)
+        self._columns = [column for column in columns if column[0] != CUSTOM_FIELDS]
+        self._keep_custom_fields = len(self._columns) < len(columns)
         self._known = (known | schema.get("properties", {}).keys()) - {CUSTOM_FIELDS}
 
     def __call__(self, row: Mapping[str, Any], unreadable: Unreadable) -> dict[str, Any]:
         """Turn one row into a record, counting the values that could not be read."""
         record: dict[str, Any] = {}
-        custom = {name: value for name, value in row.items() if name not in self._known}
-        for name, convert in self._columns.items():
+        custom: dict[str, Any] = {}
+        if not row.keys() <= self._known:
+            custom = {name: value for name, value in row.items() if name not in self._known}
+        for name, kept, convert in self._columns:
             value = row.get(name)
+            if value is None or type(value) is kept:
+                record[name] = value
+                continue
             try:
-                record[name] = None if value is None else convert(value, unreadable)
+                record[name] = convert(value, unreadable)
             except UnfitError:
                 record[name] = None
                 custom[name] = value
@@ -81,33 +89,34 @@ class Normaliser:
         return record
 
 
-def _properties(
+def _columns(
     schema: Mapping[str, Any],
     breadcrumb: tuple[str, ...],
     is_selected: Callable[[tuple[str, ...]], bool],
-) -> dict[str, Conversion]:
+) -> Columns:
     """Work out the conversions of an object's selected properties."""
-    return {
-        name: _conversion(definition, (*breadcrumb, "properties", name), is_selected)
+    return [
+        (name, *_conversion(definition, (*breadcrumb, "properties", name), is_selected))
         for name, definition in schema.get("properties", {}).items()
         if is_selected((*breadcrumb, "properties", name))
-    }
+    ]
 
 
 def _conversion(
     schema: Mapping[str, Any],
     breadcrumb: tuple[str, ...],
     is_selected: Callable[[tuple[str, ...]], bool],
-) -> Conversion:
+) -> tuple[type | None, Conversion]:
     kind = next((kind for kind in kinds(schema) if kind != "null"), "")
     if schema.get("format") == "date-time":
-        return _to_date_time(".".join(breadcrumb[1::2]))
+        return None, _to_date_time(".".join(breadcrumb[1::2]))
     if kind == "array" and "items" in schema:
-        return _to_array(_conversion(schema["items"], breadcrumb, is_selected))
+        return None, _to_array(*_conversion(schema["items"], breadcrumb, is_selected))
     if kind == "object" and "properties" in schema:
-        known = frozenset(schema["properties"])
-        return _to_object(_properties(schema, breadcrumb, is_selected), known)
-    return _SCALARS.get(kind, _as_is)
+        columns = _columns(schema, breadcrumb, is_selected)
+        deselected = frozenset(schema["properties"]) - {name for name, *_ in columns}
+        return None, _to_object(columns, deselected)
+    return _SCALARS.get(kind, (None, _as_is))
 
 
 def _as_is(value: Any, _: Unreadable) -> Any:  # noqa: ANN401
@@ -115,56 +124,66 @@ def _as_is(value: Any, _: Unreadable) -> Any:  # noqa: ANN401
 
 
 def _to_string(value: Any, _: Unreadable) -> str:  # noqa: ANN401
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return msgspec.json.encode(value).decode()
 
 
 def _to_date_time(name: str) -> Conversion:
     def convert(value: Any, unreadable: Unreadable) -> str | None:  # noqa: ANN401
-        instant = parse_instant(value)
-        if instant is None:
+        text = normalise_instant(value)
+        if text is None:
             unreadable[name] += 1
-            return None
-        return format_instant(instant)
+        return text
 
     return convert
 
 
-def _to_array(convert_item: Conversion) -> Conversion:
+def _to_array(kept: type | None, convert_item: Conversion) -> Conversion:
     def convert(value: Any, unreadable: Unreadable) -> list[Any]:  # noqa: ANN401
-        if not isinstance(value, list):
+        if type(value) is not list:
             raise UnfitError
-        return [None if item is None else convert_item(item, unreadable) for item in value]
+        return [
+            item if item is None or type(item) is kept else convert_item(item, unreadable)
+            for item in value
+        ]
 
     return convert
 
 
-def _to_object(properties: Mapping[str, Conversion], known: frozenset[str]) -> Conversion:
+def _to_object(columns: Columns, deselected: frozenset[str]) -> Conversion:
+    """Convert an object's known properties; a copy is made only where something changes."""
+
     def convert(value: Any, unreadable: Unreadable) -> dict[str, Any]:  # noqa: ANN401
-        if not isinstance(value, dict):
+        if type(value) is not dict:
             raise UnfitError
-        result = {name: inner for name, inner in value.items() if name not in known}
-        for name, convert_inner in properties.items():
+        result: dict[str, Any] = value
+        if deselected:
+            result = {name: inner for name, inner in value.items() if name not in deselected}
+        for name, kept, convert_inner in columns:
             inner = value.get(name)
-            result[name] = None if inner is None else convert_inner(inner, unreadable)
+            if type(inner) is not kept:
+                new = None if inner is None else convert_inner(inner, unreadable)
+                result = {**result, name: new}
         return result
 
     return convert
 
 
-def _only(*kinds: type) -> Conversion:
-    def convert(value: Any, _: Unreadable) -> Any:  # noqa: ANN401
-        if type(value) not in kinds:
-            raise UnfitError
-        return value
-
-    return convert
+def _unfit(_value: Any, _: Unreadable) -> Any:  # noqa: ANN401
+    raise UnfitError
 
 
-_SCALARS: dict[str, Conversion] = {
-    "string": _to_string,
-    "boolean": _only(bool),
-    "integer": _only(int),
-    "number": _only(int, float),
-    "object": _only(dict),
-    "array": _only(list),
+def _to_number(value: Any, _: Unreadable) -> Any:  # noqa: ANN401
+    if type(value) is not float:
+        raise UnfitError
+    return value
+
+
+_SCALARS: dict[str, tuple[type | None, Conversion]] = {
+    "string": (str, _to_string),
+    "boolean": (bool, _unfit),
+    "integer": (int, _unfit),
+    "number": (int, _to_number),
+    "object": (dict, _unfit),
+    "array": (list, _unfit),
 }
+"""By JSON Schema type: what stays as it is, and the conversion of all else."""

@@ -78,7 +78,6 @@ class Accounts:
         self._listed: dict[str, Account] | None = None
         self._described: dict[str, Account] = {}
         self.failures: dict[str, tuple[Account, AccountError]] = {}
-        self.inactive: dict[str, Account] = {}
 
     def fail(self, account: Account, error: AccountError) -> None:
         """Remember why an account could not be read; the run's end reports it."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 PARTITION_KEY = "integrated_account_id"
+WHOLE_READ_AT = "whole_read_at"
 
 
 class Bookmarks:
@@ -17,6 +18,9 @@ class Bookmarks:
 
     `{"partitions": [{"context": {"integrated_account_id": …}, "replication_key": "updated_at",
     "replication_key_value": "2026-01-31T09:30:00.000000+00:00"}]}`
+
+    An account whose rows carry no replication key has `"whole_read_at": "…"` instead: when the run
+    began that last read it whole.
     """
 
     def __init__(
@@ -36,7 +40,7 @@ class Bookmarks:
             for partition in stream_state.get("partitions") or ()
         }
         self._replication_key = replication_key
-        self._run_start = run_start
+        self.run_start = run_start
 
     def get(self, account_id: str) -> datetime | None:
         """Tell the instant up to which the account was read; None without a readable bookmark."""
@@ -44,6 +48,14 @@ class Bookmarks:
         if partition.get("replication_key") != self._replication_key:
             return None
         return parse_instant(partition.get("replication_key_value"))
+
+    def whole_read_at(self, account_id: str) -> datetime | None:
+        """Tell when the run began that last read the account whole, if its rows lack the key."""
+        return parse_instant(self._by_account.get(account_id, {}).get(WHOLE_READ_AT))
+
+    def note_whole_read(self, account_id: str) -> None:
+        """Remember that this run has read the account whole, and that its rows are all out."""
+        self._partition(account_id)[WHOLE_READ_AT] = format_instant(self.run_start)
 
     def advance(self, account_id: str, newest: datetime | None) -> bool:
         """Move the bookmark of an account that was read to its end and whose rows are all out.
@@ -58,14 +70,17 @@ class Bookmarks:
         before = self.get(account_id)
         if newest is None:
             return False
-        after = min(newest, self._run_start)
+        after = min(newest, self.run_start)
         if before is not None and after <= before:
             return False
-        partition = self._by_account.get(account_id)
-        if partition is None:
-            partition = {"context": {PARTITION_KEY: account_id}}
-            self._by_account[account_id] = partition
-            self._stream_state.setdefault("partitions", []).append(partition)
+        partition = self._partition(account_id)
         partition["replication_key"] = self._replication_key
         partition["replication_key_value"] = format_instant(after)
         return True
+
+    def _partition(self, account_id: str) -> dict[str, Any]:
+        if account_id not in self._by_account:
+            partition = {"context": {PARTITION_KEY: account_id}}
+            self._by_account[account_id] = partition
+            self._stream_state.setdefault("partitions", []).append(partition)
+        return self._by_account[account_id]

@@ -78,6 +78,19 @@ class Request:
         return self.having({"next_cursor": cursor})
 
 
+@dataclass
+class Usage:
+    """What a reading has cost so far; one thread at a time adds to it."""
+
+    requests: int = 0
+    """HTTP requests, retries included."""
+    pages: int = 0
+    """Pages of rows that have arrived."""
+    retries: int = 0
+    waited_seconds: float = 0.0
+    """Seconds spent waiting for Truto's limits or the provider's, by `Retry-After` as well."""
+
+
 class ArrivingPage:
     """A page read while it arrives; when it breaks, it is asked for again from its start."""
 
@@ -105,14 +118,19 @@ class TrutoClient:
         for name in ("connection", "connectionpool", "response", "util.retry"):
             logging.getLogger(f"urllib3.{name}").disabled = True
 
-    def fetch(self, request: Request) -> Page:
+    def fetch(self, request: Request, usage: Usage | None = None) -> Page:
         """Get one page, trying again when that may help.
+
+        Args:
+            request: The page.
+            usage: Where to count what it costs.
 
         Raises:
             AccountError: The account cannot be read.
             RunError: Truto refuses the token.
         """
         tries: Counter[int | None] = Counter()
+        usage = usage or Usage()
 
         def is_final(error: Exception) -> bool:
             assert isinstance(error, TransientError)  # noqa: S101
@@ -123,6 +141,9 @@ class TrutoClient:
 
         def log_retry(details: Any) -> None:  # noqa: ANN401
             error: TransientError = details["exception"]
+            usage.retries += 1
+            if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+                usage.waited_seconds += details["wait"]
             logger.info(
                 "%s: %s. Trying again in %.1f s (retry %d of %d).",
                 f"Account {request.account_id}" if request.account_id else request.path,
@@ -142,15 +163,17 @@ class TrutoClient:
             logger=None,
         )
         def attempt() -> Page:
-            return self._attempt(request)
+            return self._attempt(request, usage)
 
-        return attempt()
+        page = attempt()
+        usage.pages += request.rows and not page.unread
+        return page
 
-    def _attempt(self, request: Request) -> Page:
+    def _attempt(self, request: Request, usage: Usage) -> Page:
         try:
             if request.arriving is not None:
-                return self._next_part(request, request.arriving)
-            body = self._read(self._get(request))
+                return self._next_part(request, request.arriving, usage)
+            body = self._read(self._get(request, usage))
         except (requests.RequestException, HTTPError) as error:
             failure = _network_failure(error)
         else:
@@ -159,18 +182,21 @@ class TrutoClient:
         cause, cure = f"Truto could not be reached: {failure}", "Check `api_url` and the network"
         raise TransientError(cause, cure)
 
-    def _next_part(self, request: Request, arriving: ArrivingPage) -> Page:
+    def _next_part(self, request: Request, arriving: ArrivingPage, usage: Usage) -> Page:
         try:
             if arriving.parts is None:
-                arriving.parts = _parts(self._get(request))
+                arriving.parts = _parts(self._get(request, usage))
             return next(arriving.parts)
         except (requests.RequestException, HTTPError, BrokenBodyError):
             arriving.parts = None
             arriving.failures += 1
             raise
 
-    def _get(self, request: Request) -> requests.Response:
+    def _get(self, request: Request, usage: Usage) -> requests.Response:
+        begin = time.monotonic()
         self.limiter.wait(request.limited_account)
+        usage.waited_seconds += time.monotonic() - begin
+        usage.requests += 1
         response = self._session.get(
             self._settings.api_url + request.path,
             params=list(encode_params(request.params)),

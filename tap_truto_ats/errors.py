@@ -22,6 +22,9 @@ class AccountError(Exception):
     Its text is a cause and a cure. It never holds a provider's body.
     """
 
+    is_fault = False
+    """Whether the tap itself is to blame."""
+
     def __init__(self, cause: str, cure: str, *, status: int | None = None) -> None:
         """Take what happened, what the user can do, and the HTTP status if there was one."""
         super().__init__(f"{cause}. {cure}.")
@@ -145,7 +148,9 @@ def unexpected(error: Exception) -> AccountError:
     """Tell of a fault that nothing foresaw, by its kind and place: its text may quote a row."""
     place = extract_tb(error.__traceback__)[-1]
     cause = f"The tap met a {type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
-    return AccountError(cause, "Report it to the tap's maintainers")
+    failure = AccountError(cause, "Report it to the tap's maintainers")
+    failure.is_fault = True
+    return failure
 
 
 def _insight(insight: object) -> Iterable[str]:

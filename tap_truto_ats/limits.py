@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,11 @@ PERIOD = 10.5
 
 LONGEST_WAIT = 300.0
 """Seconds: the most that a server's wish to wait is obeyed."""
+
+
+def expected_seconds(requests: int) -> float:
+    """Tell how long this many requests for one account take at its limit."""
+    return requests / ACCOUNT_LIMIT * PERIOD
 
 
 class Window:
@@ -56,6 +61,8 @@ class RateLimiter:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Take the clock and the sleep of the process, or a test's."""
+        self.waiting: Counter[str] = Counter()
+        """How many threads wait at this moment, by the limit's name: `account` or `token`."""
         self._clock = clock
         self._sleep = sleep
         self._lock = Lock()
@@ -67,13 +74,13 @@ class RateLimiter:
         if account_id is not None:
             with self._lock:
                 free_at = self._accounts[account_id].free_at(self._clock())
-            self._sleep_until(free_at)
+            self._sleep_until(free_at, "account")
         with self._lock:
             at = self._token.free_at(self._clock())
             self._token.record(at)
             if account_id is not None:
                 self._accounts[account_id].record(at)
-        self._sleep_until(at)
+        self._sleep_until(at, "token")
 
     def heed(self, account_id: str | None, headers: Mapping[str, str]) -> None:
         """Hold the account back when the provider says that its quota is used up.
@@ -89,10 +96,15 @@ class RateLimiter:
             until = self._clock() + min(reset, LONGEST_WAIT)
             self._accounts[account_id].close_until(until)
 
-    def _sleep_until(self, at: float) -> None:
+    def _sleep_until(self, at: float, limit: str) -> None:
         seconds = at - self._clock()
-        if seconds > 0:
-            self._sleep(seconds)
+        if seconds <= 0:
+            return
+        with self._lock:
+            self.waiting[limit] += 1
+        self._sleep(seconds)
+        with self._lock:
+            self.waiting[limit] -= 1
 
 
 def _leading_number(text: str | None) -> float | None:

@@ -36,12 +36,19 @@ class Query:
         if remote_query := settings.remote_query.get(resource.name):
             self._fixed["remote_query"] = remote_query
 
-    def params(self, account: Account, since: datetime | None) -> dict[str, Any]:
+    def params(
+        self, account: Account, since: datetime | None, window: datetime | None = None
+    ) -> dict[str, Any]:
         """Work out the parameters of an account's first page.
 
         Filters are sent to the providers that take them, and to unknown providers. Where rows carry
         the replication key, those changed since the bookmark are asked for, by that name and by
         every other name that the provider takes for the field.
+
+        Args:
+            account: The account.
+            since: The bookmark less the lookback.
+            window: From when on the provider's schedule is asked for; None asks for all of it.
         """
         key = self._resource.replication_key
         offer = self._resource.offer(account.provider)
@@ -49,17 +56,15 @@ class Query:
         params |= {
             name: value for name, value in self._filters.items() if not offer or name in offer.takes
         }
-        if since is None or offer is None or key not in offer.fills:
-            return params
-        aliases = [
-            name
-            for name in offer.takes
-            if (known := self._resource.filters.get(name)) and known.field == key
-        ]
-        for name in (key, *aliases):
-            given = params.get(name, {})
-            if isinstance(given, dict):
-                params[name] = {"gte": format_instant(since), **given}
+        if offer and window and offer.schedule:
+            params[offer.schedule] = _from(window, params.get(offer.schedule, {}))
+        if offer and since and key in offer.fills:
+            aliases = [
+                name
+                for name in offer.takes
+                if (known := self._resource.filters.get(name)) and known.field == key
+            ]
+            params |= {name: _from(since, params.get(name, {})) for name in (key, *aliases)}
         return params
 
     def parents(self, account: Account, requirement: Requirement) -> Request:
@@ -93,7 +98,7 @@ class Query:
             created = parse_instant(row.get("created_at"))
             if created is not None and created < self._settings.start_date:
                 return False
-        return all(
+        return not self._filters or all(
             _matches(row, self._resource.filters[name], value)
             for name, value in self._filters.items()
         )
@@ -117,6 +122,11 @@ class Query:
         if excluded := sorted(deselected - checked - {REMOTE_DATA}):
             params["truto_exclude_fields"] = excluded
         return params
+
+
+def _from(instant: datetime, given: object) -> object:
+    """Add a lower bound to a filter of the settings, unless that has one of its own."""
+    return {"gte": format_instant(instant), **given} if isinstance(given, dict) else given
 
 
 def _matches(row: Mapping[str, Any], known: Filter, wanted: object) -> bool:

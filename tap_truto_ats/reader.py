@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import TypeAlias
 
-    from tap_truto_ats.client import Request
+    from tap_truto_ats.client import Request, Usage
     from tap_truto_ats.envelope import Page
     from tap_truto_ats.walks import Walk
 
@@ -31,7 +31,7 @@ class Reader:
     One reading at a time: walks that need another reading's result wait until it has ended.
     """
 
-    def __init__(self, fetch: Callable[[Request], Page], concurrency: int) -> None:
+    def __init__(self, fetch: Callable[[Request, Usage], Page], concurrency: int) -> None:
         """Take what gets a page, and how many walks are under way at the same time."""
         self._fetch = fetch
         self._concurrency = concurrency
@@ -103,7 +103,7 @@ class Reader:
     ) -> None:
         while (walk := requested.get()) and walk.request:
             try:
-                answer: Page | BaseException = self._fetch(walk.request)
+                answer: Page | BaseException = self._fetch(walk.request, walk.usage)
             except AccountError as error:
                 answer = error
             except Exception as error:  # noqa: BLE001 - one account's oddity ends that account

@@ -34,6 +34,8 @@ class Requirement:
     parameter: str
     resource: str
     field: str = "id"
+    changed: tuple[str, ...] = ("updated_at", "last_interaction_at")
+    """Fields of that resource that tell when a parent last changed."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Offer:
     fills: frozenset[str]
     takes: frozenset[str] = frozenset()
     requires: Requirement | None = None
+    schedule: str | None = None
+    """Where rows lack the replication key: the filter that `schedule_window_days` is sent by."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ INTERVIEWS = Resource(
                 " start_at status"
             ),
             takes=_words("application_id created_at job_interview_stage_id start_at end_at"),
+            schedule="start_at",
         ),
         "ceipal": Offer(
             fills=_words(
@@ -99,6 +104,7 @@ INTERVIEWS = Resource(
             fills=_words("id candidate end_at interviewers job_interview_stage location status"),
             takes=_words("candidate_id end_at"),
             requires=Requirement(parameter="candidate_id", resource="candidates"),
+            schedule="end_at",
         ),
         "greenhouse": Offer(
             fills=_words(

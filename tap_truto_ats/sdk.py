@@ -5,7 +5,10 @@
 | `Stream._write_starting_replication_value` | writes a marker into the state for each partition |
 | `Stream._increment_stream_state` | moves the bookmark with each record, comparing strings |
 | `Stream._generate_record_messages` | walks each record twice more: selection and conformance |
-| `Stream._tap`, `Stream._stream_version` | what those three need of the stream |
+| `Stream._sync_records` | handles each record alone: half of the time that a record takes |
+| `Stream._write_activate_version_message` | is sent before anything has been read |
+| `Stream._tap`, `Stream._stream_version` | what those need of the stream |
+| `Stream._finalize_state`, `Stream._write_state_message` | end a stream as the SDK does |
 | `PluginBase._validate_config`, `PluginBase._config` | its messages quote values, a secret's too |
 | `PluginBase._env_var_config`, `PluginBase._env_var_prefix` | a stray `.env` wins |
 | `helpers._classproperty` | what that one is made of |
@@ -16,6 +19,7 @@
 from __future__ import annotations
 
 import abc
+import gc
 import logging
 import os
 import signal
@@ -24,14 +28,16 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
 from singer_sdk import Stream, Tap
-from singer_sdk.contrib.msgspec import MsgSpecWriter, serialize_jsonl
+from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder, serialize_jsonl
 from singer_sdk.exceptions import (
     ConfigValidationError,
     MapExpressionError,
     StreamMapConfigError,
 )
 from singer_sdk.helpers._classproperty import classproperty
+from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import RecordMessage, StateMessage
 from singer_sdk.tap_base import CliTestOptionValue
 
@@ -47,6 +53,7 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from types import FrameType
 
     import click
@@ -59,6 +66,15 @@ logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 5
 """What a run may take to end after a signal; a target that does not read would hold it for ever."""
+
+
+class RecordLine(msgspec.Struct, tag_field="type", tag="RECORD", omit_defaults=True):
+    """A RECORD message, encoded as the SDK's writer encodes its own, in a fifth of the time."""
+
+    stream: str
+    record: dict[str, Any]
+    version: int | None = None
+    time_extracted: datetime | None = None
 
 
 class PageWriter(MsgSpecWriter):
@@ -90,6 +106,21 @@ class PageWriter(MsgSpecWriter):
         if not isinstance(message, RecordMessage):
             self.flush()
 
+    def write_records(self, lines: list[RecordLine]) -> None:
+        """Write the records of a page in one go."""
+        try:
+            self._pending += encoder.encode_lines(lines)
+        except RecursionError:
+            for line in lines:
+                self.write_message(
+                    RecordMessage(
+                        stream=line.stream,
+                        record=line.record,
+                        version=line.version,
+                        time_extracted=line.time_extracted,
+                    )
+                )
+
     def flush(self) -> None:
         """Hand everything written so far to the target."""
         with memoryview(self._pending) as pending:
@@ -103,10 +134,11 @@ class PageWriter(MsgSpecWriter):
             self._too_deep = 0
 
 
-class PagedStream(Stream):
-    """A stream whose records come out normalised and selected, and whose state is its own affair.
+class PagedStream(Stream, abc.ABC):
+    """A stream that is read in pages, and whose state is its own affair.
 
-    `get_records` is called once for all partitions.
+    All partitions are read together. A page goes to the target in one go, unless records have to
+    pass through the SDK one by one: for stream maps, flattening, BATCH files and dry runs.
     """
 
     STATE_MSG_FREQUENCY = sys.maxsize
@@ -114,8 +146,19 @@ class PagedStream(Stream):
     key_columns: ClassVar[tuple[str, ...]]
     """What the primary key is made of, whatever a catalog says."""
 
-    extracted_at: datetime | None = None
+    _extracted_at: datetime | None = None
     """When the page of the records at hand arrived."""
+
+    @abc.abstractmethod
+    def get_pages(self) -> Iterator[list[Record]]:
+        """Yield pages of records that are normalised and selected.
+
+        When the next page is asked for, the last one has been handed to the target.
+        """
+
+    @abc.abstractmethod
+    def missing(self) -> str | None:
+        """Tell what was not read, so that rows which did not come may exist all the same."""
 
     @property
     @override
@@ -126,14 +169,59 @@ class PagedStream(Stream):
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
         return None
 
-    @contextmanager
-    def page(self) -> Iterator[None]:
-        """Hand the records of a page to the target when all of them are written."""
-        self.extracted_at = datetime.now(timezone.utc)
-        yield
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        for records in self._arriving_pages():
+            yield from records
+
+    def _arriving_pages(self) -> Iterator[list[Record]]:
+        for records in self.get_pages():
+            self._extracted_at = datetime.now(timezone.utc)
+            yield records
+            if isinstance(self._tap.message_writer, PageWriter):
+                self._tap.message_writer.flush()
+
+    @override
+    def _sync_records(
+        self, context: Context | None = None, *, write_messages: bool = True
+    ) -> Generator[Record, None, None]:
         writer = self._tap.message_writer
-        if isinstance(writer, PageWriter):
-            writer.flush()
+        is_plain = (
+            [type(stream_map) for stream_map in self.stream_maps] == [SameRecordTransform]
+            and not self.stream_maps[0].flattening_enabled
+            and self.ABORT_AT_RECORD_COUNT is None
+        )
+        if not (is_plain and write_messages and isinstance(writer, PageWriter)):
+            yield from super()._sync_records(context, write_messages=write_messages)
+            return
+        with self.get_record_counter() as counter, self.get_sync_timer() as timer:
+            counter.with_context({})
+            timer.with_context({})
+            for records in self._arriving_pages():
+                version, extracted_at = self._stream_version, self._extracted_at
+                writer.write_records(
+                    [RecordLine(self.name, record, version, extracted_at) for record in records]
+                )
+                counter.increment(len(records))
+        self._finalize_state(self.stream_state)
+        self._write_state_message()
+
+    @override
+    def _write_activate_version_message(self, full_table_version: int) -> None:
+        """Wait: at the start of a run, a target with hard deletes would empty its table."""
+
+    @override
+    def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
+        """End the stream after its last message, BATCH messages included."""
+        super().finalize_state_progress_markers(state)
+        if self._stream_version is None:
+            return
+        if missing := self.missing():
+            self.logger.warning(
+                "No ACTIVATE_VERSION for %s, so that nothing is deleted: %s.", self.name, missing
+            )
+        else:
+            super()._write_activate_version_message(self._stream_version)
 
     def warn_of_unreadable(self, account: str, unreadable: Mapping[str, int]) -> None:
         """Log how many of an account's values became null, field by field."""
@@ -200,7 +288,7 @@ class PagedStream(Stream):
                     stream=stream_map.stream_alias,
                     record=mapped,
                     version=self._stream_version,
-                    time_extracted=self.extracted_at,
+                    time_extracted=self._extracted_at,
                 )
 
 
@@ -218,8 +306,12 @@ class CommandLineTap(Tap, abc.ABC):
         """Ask each account of the run for its first page of each resource; write nothing."""
 
     @abc.abstractmethod
-    def report(self) -> bool:
-        """Log what went wrong in the run; tell whether nothing did."""
+    def watching(self) -> AbstractContextManager[None]:
+        """Show how far the run is while it goes on."""
+
+    @abc.abstractmethod
+    def end(self) -> bool:
+        """Log what the run did; tell whether it may count as a success."""
 
     def run(self, work: Callable[[], None]) -> None:
         """Do the work and report on it.
@@ -235,7 +327,7 @@ class CommandLineTap(Tap, abc.ABC):
         else:
             went_well = True
         finally:
-            went_well = self.report() and went_well
+            went_well = self.end() and went_well
         if not went_well:
             sys.exit(1)
 
@@ -249,6 +341,10 @@ class CommandLineTap(Tap, abc.ABC):
             about_format: The form to print them in.
             kwargs: The parsed options `config`, `state` and `catalog`.
         """
+        # Records are trees, which are freed without it: the search for cycles among them would
+        # take a sixth of a run's time.
+        gc.freeze()
+        gc.set_threshold(100_000)
         super(Tap, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)
         state, catalog = read_state(kwargs["state"]), read_catalog(kwargs["catalog"])
@@ -260,7 +356,8 @@ class CommandLineTap(Tap, abc.ABC):
                 catalog=catalog,
                 parse_env_config=config.parse_env,
             )
-            tap.run(tap.sync_all)
+            with tap.watching():
+                tap.run(tap.sync_all)
 
     @classmethod
     @override

@@ -126,6 +126,36 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         title="Retries",
         description="Retries of each request.",
     ),
+    th.Property(
+        "schedule_window_days",
+        th.IntegerType(minimum=0),
+        title="Schedule window",
+        description="Accounts whose rows carry no `updated_at`: once read whole, later runs ask "
+        "only for what starts or ends within this many days before the run, or later.",
+    ),
+    th.Property(
+        "full_read_every_days",
+        th.IntegerType(minimum=1),
+        default=7,
+        title="Days between whole reads",
+        description="With a schedule window: after this many days an account is read whole again.",
+    ),
+    th.Property(
+        "fail_on_account_error",
+        th.BooleanType,
+        default=True,
+        title="Fail on account errors",
+        description="When false, accounts that could not be read are reported, and the exit code "
+        "is 0.",
+    ),
+    th.Property(
+        "emit_activate_version_messages",
+        th.BooleanType,
+        default=False,
+        title="Emit ACTIVATE_VERSION messages",
+        description="For streams that the catalog sets to FULL_TABLE: tells the target to delete "
+        "what is gone, once every account was read to its end.",
+    ),
 ).to_dict()
 
 _NOUNS = {
@@ -159,6 +189,9 @@ class Settings:
     max_concurrency: int
     request_timeout_seconds: int
     max_retries: int
+    schedule_window_days: int | None
+    full_read_every_days: int
+    fail_on_account_error: bool
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:
@@ -168,7 +201,7 @@ class Settings:
             given = config.get(name)
             definition = SCHEMA["properties"][name]
             values[name] = definition.get("default") if given is None else given
-            if "integer" in definition["type"]:
+            if "integer" in definition["type"] and values[name] is not None:
                 values[name] = int(values[name])  # JSON's 50.0 is an integer, too
         values["api_url"] = values["api_url"].rstrip("/")
         values["integrated_account_ids"] = _unique(values["integrated_account_ids"])

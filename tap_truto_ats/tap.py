@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from copy import deepcopy
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_truto_ats.accounts import Accounts
 from tap_truto_ats.client import TrutoClient
 from tap_truto_ats.reader import Reader
+from tap_truto_ats.readings import INACTIVE
+from tap_truto_ats.report import Report, watching
 from tap_truto_ats.resources import RESOURCES
 from tap_truto_ats.sdk import CommandLineTap
 from tap_truto_ats.settings import SCHEMA, Settings
@@ -22,6 +25,7 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from singer_sdk import Stream
 
@@ -58,6 +62,11 @@ class TapTrutoAts(CommandLineTap):
         return TrutoClient(self.settings)
 
     @cached_property
+    def report(self) -> Report:
+        """What the operator sees of the run."""
+        return Report(self.client.limiter.waiting)
+
+    @cached_property
     def reader(self) -> Reader:
         """The loop that all streams read through."""
         return Reader(self.client.fetch, self.settings.max_concurrency)
@@ -73,17 +82,26 @@ class TapTrutoAts(CommandLineTap):
 
     @override
     def look(self) -> None:
+        self.settings = replace(self.settings, fail_on_account_error=True)
         for stream in self.streams.values():
             if isinstance(stream, UnifiedStream):
                 stream.look()
 
     @override
-    def report(self) -> bool:
-        if inactive := self.accounts.inactive.values():
+    def watching(self) -> AbstractContextManager[None]:
+        return watching(self.report)
+
+    @override
+    def end(self) -> bool:
+        inactive = [one.account for one in self.report.readings if one.mode is INACTIVE]
+        if inactive:
             names = ", ".join(f"{account} {account.status}" for account in inactive)
             self.logger.warning(
                 "Skipped accounts that are not active: %s. Their customers must reconnect.", names
             )
-        for account, failure in self.accounts.failures.values():
+        failures = self.accounts.failures.values()
+        for account, failure in failures:
             self.logger.error("Account %s was not read to its end: %s", account, failure)
-        return not self.accounts.failures
+        if self.settings.fail_on_account_error:
+            return not failures
+        return not any(failure.is_fault for _, failure in failures)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator
+from datetime import datetime, timedelta, timezone
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from tap_truto_ats.client import Request
+from tap_truto_ats.client import Request, Usage
 from tap_truto_ats.envelope import Page
 from tap_truto_ats.errors import AccountError, unexpected
+from tap_truto_ats.instants import parse_instant
+from tap_truto_ats.limits import expected_seconds
+from tap_truto_ats.records import dig
 
 if TYPE_CHECKING:
     from tap_truto_ats.resources import Requirement
@@ -19,6 +23,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
 
+LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
+
 Steps: TypeAlias = Generator[Request, Page, R]
 """Requests, one after another: each page is sent in where its request was yielded, or an
 `AccountError` is thrown in there when the page could not be had."""
@@ -27,9 +33,10 @@ Steps: TypeAlias = Generator[Request, Page, R]
 class Walk(Generic[T]):
     """The way of one subject (the caller's own, an account for example) through its pages."""
 
-    def __init__(self, subject: T, steps: Steps[None]) -> None:
-        """Request nothing yet."""
+    def __init__(self, subject: T, steps: Steps[Any], usage: Usage | None = None) -> None:
+        """Request nothing yet; what is requested counts in `usage`."""
         self.subject = subject
+        self.usage = usage or Usage()
         self.request: Request | None = None
         self.error: AccountError | None = None
         self._steps = steps
@@ -59,7 +66,7 @@ class Walk(Generic[T]):
 
 def pages(
     request: Request,
-    for_each: Callable[[list[Any]], Steps[None]] | None = None,
+    see: Callable[[list[Any]], None] | None = None,
     page: Page | None = None,
 ) -> Steps[None]:
     """Ask for a page and for all that follow it, to the end of the cursor.
@@ -69,7 +76,7 @@ def pages(
 
     Args:
         request: The first page.
-        for_each: Steps to take for the rows of each page before the next one is asked for.
+        see: What is shown the rows of each page.
         page: The first page, if it was asked for already.
 
     Raises:
@@ -79,8 +86,8 @@ def pages(
     while True:
         if page is None:
             page = yield request
-        if for_each:
-            yield from for_each(page.rows)
+        if see:
+            see(page.rows)
         if page.unread:
             page = None
             continue
@@ -95,55 +102,81 @@ def pages(
 
 def pages_for_each_value(
     request: Request, requirement: Requirement, parents: Request
-) -> Steps[None]:
+) -> Steps[int]:
     """Ask for the pages of a request once for each value that a required parameter can have.
 
-    A value that is gone when its turn comes (HTTP 404: deleted since it was listed) is passed over.
+    Parents are all listed first, so that those that changed last have their turn first. A value
+    that is gone when its turn comes (HTTP 404: deleted since it was listed) is passed over.
 
     Args:
         request: The first page, the required parameter lacking.
         requirement: The parameter, and the field of the parents that holds its values.
         parents: The first page of the parents.
 
+    Returns:
+        How many parents had no value, so that nothing could be asked for them.
+
     Raises:
         AccountError: A page could not be had, or every value was gone.
     """
-    asked = gone = unusable = 0
-    first_error: AccountError | None = None
-
-    def for_each(rows: list[Any]) -> Steps[None]:
-        nonlocal asked, gone, unusable, first_error
-        values = [row.get(requirement.field) if isinstance(row, dict) else None for row in rows]
-        unusable += sum(not value for value in values)
-        for value in dict.fromkeys(str(value) for value in values if value):
-            asked += 1
-            first = request.having({requirement.parameter: value})
-            try:
-                page = yield first
-            except AccountError as error:
-                if error.status != HTTPStatus.NOT_FOUND:
-                    raise
-                gone += 1
-                first_error = first_error or error
-            else:
-                yield from pages(first, page=page)
-
-    yield from pages(parents, for_each)
-    if first_error and gone == asked:
-        raise first_error
-    if gone or unusable:
+    values = _Values(requirement)
+    yield from pages(parents, values.see)
+    if len(values.changed) > 1:
+        logger.info(
+            "Account %s: %d %s, a request each or more: at the account's limit %s (h:mm:ss).",
+            request.account_id,
+            len(values.changed),
+            requirement.resource,
+            timedelta(seconds=round(expected_seconds(len(values.changed)))),
+        )
+    gone: list[AccountError] = []
+    for value in sorted(values.changed, key=values.changed.__getitem__, reverse=True):
+        first = request.having({requirement.parameter: value})
+        try:
+            page = yield first
+        except AccountError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            gone.append(error)
+        else:
+            yield from pages(first, page=page)
+    if gone and len(gone) == len(values.changed):
+        raise gone[0]
+    if gone or values.lacking:
         logger.warning(
             "Account %s: of %s, %d were gone when their turn came and %d had no `%s`.",
             request.account_id,
             requirement.resource,
-            gone,
-            unusable,
+            len(gone),
+            values.lacking,
             requirement.field,
         )
+    return values.lacking
 
 
-def until_rows(steps: Steps[None]) -> Steps[None]:
+class _Values:
+    """The values of a required parameter, and when the parent that holds each last changed."""
+
+    def __init__(self, requirement: Requirement) -> None:
+        self._requirement = requirement
+        self.changed: dict[str, datetime] = {}
+        self.lacking = 0
+
+    def see(self, rows: list[Any]) -> None:
+        """Take a page of parents."""
+        for row in rows:
+            value = dig(row, self._requirement.field)
+            moments = (parse_instant(dig(row, name)) for name in self._requirement.changed)
+            if value:
+                self.changed[str(value)] = max(filter(None, moments), default=LONG_AGO)
+            else:
+                self.lacking += 1
+
+
+def until_rows(steps: Steps[Any]) -> Steps[None]:
     """Take steps up to the first page whose rows are wanted, and end there.
+
+    Of every list that has to be read before, one page is enough.
 
     Raises:
         AccountError: The steps ended with it.
@@ -155,8 +188,10 @@ def until_rows(steps: Steps[None]) -> Steps[None]:
             answer: Page | AccountError = yield walk.request
         except AccountError as error:
             answer = error
-        if walk.request.rows and not isinstance(answer, AccountError):
-            return
+        if isinstance(answer, Page):
+            if walk.request.rows:
+                return
+            answer = answer._replace(next_cursor=None)
         walk.advance(answer)
     if walk.error:
         raise walk.error

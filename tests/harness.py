@@ -65,6 +65,7 @@ class Run:
         return {
             one["context"]["integrated_account_id"]: one["replication_key_value"]
             for one in partitions
+            if "replication_key" in one
         }
 
     @property
@@ -74,8 +75,23 @@ class Run:
             line.split("|", 3)[3].strip() for line in self.stderr.splitlines() if "| ERROR " in line
         ]
 
+    @property
+    def log(self) -> list[str]:
+        """The lines of the log, without those of the report."""
+        return [
+            line
+            for line in self.stderr.splitlines()
+            if " | " in line and "| tap_truto_ats.report " not in line
+        ]
+
+    @property
+    def report(self) -> dict[str, dict[str, Any]]:
+        """What the report says of each account."""
+        text = next(line for line in self.stderr.splitlines() if "REPORT: " in line)
+        return {entry["account"]: entry for entry in json.loads(text.split("REPORT: ")[1])}
+
     def logged(self, text: str) -> int:
-        return sum(text in line for line in self.stderr.splitlines())
+        return sum(text in line for line in self.log)
 
 
 def table(*runs: Run) -> dict[tuple[str, str], Record]:
@@ -141,6 +157,13 @@ class Tap:
             done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
         catalog: dict[str, Any] = json.loads(done.stdout)
         return catalog
+
+
+def full_table(catalog: dict[str, Any]) -> dict[str, Any]:
+    """Have the interviews read whole in every run."""
+    entry = next(one for one in catalog["streams"] if one["tap_stream_id"] == "interviews")
+    entry["replication_method"] = "FULL_TABLE"
+    return catalog
 
 
 def deselect(catalog: dict[str, Any], *names: str, stream: str = "interviews") -> dict[str, Any]:

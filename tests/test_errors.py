@@ -164,13 +164,22 @@ def test_a_wrong_token_ends_the_run(tap: Tap, sandbox: Sandbox) -> None:
     assert len(sandbox.requests()) == 1
 
 
-@pytest.mark.parametrize("wait", ["0", "Thu, 01 Jan 2026 00:00:00 GMT", "soon"])
-def test_retry_after_is_read_in_every_form(tap: Tap, sandbox: Sandbox, wait: str) -> None:
+@pytest.mark.parametrize(
+    ("wait", "words"),
+    [
+        ("0", "Trying again in 0.0 s"),
+        ("Thu, 01 Jan 2026 00:00:00 GMT", "Trying again in 0.0 s"),
+        ("soon", "Trying again in"),  # after a random time
+    ],
+)
+def test_retry_after_is_read_in_every_form(
+    tap: Tap, sandbox: Sandbox, wait: str, words: str
+) -> None:
     sandbox.fault(path=PATH, status=429, headers={"Retry-After": wait})
     run = tap()
     assert run.code == 0
     assert table(run) == rows(sandbox.interviews())
-    assert run.logged("Trying again in 0.0 s") == (wait != "soon")
+    assert run.logged(words) == 1
 
 
 def test_no_token_and_no_personal_data_is_logged_at_any_level(
@@ -273,7 +282,7 @@ class TestAccounts:
     ) -> None:
         path = f"/integrated-account/{account}/capabilities"
         sandbox.fault(path=path, times=None, status=500, **AT_ONCE)
-        run = tap()
+        run = tap(integrated_account_ids=[one["id"] for one in sandbox.accounts()])
         assert run.code == 1
         assert len(run.errors) == 1
         assert account in run.errors[0]

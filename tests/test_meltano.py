@@ -136,3 +136,23 @@ def test_the_catalog_of_meltano_selects_columns(
         ("interviews", name) for name in ("integrated_account_id", "id", "status", "updated_at")
     }
     assert "location" in sandbox.requests("/unified/ats/interviews")[0]["query"]
+
+
+def test_what_is_gone_is_deleted_if_asked(
+    project: Project,
+    sandbox: Sandbox,
+    database: Postgres,
+    ids: dict[str, str],
+    request: pytest.FixtureRequest,
+) -> None:
+    settings = {
+        "TAP_TRUTO_ATS__METADATA": json.dumps({"interviews": {"replication-method": "FULL_TABLE"}}),
+        "TAP_TRUTO_ATS_EMIT_ACTIVATE_VERSION_MESSAGES": "true",
+        "TARGET_POSTGRES_ACTIVATE_VERSION": "true",
+        "TARGET_POSTGRES_HARD_DELETE": "true",
+    }
+    project.run(*RUN, **settings)
+    sandbox.delete(ids["ashby"], sandbox.interviews(ids["ashby"])[0]["id"])
+    project.run(*RUN, **settings)
+    assert interviews(database, schema(request)) == rows(sandbox.interviews())
+    assert len(sandbox.interviews()) == 5 * 8 - 1

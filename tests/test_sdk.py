@@ -11,6 +11,7 @@ import json
 import re
 import signal
 import sys
+from contextlib import nullcontext
 from dataclasses import fields
 from datetime import datetime, timezone
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from singer_sdk import Stream, Tap
-from singer_sdk.contrib.msgspec import MsgSpecWriter, serialize_jsonl
+from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder, serialize_jsonl
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers._state import StateWriter, increment_state
@@ -26,10 +27,11 @@ from singer_sdk.plugin_base import PluginBase, _ConfigInput
 from singer_sdk.singerlib import RecordMessage, StateMessage
 
 from tap_truto_ats import sdk
-from tap_truto_ats.sdk import CommandLineTap, PagedStream, PageWriter
+from tap_truto_ats.sdk import CommandLineTap, PagedStream, PageWriter, RecordLine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib.encoding.simple import Message
@@ -56,6 +58,9 @@ class Collector(PageWriter):
     def write_message(self, message: Message) -> None:
         self.messages.append(json.loads(self.format_message(message)))
 
+    def write_records(self, lines: list[RecordLine]) -> None:
+        self.messages += map(json.loads, encoder.encode_lines(lines).splitlines())
+
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [message for message in self.messages if message["type"] == kind]
 
@@ -79,10 +84,13 @@ class OwnStream(PagedStream):
     primary_keys: ClassVar[tuple[str, ...]] = ("id",)
     replication_key = "updated_at"
 
-    def get_records(self, context: Context | None) -> Iterable[Record]:
-        del context
-        with self.page():
-            yield from (dict(row) for row in ROWS)
+    unread: str | None = None
+
+    def get_pages(self) -> Iterator[list[Record]]:
+        yield [dict(row) for row in ROWS]
+
+    def missing(self) -> str | None:
+        return self.unread
 
 
 class OneTap(CommandLineTap):
@@ -106,7 +114,10 @@ class OneTap(CommandLineTap):
     def look(self) -> None:
         pass
 
-    def report(self) -> bool:
+    def watching(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def end(self) -> bool:
         return True
 
 

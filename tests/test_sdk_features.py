@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
+from tap_truto_ats.streams import UnifiedStream
 from tap_truto_ats.tap import TapTrutoAts
-from tests.harness import Run, Tap, rows, server, table
+from tests.harness import Run, Tap, full_table, rows, server, table
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox
@@ -70,6 +75,38 @@ def test_flattening(tap: Tap, sandbox: Sandbox, ids: dict[str, str]) -> None:
     for row in sandbox.interviews(ids["pinpoint"]):
         found = got[row["integrated_account_id"], row["id"]]
         assert found["application__id"] == row["application"]["id"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"include_remote_data": True, "page_size": 3},
+        {"response_format": "stream", "page_size": 3},
+        {"response_format": "raw"},
+        {"emit_activate_version_messages": True},
+    ],
+    ids=["as set up", "with raw data", "stream", "raw", "versions"],
+)
+def test_pages_are_written_as_the_sdk_writes_records(
+    tap: Tap, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    """Byte by byte, but for the times of the runs."""
+    sandbox.reset(interviews=25, rate_limits=False)
+    odd = {"id": 1, "x": [1e300, 2**63, -0.0, "\u0000 ü 電"], "start_at": "2026-01-01T00:00:00.5Z"}
+    catalog = full_table(tap.discover(**settings)) if "emit" in str(settings) else None
+    written = []
+    for aborts_at in (None, sys.maxsize):
+        monkeypatch.setattr(UnifiedStream, "ABORT_AT_RECORD_COUNT", aborts_at)
+        buffer = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=buffer))
+        sandbox.fault(path="/unified/ats/interviews", kind="rows", rows=[odd])
+        config = tap.config(max_concurrency=1, **settings)
+        TapTrutoAts(config=config, catalog=catalog).sync_all()
+        times = rb'"(time_extracted|version|whole_read_at)":"?[^,"}]+'
+        written.append(re.sub(times, rb"\1", buffer.getvalue()))
+    assert written[0] == written[1]
+    assert written[0].count(b'"type":"RECORD"') > 5 + 4 * 25
 
 
 def test_batch_files_hold_the_rows_and_no_state_runs_ahead(

@@ -53,6 +53,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "max_concurrency": integer(10, minimum=1, maximum=100),
     "request_timeout_seconds": integer(60, minimum=1),
     "max_retries": integer(8, minimum=0),
+    "schedule_window_days": {"type": ["integer", "null"], "minimum": 0},
+    "full_read_every_days": integer(7, minimum=1),
+    "fail_on_account_error": {"type": ["boolean", "null"], "default": True},
+    "emit_activate_version_messages": BOOLEAN,
 }
 """Every setting of the tap: its JSON Schema but for its texts."""
 
@@ -542,6 +546,10 @@ class TestEnvironment:
             "max_concurrency": "1",
             "request_timeout_seconds": "30",
             "max_retries": "1",
+            "schedule_window_days": "14",
+            "full_read_every_days": "3",
+            "fail_on_account_error": "false",
+            "emit_activate_version_messages": "true",
         }
         variables = {f"{PREFIX}{name.upper()}": text for name, text in given.items()}
         assert {*given, "api_url", "api_token"} == set(SETTINGS)

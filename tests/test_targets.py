@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.database import COLUMN_TYPES, column_types, interviews, query
-from tests.harness import Run, rows
+from tests.harness import Run, full_table, rows, table
 from tests.plugins import executable
 
 if TYPE_CHECKING:
@@ -138,3 +138,160 @@ def test_target_jsonl(tap: Tap, sandbox: Sandbox, tmp_path: Path) -> None:
     assert json.loads(states.splitlines()[-1]) == run.state
     lines = (tmp_path / "interviews.jsonl").read_text().splitlines()
     assert rows(json.loads(line) for line in lines) == rows(sandbox.interviews())
+
+
+class TestDeletions:
+    """Rows that the source no longer has: Truto does not tell of them."""
+
+    @pytest.fixture
+    def catalog(self, tap: Tap) -> dict[str, Any]:
+        return full_table(tap.discover())
+
+    @pytest.fixture
+    def gone(self, sandbox: Sandbox, ids: dict[str, str]) -> tuple[str, str]:
+        return ids["pinpoint"], sandbox.interviews(ids["pinpoint"])[0]["id"]
+
+    @staticmethod
+    def versions(run: Run) -> list[str]:
+        return [one["stream"] for one in run.messages if one["type"] == "ACTIVATE_VERSION"]
+
+    @pytest.mark.parametrize("hard", [True, False], ids=["hard", "soft"])
+    def test_what_is_gone_is_deleted_by_a_whole_run_only(
+        self,
+        tap: Tap,
+        sandbox: Sandbox,
+        ids: dict[str, str],
+        catalog: dict[str, Any],
+        gone: tuple[str, str],
+        database: Postgres,
+        tmp_path: Path,
+        hard: bool,  # noqa: FBT001
+    ) -> None:
+        schema = f"deletions_{'hard' if hard else 'soft'}"
+        config = settings(
+            database,
+            schema,
+            **FAST,
+            hard_delete=hard,
+            activate_version=True,
+            add_record_metadata=True,
+        )
+
+        def run() -> set[tuple[str, str]]:
+            # A version is the second in which a run began.
+            one = tap(catalog=catalog, emit_activate_version_messages=True)
+            for message in one.messages:
+                if "version" in message:
+                    message["version"] += versions
+            one.stdout = "".join(json.dumps(message) + "\n" for message in one.messages)
+            load(one, "meltanolabs-target-postgres", config, tmp_path)
+            deleted = query(
+                database, f"SELECT * FROM {schema}.interviews WHERE _sdc_deleted_at IS NOT NULL"
+            )
+            return interviews(database, schema).keys() - {
+                (row["integrated_account_id"], row["id"]) for row in deleted
+            }
+
+        versions = 0
+        before = run()
+        assert before == table(tap()).keys()
+        sandbox.delete(*gone)
+        versions = 10
+        sandbox.fault(path="/unified", integrated_account_id=ids["ashby"], status=403)
+        assert run() == before
+        versions = 20
+        assert run() == before - {gone}
+        assert (gone in interviews(database, schema)) is not hard
+
+    def test_the_version_comes_after_all_rows(self, tap: Tap, catalog: dict[str, Any]) -> None:
+        run = tap(catalog=catalog, emit_activate_version_messages=True)
+        assert run.code == 0
+        kinds = [one["type"] for one in run.messages if one.get("stream") == "interviews"]
+        assert kinds[0] == "SCHEMA"
+        assert kinds[-1] == "ACTIVATE_VERSION"
+        assert set(kinds[1:-1]) == {"RECORD"}
+        (activated,) = {one["version"] for one in run.of("ACTIVATE_VERSION")}
+        assert {one["version"] for one in run.of("RECORD")} == {activated}
+        assert self.versions(run) == ["integrated_accounts", "interviews"]
+
+    def test_an_incremental_stream_has_no_version(self, tap: Tap) -> None:
+        run = tap(emit_activate_version_messages=True)
+        assert self.versions(run) == ["integrated_accounts"]
+        assert all("version" not in message for message in run.of("RECORD"))
+
+    def test_batch_files_come_before_the_version(
+        self, tap: Tap, catalog: dict[str, Any], tmp_path: Path
+    ) -> None:
+        batch = {
+            "encoding": {"format": "jsonl", "compression": "gzip"},
+            "storage": {"root": tmp_path.as_uri()},
+            "batch_size": 7,
+        }
+        run = tap(catalog=catalog, emit_activate_version_messages=True, batch_config=batch)
+        kinds = [one["type"] for one in run.messages if one.get("stream") == "interviews"]
+        assert kinds == ["SCHEMA", *["BATCH"] * 6, "ACTIVATE_VERSION"]
+
+    @pytest.mark.parametrize(
+        ("fault", "missing"),
+        [
+            ({"status": 403}, "1 of 5 accounts"),
+            ({"kind": "loop", "times": None}, "1 of 5 accounts"),
+            ({"kind": "rows", "rows": [{"no": "id"}]}, "1 of 5 accounts"),
+        ],
+        ids=["refused", "a loop", "a row without an id"],
+    )
+    def test_it_is_withheld_when_an_account_is_missing(
+        self,
+        tap: Tap,
+        sandbox: Sandbox,
+        ids: dict[str, str],
+        catalog: dict[str, Any],
+        fault: dict[str, Any],
+        missing: str,
+    ) -> None:
+        sandbox.fault(path="/unified", integrated_account_id=ids["greenhouse"], **fault)
+        run = tap(catalog=catalog, emit_activate_version_messages=True, page_size=3)
+        assert self.versions(run) == ["integrated_accounts"]
+        words = "No ACTIVATE_VERSION for interviews, so that nothing is deleted"
+        assert run.logged(f"{words}: {missing}")
+
+    def test_it_is_withheld_when_an_account_is_not_active(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str], catalog: dict[str, Any]
+    ) -> None:
+        sandbox.account(ids["ashby"], status="needs_reauth")
+        run = tap(catalog=catalog, emit_activate_version_messages=True)
+        assert run.code == 0
+        assert self.versions(run) == ["integrated_accounts"]
+
+    def test_it_is_withheld_when_no_account_was_found(
+        self, tap: Tap, catalog: dict[str, Any]
+    ) -> None:
+        run = tap(catalog=catalog, emit_activate_version_messages=True, tenant_ids=["none"])
+        assert self.versions(run) == []
+        assert run.logged("no account was found") == 2
+
+    def test_an_account_that_does_not_offer_interviews_misses_none(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str], catalog: dict[str, Any]
+    ) -> None:
+        sandbox.account(ids["ashby"], resources=["jobs"])
+        run = tap(catalog=catalog, emit_activate_version_messages=True)
+        assert self.versions(run) == ["integrated_accounts", "interviews"]
+
+    def test_an_account_that_cannot_be_looked_up_is_missing(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str], catalog: dict[str, Any]
+    ) -> None:
+        sandbox.fault(path=f"/integrated-account/{ids['ashby']}", status=400, times=None)
+        run = tap(
+            catalog=catalog,
+            emit_activate_version_messages=True,
+            integrated_account_ids=list(ids.values()),
+        )
+        assert self.versions(run) == []
+
+    def test_a_run_that_ends_early_has_none(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str], catalog: dict[str, Any]
+    ) -> None:
+        sandbox.fault(path="/unified", integrated_account_id=ids["ashby"], status=401)
+        run = tap(catalog=catalog, emit_activate_version_messages=True)
+        assert run.code == 1
+        assert self.versions(run) == ["integrated_accounts"]

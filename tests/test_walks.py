@@ -19,6 +19,7 @@ from tap_truto_ats.walks import Walk, pages, pages_for_each_value, until_rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from tap_truto_ats.client import Usage
     from tap_truto_ats.walks import Steps
 
     Answer = Page | AccountError
@@ -39,9 +40,7 @@ def key(request: Request) -> str:
     return " ".join(str(part) for part in parts if part is not None)
 
 
-def take(
-    steps: Steps[None], answers: Mapping[str, Answer]
-) -> tuple[list[str], AccountError | None]:
+def take(steps: Steps[Any], answers: Mapping[str, Answer]) -> tuple[list[str], AccountError | None]:
     """Walk to the end and tell what was requested, and the error it ended with."""
     walk = Walk("a1", steps)
     requested: list[str] = []
@@ -159,10 +158,9 @@ class TestPagesForEachValue:
         }
         assert self.take(answers) == (
             [
-                "/candidates",
+                *("/candidates", "/candidates p2"),
                 *("/rows c1", "/rows c1 x"),
                 "/rows c2",
-                "/candidates p2",
                 *("/rows 3", "/rows 3 x"),
             ],
             None,
@@ -194,9 +192,32 @@ class TestPagesForEachValue:
     def test_no_parents_no_requests(self) -> None:
         assert self.take({"/candidates": Page([])}) == (["/candidates"], None)
 
-    def test_a_value_is_asked_for_once_a_page(self) -> None:
-        answers = {"/candidates": Page(people("c1", "c1")), "/rows c1": Page([1])}
-        assert self.take(answers)[0] == ["/candidates", "/rows c1"]
+    def test_a_value_is_asked_for_once(self) -> None:
+        answers = {
+            "/candidates": Page(people("c1", "c1"), "p2"),
+            "/candidates p2": Page(people("c1")),
+            "/rows c1": Page([1]),
+        }
+        assert self.take(answers)[0] == ["/candidates", "/candidates p2", "/rows c1"]
+
+    def test_what_changed_last_comes_first(self) -> None:
+        changes = [
+            {"id": "never"},
+            {"id": "old", "updated_at": "2026-01-01T00:00:00Z"},
+            {"id": "odd", "updated_at": "soon", "last_interaction_at": "2026-02-01"},
+            {"id": "new", "updated_at": "2026-01-01", "last_interaction_at": "2026-03-01T00:00Z"},
+        ]
+        answers: dict[str, Answer] = {"/candidates": Page(changes)}
+        answers |= {f"/rows {one['id']}": Page([]) for one in changes}
+        assert self.take(answers)[0][1:] == ["/rows new", "/rows odd", "/rows old", "/rows never"]
+
+    def test_what_it_takes_is_told_beforehand(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("INFO")
+        steps = pages_for_each_value(FIRST, CANDIDATES, PARENTS)
+        next(steps)
+        steps.send(Page(people(*range(1, 100_001))))
+        assert "Account a1: 100000 candidates, a request each or more" in caplog.text
+        assert "5:50:00" in caplog.text
 
     def test_parents_without_a_value_are_counted_in_one_warning(
         self, caplog: pytest.LogCaptureFixture
@@ -236,7 +257,7 @@ class TestPagesForEachValue:
             "/rows c2": gone(),
         }
         asked, error = self.take(answers)
-        assert asked == ["/candidates", "/rows c1", "/candidates p2", "/rows c2"]
+        assert asked == ["/candidates", "/candidates p2", "/rows c1", "/rows c2"]
         assert error is answers["/rows c1"]
 
     @pytest.mark.parametrize("status", [400, 401, 403, 405, 422, 502, 503, None])
@@ -352,7 +373,7 @@ class Source:
         for account in self.counts:
             yield Walk(account, pages(Request("/rows", {}, account, rows=True)))
 
-    def fetch(self, request: Request) -> Page:
+    def fetch(self, request: Request, _: Usage) -> Page:
         account, number = request.account_id or "", int(request.params.get("next_cursor", 1))
         name = f"{account}/{number}"
         with self.lock:
@@ -594,8 +615,8 @@ class TestStopping:
         late.before = lambda name: name == "late/1" and released.wait(PATIENCE)
         fresh = Source(fresh=2)
 
-        def fetch(request: Request) -> Page:
-            return (late if request.account_id in late.counts else fresh).fetch(request)
+        def fetch(request: Request, usage: Usage) -> Page:
+            return (late if request.account_id in late.counts else fresh).fetch(request, usage)
 
         reader = Reader(fetch, 2)
         begin_and_abandon(reader, late)

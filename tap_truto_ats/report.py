@@ -1,0 +1,161 @@
+"""What the operator sees of a run: how far it is while it goes on, and at its end what it did."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+from tap_truto_ats.instants import format_instant
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tap_truto_ats.readings import Reading
+
+logger = logging.getLogger(__name__)
+
+LOG_SECONDS = 30.0
+"""Between two lines on progress in a log."""
+
+SCREEN_SECONDS = 0.5
+"""Between two looks at progress on a terminal."""
+
+SHOWN = 20
+"""Accounts with a line of their own in the table."""
+
+LENGTHS = {"bookmark_before": 19, "bookmark_after": 19, "error": 80}
+"""Characters that the table shows: seconds will do, and an error has a line of its own as well."""
+
+NUMBERS = ("pages", "rows", "retries", "waited_seconds")
+
+
+class Report:
+    """All readings of a run, as text and as data."""
+
+    def __init__(self, waiting: Counter[str]) -> None:
+        """Take the live count of those that wait, by the limit's name."""
+        self.readings: list[Reading] = []
+        self._waiting = waiting
+        self._begin = time.monotonic()
+
+    def progress(self) -> str:
+        """Say in a line how far the run is."""
+        ended = sum(reading.has_ended for reading in self.readings)
+        rows = sum(reading.rows for reading in self.readings)
+        requests = sum(reading.usage.requests for reading in self.readings)
+        speed = rows / max(time.monotonic() - self._begin, 1e-3)
+        waiting = [
+            f"{count} for the limit of the {name}" for name, count in self._waiting.items() if count
+        ]
+        return (
+            f"{ended} of {len(self.readings)} accounts done, {rows:,} rows ({speed:,.0f} a second),"
+            f" {requests:,} requests" + (f"; waiting: {', '.join(waiting)}" if waiting else "")
+        )
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Give the readings that matter most, failures first, and the sum of all others."""
+        ranked = sorted(
+            self.readings,
+            key=lambda one: (not one.error, -one.usage.requests, one.account.id),
+        )
+        entries = [_entry(reading) for reading in ranked]
+        if others := entries[SHOWN:]:
+            sums = {name: round(sum(entry[name] for entry in others), 1) for name in NUMBERS}
+            rest = {**dict.fromkeys(others[0]), "account": f"{len(others)} others", **sums}
+            entries[SHOWN:] = [rest]
+        return entries
+
+    def log(self) -> None:
+        """Log a table of the entries, and the same as one line of JSON."""
+        if not self.readings:
+            return
+        entries = self.entries()
+        logger.info("%s\n%s", self.progress(), _table(entries))
+        logger.info("REPORT: %s", json.dumps(entries), extra={"report": entries})
+
+
+@contextmanager
+def watching(report: Report) -> Iterator[None]:
+    """Show progress, in one line of a terminal or else in the log; at the end, log it all."""
+    try:
+        if sys.stderr.isatty():
+            with _screen() as show, _repeating(lambda: show(report.progress()), SCREEN_SECONDS):
+                yield
+        else:
+            with _repeating(lambda: logger.info("%s", report.progress()), LOG_SECONDS):
+                yield
+    finally:
+        report.log()
+
+
+@contextmanager
+def _screen() -> Iterator[Callable[[str], None]]:
+    """Keep one line of the terminal below what is logged."""
+    # Costs 40 ms to import, which a run without a terminal need not pay.
+    from tqdm import tqdm  # noqa: PLC0415
+    from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415
+
+    with logging_redirect_tqdm(), tqdm(bar_format="{desc}", leave=False) as line:
+        yield line.set_description_str
+
+
+@contextmanager
+def _repeating(show: Callable[[], None], seconds: float) -> Iterator[None]:
+    ended = Event()
+
+    def repeat() -> None:
+        while not ended.wait(seconds):
+            show()
+
+    thread = Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _entry(reading: Reading) -> dict[str, Any]:
+    return {
+        "account": reading.account.id,
+        "provider": reading.account.provider,
+        "mode": reading.way,
+        "pages": reading.usage.pages,
+        "rows": reading.rows,
+        "retries": reading.usage.retries,
+        "waited_seconds": round(reading.usage.waited_seconds, 1),
+        "bookmark_before": reading.bookmark and format_instant(reading.bookmark),
+        "bookmark_after": reading.new_bookmark and format_instant(reading.new_bookmark),
+        "error": reading.error and str(reading.error),
+    }
+
+
+def _table(entries: Sequence[dict[str, Any]]) -> str:
+    """Lay entries out in columns, numbers to the right."""
+    lines = [
+        [name.replace("_", " ") for name in entries[0]],
+        *([_cell(name, value) for name, value in entry.items()] for entry in entries),
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if name in NUMBERS else cell.ljust(width)
+            for name, cell, width in zip(entries[0], line, widths, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _cell(name: str, value: Any) -> str:  # noqa: ANN401
+    if value is None:
+        return ""
+    if name in NUMBERS:
+        return f"{value:,}"
+    return str(value)[: LENGTHS.get(name)]

@@ -8,8 +8,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from sandbox.control import TOKEN
+from sandbox.providers import PROVIDERS
 from sandbox.server import LOOPBACK, listen, make_server
-from sandbox.world import Options
+from sandbox.world import ALL, INTERVIEWING, Options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--accounts-per-provider", type=int, default=1, metavar="N")
     parser.add_argument("--interviews", type=int, default=200, metavar="N", help="per account")
     parser.add_argument("--candidates", type=int, default=12, metavar="N", help="per account")
+    parser.add_argument("--jobs", type=int, default=4, metavar="N", help="per account")
+    parser.add_argument(
+        "--providers",
+        nargs="+",
+        default=INTERVIEWING,
+        choices=[*PROVIDERS, ALL],
+        metavar="NAME",
+        help=f"{', '.join(PROVIDERS)}, or {ALL}",
+    )
     parser.add_argument("--token", default=TOKEN)
     parser.add_argument("--no-rate-limits", action="store_true")
     given = parser.parse_args(arguments)
@@ -33,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         accounts_per_provider=given.accounts_per_provider,
         interviews=given.interviews,
         candidates=given.candidates,
+        jobs=given.jobs,
+        providers=given.providers,
         rate_limits=not given.no_rate_limits,
     )
     # The server ends cleanly on both signals and then raises them again.

@@ -14,22 +14,20 @@ from sandbox.control_api import State, control
 from sandbox.faults import PRIVATE
 from sandbox.gate import FAULT, Gate
 from sandbox.providers import Cursor
-from sandbox.reading import Query, filters, page
-from sandbox.world import ENVIRONMENT, part_of
+from sandbox.reading import Query, filters, page, shaped
+from sandbox.resources import RESOURCES, parts_of
+from sandbox.world import ENVIRONMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import ASGIApp
 
-    from sandbox.reading import Listed
+    from sandbox.resources import Offer
     from sandbox.world import Account, Options
 
 ACCOUNT_CURSOR = Cursor("\xfb\xef\xbe\xff\xff\xffaccounts:{}::", base64=True)
 ACCOUNT_FILTERS = ("tenant_id", "status", "integration.name")
-MORE_METHODS = {"interviews": {"ceipal": ["get"], "pinpoint": ["get"]}}
 
 
 def create_app(options: Options, token: str) -> ASGIApp:
@@ -40,8 +38,8 @@ def create_app(options: Options, token: str) -> ASGIApp:
         Route("/integrated-account", _accounts),
         Route("/integrated-account/{account}", _account),
         Route("/integrated-account/{account}/capabilities", _capabilities),
-        Route("/unified/ats/interviews", _interviews),
-        Route("/unified/ats/candidates", _candidates),
+        Route("/unified/ats/{resource}", _list),
+        Route("/unified/ats/{resource}/{key:path}", _get),
         Mount("/sandbox", control(state)),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _refusal})
@@ -64,7 +62,7 @@ async def _accounts(request: Request) -> Response:
     query = _query(request)
     wanted = {name: query.last[name] for name in ACCOUNT_FILTERS if name in query.last}
     rows = [account.listing() for account in _state(request).accounts.values()]
-    rows = [row for row in rows if all(part_of(row, k) == v for k, v in wanted.items())]
+    rows = [row for row in rows if all(v in parts_of(row, k) for k, v in wanted.items())]
     limit, begin = query.limit(), int(query.position(ACCOUNT_CURSOR))
     end = begin + limit
     following = ACCOUNT_CURSOR.write(str(end)) if end < len(rows) else None
@@ -78,7 +76,8 @@ async def _account(request: Request) -> Response:
 async def _capabilities(request: Request) -> Response:
     asked = _query(request).last
     account = _found(_state(request), request.path_params["account"])
-    resources = [r for r in account.resources if asked.get("resource", r) == r]
+    wanted = asked.get("resource")
+    offers = {name: account.gives(name) for name in account.resources if wanted in {None, name}}
     listing = account.listing()
     health = {name: listing[name] for name in ("id", "status", "authentication_method")}
     return answer(
@@ -89,16 +88,13 @@ async def _capabilities(request: Request) -> Response:
                 {
                     "model": account.category,
                     "resource": resource,
-                    "methods": [
-                        "list",
-                        *MORE_METHODS.get(resource, {}).get(account.provider.name, []),
-                    ],
+                    "methods": offer.methods,
                     "env_overridden": False,
                     "docs_url": f"https://truto.example/{account.category}/{resource}",
                     "description": f"List {resource.replace('_', ' ')}",
                 }
-                for resource in resources
-                if asked.get("type", "unified") == "unified"
+                for resource, offer in offers.items()
+                if offer.methods and asked.get("type", "unified") == "unified"
             ],
             "account": health | {"is_blocked": account.is_blocked},
             "auth": {},
@@ -107,10 +103,10 @@ async def _capabilities(request: Request) -> Response:
     )
 
 
-async def _interviews(request: Request) -> Response:
+async def _list(request: Request) -> Response:
     query = _query(request)
-    account = _ready(_state(request), query, "interviews")
-    if missing := [name for name in account.provider.required if not query.last.get(name)]:
+    account, offer = _ready(request, query, "list")
+    if missing := [name for name in offer.required if not query.last.get(name)]:
         raise TrutoError(
             HTTPStatus.BAD_REQUEST,
             f"Missing required query parameters: {', '.join(missing)}",
@@ -121,21 +117,27 @@ async def _interviews(request: Request) -> Response:
                 },
             },
         )
-    tests = filters(query, account.provider)
-    rows = [one for one in account.interviews.values() if all(test(one) for test in tests)]
-    return _page(request, account, query, rows)
-
-
-async def _candidates(request: Request) -> Response:
-    query = _query(request)
-    account = _ready(_state(request), query, "candidates")
-    return _page(request, account, query, account.candidates)
-
-
-def _page(request: Request, account: Account, query: Query, found: Sequence[Listed]) -> Response:
-    wanted = page(query, account.provider, found)
+    if account.refuses({name: query.last[name] for name in offer.required}):
+        raise _unknown()
+    tests = filters(query, offer)
+    things = account.things(offer.resource.name).values()
+    wanted = page(query, account.provider, [one for one in things if all(t(one) for t in tests)])
     fault = request.scope.get(FAULT)
     return (fault.page(wanted) if fault else wanted).response()
+
+
+async def _get(request: Request) -> Response:
+    query = _query(request)
+    account, offer = _ready(request, query, "get")
+    thing = account.things(offer.resource.name).get(request.path_params["key"])
+    if thing is None:
+        raise _unknown()
+    _, (row,) = shaped(query, [thing.row(whole=True)])
+    return answer(row)
+
+
+def _unknown() -> TrutoError:
+    return TrutoError(HTTPStatus.NOT_FOUND, truto_is_remote_error=True, raw_response=PRIVATE)
 
 
 def _state(request: Request) -> State:
@@ -155,8 +157,9 @@ def _found(state: State, account_id: str) -> Account:
     return state.accounts[account_id]
 
 
-def _ready(state: State, query: Query, resource: str) -> Account:
-    """Return the account of a unified call, if it can answer for the resource."""
+def _ready(request: Request, query: Query, method: str) -> tuple[Account, Offer]:
+    """Return the account of a unified call and what it offers, if it can answer."""
+    state, resource = _state(request), request.path_params["resource"]
     account_id = query.last.get("integrated_account_id")
     if not account_id:
         raise TrutoError(HTTPStatus.BAD_REQUEST, "integrated_account_id is required")
@@ -170,6 +173,9 @@ def _ready(state: State, query: Query, resource: str) -> Account:
             truto_is_remote_error=True,
             raw_response=PRIVATE,
         )
-    if resource not in account.resources:
+    if resource not in account.resources or resource not in RESOURCES:
         raise TrutoError(HTTPStatus.NOT_FOUND, f"{resource} is not offered by this integration")
-    return account
+    offer = account.gives(resource)
+    if method not in offer.methods:
+        raise TrutoError(HTTPStatus.NOT_FOUND, f"{resource} has no {method} at this integration")
+    return account, offer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import requests
 
@@ -40,21 +40,52 @@ class Sandbox:
         account: Row = self._call("PATCH", f"accounts/{quote(account_id, safe='')}", changes)
         return account
 
+    def rows(
+        self,
+        resource: str,
+        account_id: str | None = None,
+        *,
+        whole: bool = False,
+    ) -> list[Row]:
+        """Return the truth about a resource, of one account or all.
+
+        It is what the lists tell; with `whole`, what getting each row tells, which is more where
+        lists are partial. What a provider does not list is not in it.
+        """
+        query = {"integrated_account_id": account_id} if account_id else {}
+        path = f"rows/{resource}?{urlencode(query | ({'whole': 1} if whole else {}))}"
+        rows: list[Row] = self._call("GET", path)
+        return rows
+
+    def add_row(self, resource: str, account_id: str, **fields: Any) -> Row:
+        """Add a thing to a resource, created now unless told otherwise, and return it.
+
+        A candidate's own `applications` say for which jobs there is a candidate.
+        """
+        body = {"integrated_account_id": account_id, **fields}
+        row: Row = self._call("POST", f"rows/{resource}", body)
+        return row
+
+    def change_row(self, resource: str, account_id: str, key: str, **fields: Any) -> Row:
+        """Change a thing, updated now unless told otherwise, and return it."""
+        row: Row = self._call("PATCH", _thing(resource, account_id, key), fields)
+        return row
+
+    def delete_row(self, resource: str, account_id: str, key: str) -> None:
+        """Delete a thing; what refers to it stays."""
+        self._call("DELETE", _thing(resource, account_id, key))
+
     def interviews(self, account_id: str | None = None) -> list[Row]:
         """Return the truth about one account's interviews, or all."""
-        query = f"?integrated_account_id={quote(account_id, safe='')}" if account_id else ""
-        rows: list[Row] = self._call("GET", f"interviews{query}")
-        return rows
+        return self.rows("interviews", account_id)
 
     def add(self, account_id: str, **fields: Any) -> Row:
         """Add an interview, created now unless told otherwise, and return it."""
-        row: Row = self._call("POST", "interviews", {"integrated_account_id": account_id, **fields})
-        return row
+        return self.add_row("interviews", account_id, **fields)
 
     def change(self, account_id: str, interview_id: str, **fields: Any) -> Row:
         """Change an interview, updated now unless told otherwise, and return it."""
-        row: Row = self._call("PATCH", _interview(account_id, interview_id), fields)
-        return row
+        return self.change_row("interviews", account_id, interview_id, **fields)
 
     def cancel(self, account_id: str, interview_id: str) -> Row:
         """Cancel an interview and return it."""
@@ -62,7 +93,7 @@ class Sandbox:
 
     def delete(self, account_id: str, interview_id: str) -> None:
         """Delete an interview."""
-        self._call("DELETE", _interview(account_id, interview_id))
+        self.delete_row("interviews", account_id, interview_id)
 
     def fault(self, **spec: Any) -> None:
         """Ask for a fault; `sandbox.faults.Fault` says what there is."""
@@ -89,5 +120,5 @@ class Sandbox:
         return answer.json()
 
 
-def _interview(account_id: str, interview_id: str) -> str:
-    return f"interviews/{quote(account_id, safe='')}/{quote(interview_id, safe='')}"
+def _thing(resource: str, account_id: str, key: str) -> str:
+    return f"rows/{resource}/{quote(account_id, safe='')}/{quote(key, safe='')}"

@@ -82,29 +82,28 @@ class Control:
         account.updated = now()
         return answer(_seen(account))
 
-    async def interviews(self, request: Request) -> Response:
-        """Answer with the truth about one account's interviews, or all."""
+    async def rows(self, request: Request) -> Response:
+        """Answer with the truth about a resource, of one account or all."""
         wanted = request.query_params.get("integrated_account_id")
         accounts = self.state.accounts
         chosen = [accounts[wanted]] if wanted else accounts.values()
-        return answer([row for account in chosen for row in account.canonical()])
+        resource, whole = request.path_params["resource"], "whole" in request.query_params
+        return answer([row for one in chosen for row in one.truth(resource, whole=whole)])
 
-    async def add_interview(self, request: Request) -> Response:
-        """Add an interview and answer with it."""
+    async def add_row(self, request: Request) -> Response:
+        """Add a thing and answer with it."""
         fields = await request.json()
         account = self.state.accounts[fields.pop("integrated_account_id")]
-        return answer(account.canonical_row(account.add(fields)))
+        return answer(account.truth_of(account.add(request.path_params["resource"], fields)))
 
-    async def change_interview(self, request: Request) -> Response:
-        """Change an interview and answer with it."""
-        account = self._account(request)
-        interview = account.interviews[request.path_params["interview"]]
-        interview.change({"updated_at": now().isoformat(), **await request.json()})
-        return answer(account.canonical_row(interview))
+    async def change_row(self, request: Request) -> Response:
+        """Change a thing and answer with it."""
+        account, (resource, key) = self._account(request), _thing(request)
+        return answer(account.truth_of(account.touch(resource, key, await request.json())))
 
-    async def delete_interview(self, request: Request) -> Response:
-        """Delete an interview."""
-        del self._account(request).interviews[request.path_params["interview"]]
+    async def delete_row(self, request: Request) -> Response:
+        """Delete a thing."""
+        self._account(request).delete(*_thing(request))
         return answer({})
 
     async def add_faults(self, request: Request) -> Response:
@@ -134,16 +133,16 @@ class Control:
 def control(state: State) -> Starlette:
     """Return the endpoints under /sandbox; what they refuse is answered with 400 or 404."""
     it = Control(state)
-    one = "/interviews/{account}/{interview:path}"
+    one = "/rows/{resource}/{account}/{key:path}"
     return Starlette(
         routes=[
             Route("/reset", it.reset, methods=["POST"]),
             Route("/accounts", it.accounts, methods=["GET"]),
             Route("/accounts/{account}", it.change_account, methods=["PATCH"]),
-            Route("/interviews", it.interviews, methods=["GET"]),
-            Route("/interviews", it.add_interview, methods=["POST"]),
-            Route(one, it.change_interview, methods=["PATCH"]),
-            Route(one, it.delete_interview, methods=["DELETE"]),
+            Route("/rows/{resource}", it.rows, methods=["GET"]),
+            Route("/rows/{resource}", it.add_row, methods=["POST"]),
+            Route(one, it.change_row, methods=["PATCH"]),
+            Route(one, it.delete_row, methods=["DELETE"]),
             Route("/faults", it.add_faults, methods=["POST"]),
             Route("/faults", it.clear_faults, methods=["DELETE"]),
             Route("/requests", it.requests, methods=["GET"]),
@@ -155,6 +154,10 @@ def control(state: State) -> Starlette:
             ValueError: _not_understood,
         },
     )
+
+
+def _thing(request: Request) -> tuple[str, str]:
+    return request.path_params["resource"], request.path_params["key"]
 
 
 def _seen(account: Account) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 from sandbox.meltano import ROOT, MeltanoError, Project
 from sandbox.postgres import Postgres, postgres
 from sandbox.server import serve
-from sandbox.world import Options
+from sandbox.world import ALL, Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 LOG = ROOT / "output" / "demo.log"
 LOG_TAIL = 40
-WORLD = Options(accounts_per_provider=2, interviews=300)
+EXAMPLES = ROOT / "examples"
+LINES_A_TENANT = 3
+NAMES_A_CELL = 2
+WORLD = Options(providers=(ALL,), interviews=300)
 
 QUERY = """
     select accounts.integration_name as provider, interviews.*
@@ -85,6 +88,8 @@ def _demo() -> None:
         with _step("meltano run tap-truto-ats target-postgres"):
             project.run("run", "tap-truto-ats", "target-postgres")
         second, second_truth = _rows(server), _truth(sandbox)
+        with _step("create the views of examples/"):
+            joined = _joined(server)
     _report("First run: everything", {}, first, first_truth)
     _report("Second run: what the changes left to read", first, second, second_truth)
     print(
@@ -93,6 +98,7 @@ def _demo() -> None:
         "A provider that gives no updated_at is read whole by each run."
         f" Meltano's own output is in {LOG}."
     )
+    _show(joined)
 
 
 @contextmanager
@@ -123,29 +129,39 @@ def _rows(server: Postgres) -> Rows:
     }
 
 
+def _joined(server: Postgres) -> list[dict[str, Any]]:
+    """Create the views and read the interviews by tenant, job and stage."""
+    with psycopg.connect(server.uri, row_factory=dict_row) as connection:
+        for file in sorted(EXAMPLES.glob("*.sql")):
+            connection.execute(file.read_bytes())
+        return connection.execute(
+            "select * from truto_ats.interviews_by_job_and_stage",
+        ).fetchall()
+
+
 def _truth(sandbox: Sandbox) -> dict[str, int]:
-    """Count the sandbox's interviews by provider."""
-    counts: dict[str, int] = defaultdict(int)
-    for account in sandbox.accounts():
-        counts[account["integration"]["name"]] += len(sandbox.interviews(account["id"]))
-    return counts
+    """Count the sandbox's interviews by provider, where there are any."""
+    providers = {one["id"]: one["integration"]["name"] for one in sandbox.accounts()}
+    return Counter(providers[row["integrated_account_id"]] for row in sandbox.interviews())
 
 
 def _change(sandbox: Sandbox) -> None:
-    """Add, reschedule and cancel an interview of each account."""
+    """Add, reschedule and cancel an interview of each account that has some."""
     start = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
     start += timedelta(days=7)
     end = start + timedelta(minutes=45)
-    for account in sandbox.accounts():
-        rescheduled, cancelled, *_ = sandbox.interviews(account["id"])
-        sandbox.add(account["id"])
+    interviews: dict[str, list[str]] = defaultdict(list)
+    for row in sandbox.interviews():
+        interviews[row["integrated_account_id"]].append(row["id"])
+    for account, (rescheduled, cancelled, *_) in interviews.items():
+        sandbox.add(account)
         sandbox.change(
-            account["id"],
-            rescheduled["id"],
+            account,
+            rescheduled,
             start_at=start.isoformat(),
             end_at=end.isoformat(),
         )
-        sandbox.cancel(account["id"], cancelled["id"])
+        sandbox.cancel(account, cancelled)
 
 
 def _report(title: str, before: Rows, after: Rows, truth: dict[str, int]) -> None:
@@ -163,6 +179,30 @@ def _report(title: str, before: Rows, after: Rows, truth: dict[str, int]) -> Non
     heads = ("provider", "in the sandbox", "rows", "loaded", "changed", "newest updated_at")
     print(f"\n{title}")
     _print_table([heads, *lines])
+
+
+def _show(joined: Sequence[dict[str, Any]]) -> None:
+    """Print the first interviews of each tenant by job and stage, with names."""
+    lines, seen = [], Counter[str]()
+    for row in joined:
+        seen[row["tenant_id"]] += 1
+        if seen[row["tenant_id"]] <= LINES_A_TENANT:
+            told = (row[name] or "-" for name in ("tenant_id", "provider", "job", "stage"))
+            names = (_some(row[name] or []) for name in ("candidates", "interviewers"))
+            lines.append((*told, str(row["interviews"]), *names))
+    heads = ("tenant", "provider", "job", "stage", "interviews", "candidates", "interviewers")
+    print(
+        f"\nFrom Postgres, through the views of {EXAMPLES.name}/: interviews by job and stage,"
+        f" the first {LINES_A_TENANT} lines of each tenant",
+    )
+    _print_table([heads, *lines])
+    print("-: the provider does not tell.")
+
+
+def _some(names: Sequence[str]) -> str:
+    """Write a few names and how many there are beside them."""
+    more = len(names) - NAMES_A_CELL
+    return ", ".join(names[:NAMES_A_CELL]) + (f" and {more} more" if more > 0 else "") or "-"
 
 
 def _print_table(lines: Sequence[Sequence[str]]) -> None:

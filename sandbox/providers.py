@@ -1,4 +1,4 @@
-"""What sets the five providers apart, read off the reference page of the interviews list."""
+"""What sets the providers apart: how they write ids and date-times, and how they page."""
 
 from __future__ import annotations
 
@@ -8,58 +8,16 @@ import re
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from sandbox.resources import RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_ALL = "ashby ceipal fountain greenhouse pinpoint"
-
-FIELDS: Mapping[str, str] = {
-    "id": _ALL,
-    "application": "ashby ceipal greenhouse pinpoint",
-    "candidate": "ceipal fountain",
-    "created_at": "ashby ceipal greenhouse pinpoint",
-    "end_at": "ashby fountain greenhouse pinpoint",
-    "interviewers": "ashby ceipal fountain greenhouse",
-    "job_interview_stage": "ashby ceipal fountain pinpoint",
-    "location": "ashby ceipal fountain greenhouse",
-    "organizer": "ceipal greenhouse",
-    "remote_data": _ALL,
-    "start_at": "ashby greenhouse pinpoint",
-    "status": "ashby fountain greenhouse pinpoint",
-    "updated_at": "ceipal greenhouse pinpoint",
-}
-"""The fields of an interview and the providers that fill them."""
-
-FILTERS: Mapping[str, str] = {
-    "application_id": "ashby greenhouse",
-    "created_at": "ashby ceipal greenhouse pinpoint",
-    "job_interview_stage_id": "ashby",
-    "candidate_id": "fountain",
-    "updated": "greenhouse",
-    "start_at": "ashby greenhouse pinpoint",
-    "end_at": "ashby fountain greenhouse pinpoint",
-}
-"""The query parameters of the interviews list and the providers that honour them."""
-
-REQUIRED: Mapping[str, str] = {"candidate_id": "fountain"}
-"""The query parameters without which a provider refuses."""
-
-TARGETS: Mapping[str, str] = {
-    "application_id": "application.id",
-    "created_at": "created_at",
-    "job_interview_stage_id": "job_interview_stage.id",
-    "candidate_id": "candidate.id",
-    "updated": "updated_at",
-    "start_at": "start_at",
-    "end_at": "end_at",
-}
-"""The part of an interview that a filter looks at."""
-
-DATES = frozenset({"created_at", "updated_at", "start_at", "end_at"})
-REFERENCES = frozenset({"application", "candidate", "job_interview_stage", "organizer"})
-KINDS = ("interview", "application", "candidate", "stage", "user")
+KINDS = (*RESOURCES, "sources", "options")
+"""What has ids."""
 
 _NAMESPACE = uuid.UUID("5eed0000-0000-4000-8000-000000000000")
 _DATE_TIME = re.compile(
@@ -84,6 +42,7 @@ def parse(text: str) -> datetime:
     return local + offset if part["sign"] == "-" else local - offset
 
 
+@lru_cache(maxsize=2**14)
 def identifier(*parts: object) -> str:
     """Return the UUID that belongs to the parts, always the same."""
     return str(uuid.uuid5(_NAMESPACE, "/".join(map(str, parts))))
@@ -127,7 +86,7 @@ class Provider:
     `spell` writes an instant the provider's way, `name_thing` makes the id of its n-th thing of
     a kind, `read_id` gives an id the provider's type. `keyset` says whether a cursor stands for
     the last row seen (new rows follow) or for a number of rows (the newest row comes first, so
-    a change moves all others). `native` maps the keys of its raw record to an interview's parts.
+    a change moves all others).
     """
 
     name: str
@@ -137,22 +96,6 @@ class Provider:
     read_id: Callable[[str], str | int]
     cursor: Cursor
     keyset: bool
-    native: Mapping[str, str]
-
-    @property
-    def fills(self) -> frozenset[str]:
-        """The fields that its unified rows have."""
-        return frozenset(field for field, names in FIELDS.items() if self.name in names.split())
-
-    @property
-    def filters(self) -> frozenset[str]:
-        """The filters it honours."""
-        return frozenset(name for name, names in FILTERS.items() if self.name in names.split())
-
-    @property
-    def required(self) -> tuple[str, ...]:
-        """The query parameters it insists on."""
-        return tuple(name for name, names in REQUIRED.items() if self.name in names.split())
 
     def instant(self, moment: datetime) -> datetime:
         """Cut a moment down to what the provider's spelling can say."""
@@ -179,9 +122,33 @@ def _an_hour_east(moment: datetime) -> str:
     return moment.astimezone(timezone(timedelta(hours=1))).isoformat(timespec="seconds")
 
 
-def _number(kind: str, n: int) -> int:
-    return 4_000_000_000 + 1_000_000 * KINDS.index(kind) + n
+def _seconds(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
+
+def _uuids(name: str) -> Callable[[str, int], str]:
+    return lambda kind, n: identifier(name, kind, n)
+
+
+def _numbers(first: int, apart: int) -> Callable[[str, int], int]:
+    return lambda kind, n: first + apart * KINDS.index(kind) + n
+
+
+def _digits(first: int, apart: int) -> Callable[[str, int], str]:
+    return lambda kind, n: str(first + apart * KINDS.index(kind) + n)
+
+
+def _coded(kind: str, n: int) -> str:
+    return base64.b64encode(f"{kind}{n:05}".encode()).decode()
+
+
+def _hexadecimal(name: str) -> Callable[[str, int], str]:
+    return lambda kind, n: identifier(name, kind, n).replace("-", "")[:24]
+
+
+_PAGES = Cursor("page={}")
+_LINK = Cursor("https://customer.ats.example/api/list?page%5Boffset%5D={}&q=50%25+off")
+_TOKEN = Cursor("\xfb\xef\xbe\xff\xff\xffafter:{}:", base64=True)
 
 PROVIDERS: Mapping[str, Provider] = {
     provider.name: provider
@@ -190,112 +157,133 @@ PROVIDERS: Mapping[str, Provider] = {
             name="ashby",
             label="Ashby",
             spell=_milliseconds,
-            name_thing=lambda kind, n: identifier("ashby", kind, n),
+            name_thing=_uuids("ashby"),
             read_id=str,
             cursor=Cursor("\xfb\xef\xbe\xff\xff\xffashby:{}:", base64=True),
             keyset=True,
-            native={
-                "id": "id",
-                "status": "status",
-                "applicationId": "application.id",
-                "interviewStageId": "job_interview_stage.id",
-                "candidate.primaryEmail": "email",
-                "event.startTime": "start_at",
-                "event.endTime": "end_at",
-                "event.location": "location",
-                "event.interviewers": "interviewers",
-                "createdAt": "created_at",
-            },
         ),
         Provider(
             name="ceipal",
             label="CEIPAL",
             spell=_zoneless,
-            name_thing=lambda kind, n: base64.b64encode(f"{kind}{n:05}".encode()).decode(),
+            name_thing=_coded,
             read_id=str,
             cursor=Cursor("https://api.ceipal.example/v1/list/?paging=a+b%20c&offset={}"),
             keyset=False,
-            native={
-                "id": "id",
-                "job_seeker.id": "candidate.id",
-                "job_seeker.email": "email",
-                "submission_id": "application.id",
-                "interview_round": "job_interview_stage.id",
-                "interview_from": "start_at",
-                "interview_to": "end_at",
-                "interview_status": "status",
-                "interviewer_ids": "interviewers",
-                "organizer_id": "organizer.id",
-                "location": "location",
-                "created": "created_at",
-                "modified": "updated_at",
-            },
         ),
         Provider(
             name="fountain",
             label="Fountain",
             spell=_minutes,
-            name_thing=lambda kind, n: identifier("fountain", kind, n),
+            name_thing=_uuids("fountain"),
             read_id=str,
             cursor=Cursor("cursor={}&token=x/y+z%3D%3D;q=ä?"),
             keyset=False,
-            native={
-                "id": "id",
-                "applicant.id": "candidate.id",
-                "applicant.email": "email",
-                "stage_id": "job_interview_stage.id",
-                "slot.end_time": "end_at",
-                "slot.location": "location",
-                "slot.recruiters": "interviewers",
-                "booking_state": "status",
-            },
         ),
         Provider(
             name="greenhouse",
             label="Greenhouse",
             spell=_fraction_as_needed,
-            name_thing=_number,
+            name_thing=_numbers(4_000_000_000, 1_000_000),
             read_id=int,
             cursor=Cursor(
                 "https://harvest.greenhouse.example/v3/list?q=a+b%20c%2Fd%26e&after={}&sig=%2BtU%3D",
             ),
             keyset=True,
-            native={
-                "id": "id",
-                "application_id": "application.id",
-                "candidate_email": "email",
-                "start.date_time": "start_at",
-                "end.date_time": "end_at",
-                "location": "location",
-                "status": "status",
-                "interviewers": "interviewers",
-                "organizer.id": "organizer.id",
-                "created_at": "created_at",
-                "updated_at": "updated_at",
-            },
         ),
         Provider(
             name="pinpoint",
             label="Pinpoint",
             spell=_an_hour_east,
-            name_thing=lambda kind, n: str(100_000 + 10_000 * KINDS.index(kind) + n),
+            name_thing=_digits(100_000, 10_000),
             read_id=str,
             cursor=Cursor(
                 "https://customer.pinpoint.example/api/v1/list?page%5Boffset%5D={}&q=50%25+off",
             ),
             keyset=False,
-            native={
-                "id": "id",
-                "type": "type",
-                "attributes.start_at": "start_at",
-                "attributes.end_at": "end_at",
-                "attributes.state": "status",
-                "attributes.candidate_email": "email",
-                "attributes.created_at": "created_at",
-                "attributes.updated_at": "updated_at",
-                "relationships.application": "application.id",
-                "relationships.stage": "job_interview_stage.id",
-            },
+        ),
+        Provider(
+            "applicantstack",
+            "ApplicantStack",
+            _zoneless,
+            _digits(10_000_000, 100_000),
+            str,
+            _PAGES,
+            keyset=False,
+        ),
+        Provider(
+            "bamboohr", "BambooHR", _an_hour_east, _numbers(1, 100_000), int, _LINK, keyset=False
+        ),
+        Provider(
+            "breezy", "Breezy", _milliseconds, _hexadecimal("breezy"), str, _TOKEN, keyset=True
+        ),
+        Provider(
+            "cats", "CATS", _an_hour_east, _numbers(400_000, 100_000), int, _PAGES, keyset=False
+        ),
+        Provider("homerun", "Homerun", _seconds, _hexadecimal("homerun"), str, _LINK, keyset=False),
+        Provider("hrcloud", "HR Cloud", _seconds, _uuids("hrcloud"), str, _TOKEN, keyset=True),
+        Provider("jazzhr", "JazzHR", _seconds, _uuids("jazzhr"), str, _PAGES, keyset=False),
+        Provider("jobscore", "JobScore", _seconds, _uuids("jobscore"), str, _LINK, keyset=False),
+        Provider("jobsoid", "Jobsoid", _minutes, _digits(500, 100_000), str, _TOKEN, keyset=True),
+        Provider(
+            "jobvite", "Jobvite", _seconds, _hexadecimal("jobvite"), str, _PAGES, keyset=False
+        ),
+        Provider("keka", "Keka", _zoneless, _uuids("keka"), str, _LINK, keyset=False),
+        Provider("lever", "Lever", _milliseconds, _uuids("lever"), str, _TOKEN, keyset=True),
+        Provider(
+            "loxo",
+            "Loxo",
+            _fraction_as_needed,
+            _numbers(70_000_000, 100_000),
+            int,
+            _PAGES,
+            keyset=False,
+        ),
+        Provider(
+            "recruitee", "Recruitee", _seconds, _numbers(90_000, 100_000), int, _LINK, keyset=False
+        ),
+        Provider(
+            "recruiterflow",
+            "Recruiterflow",
+            _seconds,
+            _numbers(1, 100_000),
+            int,
+            _TOKEN,
+            keyset=True,
+        ),
+        Provider("sagehr", "Sage HR", _minutes, _numbers(1, 100_000), int, _PAGES, keyset=False),
+        Provider(
+            "smartrecruiters",
+            "SmartRecruiters",
+            _milliseconds,
+            _uuids("smartrecruiters"),
+            str,
+            _LINK,
+            keyset=False,
+        ),
+        Provider(
+            "talentlyft", "TalentLyft", _seconds, _numbers(3_000, 100_000), int, _TOKEN, keyset=True
+        ),
+        Provider(
+            "teamtailor",
+            "Teamtailor",
+            _fraction_as_needed,
+            _digits(2_000_000, 100_000),
+            str,
+            _PAGES,
+            keyset=False,
+        ),
+        Provider(
+            "workable", "Workable", _seconds, _hexadecimal("workable"), str, _LINK, keyset=False
+        ),
+        Provider(
+            "zohorecruit",
+            "Zoho Recruit",
+            _an_hour_east,
+            _digits(660_000_000_000_000_000, 100_000),
+            str,
+            _TOKEN,
+            keyset=True,
         ),
     )
 }

@@ -6,21 +6,24 @@ import operator
 import re
 from bisect import bisect_right
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from sandbox.answers import Page, TrutoError
-from sandbox.providers import DATES, TARGETS, parse
-from sandbox.world import part_of
+from sandbox.providers import parse
+from sandbox.resources import DATE, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from sandbox.answers import Row
     from sandbox.providers import Cursor, Provider
-    from sandbox.world import Interview
+    from sandbox.resources import Offer
+    from sandbox.world import Thing
 
-    Test = Callable[[Interview], bool]
+    Test = Callable[[Thing], bool]
 
 DEFAULT_LIMIT = 100
 FORMATS = {"unified", "raw", "normalized", "stream"}
@@ -31,23 +34,7 @@ OPERATORS: Mapping[str | None, Callable[[Any, Any], bool]] = {
     "lt": operator.lt,
     "lte": operator.le,
 }
-_PARAMETER = re.compile(r"(\w+)(?:\[(\w+)\])?")
-
-
-class Listed(Protocol):
-    """A thing in a list."""
-
-    @property
-    def number(self) -> int:
-        """Its number by age."""
-
-    @property
-    def row(self) -> Row:
-        """Its unified row."""
-
-    @property
-    def raw(self) -> Row:
-        """The provider's own record."""
+_COMPARISON = re.compile(r"(.+)\[(\w+)\]")
 
 
 class Query:
@@ -80,36 +67,29 @@ class Query:
         return self.last.get(name) == "true"
 
 
-def filters(query: Query, provider: Provider) -> list[Test]:
+def filters(query: Query, offer: Offer) -> list[Test]:
     """Return the tests that the provider makes; parameters it does not take are ignored."""
-    tests = []
+    tests: list[Test] = []
     for key, value in query.pairs:
-        found = _PARAMETER.fullmatch(key)
+        found = None if key in offer.filters else _COMPARISON.fullmatch(key)
         name, sign = found.groups() if found else (key, None)
-        if name not in provider.filters or sign not in OPERATORS:
+        path = offer.filters.get(name)
+        if path is None or sign not in OPERATORS:
             continue
-        if TARGETS[name] in DATES:
-            tests.append(_test(TARGETS[name], OPERATORS[sign], _instant(name, value)))
+        if offer.resource.fields.get(path) is DATE:
+            tests.append(_date_test(path, OPERATORS[sign], _instant(name, value)))
         elif sign is None:
-            tests.append(_test(TARGETS[name], _same_id, value))
+            tests.append(methodcaller("has", path, value))
     return tests
 
 
-def page(query: Query, provider: Provider, found: Sequence[Listed]) -> Page:
+def page(query: Query, provider: Provider, found: Sequence[Thing]) -> Page:
     """Return the page that a query asks for of the things found, which are in order of age."""
-    shape = query.last.get("truto_response_format", "unified")
-    if shape not in FORMATS:
-        raise TrutoError(HTTPStatus.BAD_REQUEST, f"truto_response_format has no {shape!r}")
     limit = len(found) if query.on("truto_ignore_limit") else query.limit()
     position = query.position(provider.cursor)
     cut = _after_number if provider.keyset else _newest_first
     things, following = cut(found, int(position), limit)
-    rows = [thing.raw if shape == "raw" else thing.row for thing in things]
-    dropped = {value for name, value in query.pairs if name == "truto_exclude_fields[]"}
-    if query.on("truto_ignore_remote_data"):
-        dropped.add("remote_data")
-    if dropped:
-        rows = [{k: v for k, v in row.items() if k not in dropped} for row in rows]
+    shape, rows = shaped(query, [thing.row() for thing in things])
     return Page(
         rows,
         len(rows),
@@ -121,38 +101,45 @@ def page(query: Query, provider: Provider, found: Sequence[Listed]) -> Page:
     )
 
 
+def shaped(query: Query, rows: list[Row]) -> tuple[str, list[Row]]:
+    """Return the format that a query asks for, and rows in it without what it does not want."""
+    shape = query.last.get("truto_response_format", "unified")
+    if shape not in FORMATS:
+        raise TrutoError(HTTPStatus.BAD_REQUEST, f"truto_response_format has no {shape!r}")
+    if shape == "raw":
+        rows = [row["remote_data"] for row in rows]
+    dropped = {value for name, value in query.pairs if name == "truto_exclude_fields[]"}
+    if query.on("truto_ignore_remote_data"):
+        dropped.add("remote_data")
+    if dropped:
+        rows = [{k: v for k, v in row.items() if k not in dropped} for row in rows]
+    return shape, rows
+
+
 def _after_number(
-    found: Sequence[Listed],
+    found: Sequence[Thing],
     number: int,
     limit: int,
-) -> tuple[Sequence[Listed], str | None]:
+) -> tuple[Sequence[Thing], str | None]:
     begin = bisect_right(found, number, key=lambda thing: thing.number)
     things = found[begin : begin + limit]
     return things, str(things[-1].number) if begin + limit < len(found) else None
 
 
 def _newest_first(
-    found: Sequence[Listed],
+    found: Sequence[Thing],
     offset: int,
     limit: int,
-) -> tuple[Sequence[Listed], str | None]:
+) -> tuple[Sequence[Thing], str | None]:
     things = found[::-1][offset : offset + limit]
     return things, str(offset + limit) if offset + limit < len(found) else None
 
 
-def _test(path: str, holds: Callable[[Any, Any], bool], value: object) -> Test:
-    def test(interview: Interview) -> bool:
-        found = part_of(interview.values, path)
-        return found is not None and holds(found, value)
-
-    return test
+def _date_test(path: str, holds: Callable[[Any, Any], bool], moment: datetime) -> Test:
+    return lambda thing: any(holds(one, moment) for one in parts_of(thing.values, path))
 
 
-def _same_id(found: object, wanted: str) -> bool:
-    return str(found) == wanted
-
-
-def _instant(name: str, value: str) -> object:
+def _instant(name: str, value: str) -> datetime:
     try:
         return parse(value)
     except ValueError as error:

@@ -1,0 +1,55 @@
+"""Virtual environments for programs that cannot live in `.venv`: targets, and peers of the tap."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from uv import find_uv_bin
+
+ROOT = Path(__file__).parent.parent
+
+
+def environment(requirements: Path, home: Path) -> Path:
+    """Return an environment below `home` of what a requirements file lists, made if need be.
+
+    The file lists every package to install, or names a constraints file that pins the rest.
+    """
+    pins = requirements.read_text() + (ROOT / "constraints.txt").read_text() + sys.version
+    place = home / f"{requirements.stem}-{hashlib.sha256(pins.encode()).hexdigest()[:16]}"
+    if not place.exists():
+        _install(requirements, place)
+    return place
+
+
+def _install(requirements: Path, place: Path) -> None:
+    """Make the environment beside its place and move it there, so that it is whole or absent."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent) as directory:
+        made = Path(directory) / place.name
+        _uv("venv", "--relocatable", "--python", sys.executable, made)
+        # As overrides, the versions take the place of older ones that a target insists on.
+        files = ("--requirements", requirements, "--overrides", requirements)
+        _uv("pip", "install", "--python", made, *files)
+        try:
+            made.rename(place)
+        except OSError:
+            if not place.exists():  # Another process may have been faster.
+                raise
+
+
+def _uv(*arguments: str | Path) -> None:
+    """Run the uv that Meltano brings; what it says is shown if it fails."""
+    done = subprocess.run(  # noqa: S603 - uv itself
+        [find_uv_bin(), *arguments],
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode:
+        message = f"uv {arguments[0]} failed:\n{done.stdout}"
+        raise RuntimeError(message)

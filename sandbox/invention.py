@@ -1,0 +1,374 @@
+"""What the things of an account hold: invented, related to one another, the same for a seed.
+
+The n-th thing of a kind follows from its number, so that each can be drawn without the others: a
+job has `STAGES` stages and `QUESTIONS` form fields, a candidate one application or (every third)
+two, for two jobs if there are as many.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+    from random import Random
+
+    from sandbox.world import Account
+
+    Row = dict[str, Any]
+
+    Numbers = Callable[[Account], Iterable[int]]
+    Values = Callable[["Draft"], Row]
+
+STAGES = ("Application review", "Phone screen", "On-site", "Decision")
+QUESTIONS = (("cv", "file"), ("why_us", "textarea"), ("start", "dropdown"))
+USERS = 8
+DEPARTMENTS = ("Engineering", "Platform", "Verkauf & Zürich")
+OFFICES = ("Köln", "東京", "Remote")
+JOB_NAMES = ("Sample Engineer", "Test Nurse (m/f/d)", "Chef de démo", "Fixture Fitter")
+TAGS = ("urgent", "second look", "ünïcode")
+REASONS = ("Position filled", "No reply", "Withdrew")
+SOURCES = ("Job board", "Referral")
+ORGANIZATIONS = ("Sample Works", "Sample Works Nord")
+STATUSES = (
+    *["scheduled"] * 6,
+    *["completed"] * 6,
+    *["cancelled"] * 2,
+    "awaiting_feedback",
+    "draft",
+)
+PLACES = (
+    "Room Ångström, 4th floor",
+    'Zimmer "Köln" / links, dann\nrechts',
+    "https://meet.example.com/room-7?pwd=a%2Bb&lang=de",
+    "電話",
+    None,
+)
+FIRST_NAMES = ("Testa", "Samplo", "Mocka", "Fakir", "Dummy", "Placeholda")
+LAST_NAMES = ("McFixture", "van Invented", "Lorem-Ipsum", "O'Example", "Søndbox")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A thing about to be drawn: the account's n-th of its kind, and when it came into being."""
+
+    account: Account
+    number: int
+    created: datetime
+    rng: Random
+
+    def ref(self, kind: str, number: int) -> Row:
+        """Refer to the n-th thing of a kind."""
+        return {"id": self.account.provider.name_thing(kind, number)}
+
+    def part(self, kind: str, number: int, *names: str) -> Row:
+        """Return some fields of the n-th thing of a kind of which there are few."""
+        known = self.account.known
+        if (kind, number) not in known:
+            known[kind, number] = self.account.invent(kind, number)
+        return {name: known[kind, number][name] for name in ("id", *names)}
+
+    def after(self, days: float) -> datetime:
+        """Return a moment that many days after this thing came into being."""
+        return self.created + timedelta(days=days)
+
+    def user(self) -> int:
+        """Choose a user."""
+        return self.rng.randint(1, USERS)
+
+    def applicant(self, application: int) -> int:
+        """Return the number of the candidate that an application is of."""
+        return (application - 1) // 2 % self.account.last("candidates") + 1
+
+    def job(self, application: int) -> int:
+        """Return the number of the job that an application is for."""
+        second = (application - 1) % 2
+        return (self.applicant(application) - 1 + second) % max(1, self.account.counts["jobs"]) + 1
+
+    def application(self, application: int) -> Row:
+        """Refer to an application, its candidate and its job."""
+        return {
+            "application": self.ref("applications", application),
+            "candidate": self.ref("candidates", self.applicant(application)),
+            "job": self.ref("jobs", self.job(application)),
+        }
+
+
+def applications_of(candidate: int) -> list[int]:
+    """Return the numbers of a candidate's applications."""
+    return [2 * candidate - 1, *([2 * candidate] if candidate % 3 == 0 else [])]
+
+
+def person(rng: Random, email: str, kind: str) -> Row:
+    """Invent a person's names and address."""
+    first, last = rng.choice(FIRST_NAMES), rng.choice(LAST_NAMES)
+    return {
+        "first_name": first,
+        "last_name": last,
+        "name": f"{first} {last}",
+        "emails": [{"email": email, "type": kind}],
+    }
+
+
+def _interview(it: Draft) -> Row:
+    rng = it.rng
+    candidate = rng.randint(1, max(1, it.account.counts["candidates"]))
+    application = rng.choice(applications_of(candidate))
+    status = rng.choice(STATUSES)
+    start = it.created.replace(minute=rng.choice((0, 30)), second=0, microsecond=0)
+    start += timedelta(days=rng.randint(1, 30))
+    planned = status != "draft"
+    organizer = rng.choice((1, 1, 2, 3, None))
+    users = rng.sample(range(1, USERS + 1), rng.choice((0, 1, 1, 2, 3)))
+    stage = len(STAGES) * (it.job(application) - 1) + rng.randint(1, len(STAGES))
+    return it.application(application) | {
+        "email": f"candidate-{candidate}@example.com",
+        "start_at": start if planned else None,
+        "end_at": start + timedelta(minutes=45) if planned else None,
+        "interviewers": [it.ref("users", user) for user in users],
+        "job_interview_stage": it.ref("job_interview_stages", stage),
+        "location": rng.choice(PLACES),
+        "organizer": it.ref("users", organizer) if organizer else None,
+        "status": status,
+    }
+
+
+def _application(it: Draft) -> Row:
+    rng, job = it.rng, it.job(it.number)
+    stage = len(STAGES) * (job - 1) + rng.randint(1, len(STAGES))
+    source = rng.randrange(len(SOURCES))
+    rejected = rng.random() < 0.2  # noqa: PLR2004 - one in five
+    references = it.application(it.number)
+    return {
+        "candidate": references["candidate"],
+        "job": references["job"],
+        "applied_at": it.created,
+        "rejected_at": it.after(9) if rejected else None,
+        "source": it.ref("sources", source + 1) | {"name": SOURCES[source]},
+        "credited_to": it.part("users", it.user(), "first_name", "last_name", "emails"),
+        "current_stage": it.part(
+            "job_interview_stages", stage, "name", "job", "created_at", "updated_at"
+        ),
+        "reject_reason": rng.choice(REASONS) if rejected else None,
+        "attachments": [it.account.invent("attachments", it.number)],
+    }
+
+
+def _candidate(it: Draft) -> Row:
+    rng = it.rng
+    tag = rng.randint(1, len(TAGS))
+    applications = applications_of(it.number)
+    return person(rng, f"candidate-{it.number}@example.com", "personal") | {
+        "company": rng.choice(("Example & Sons", None)),
+        "title": rng.choice(("Tester", "Ingénieure", None)),
+        "last_interaction_at": it.after(12),
+        "is_private": rng.choice(("true", "false", None)),
+        "can_email": rng.choice((True, False)),
+        "locations": [rng.choice(OFFICES)],
+        "phones": [{"number": f"+49 30 23125 {it.number:03}", "extension": None, "type": "mobile"}],
+        "urls": [{"url": f"https://people.example.com/{it.number}?a=b&c=d", "type": "portfolio"}],
+        "tags": [it.part("tags", tag, "name")],
+        "applications": [it.account.invent("applications", one) for one in applications],
+        "attachments": [it.account.invent("attachments", one) for one in applications],
+    }
+
+
+def _job(it: Draft) -> Row:
+    rng = it.rng
+    office = rng.randint(1, len(OFFICES))
+    url = f"https://jobs.example.com/{it.number}?src=a%20b"
+    return {
+        "name": JOB_NAMES[(it.number - 1) % len(JOB_NAMES)],
+        "description": "<p>Invented &amp; never filled.</p>",
+        "code": f"J-{it.number:03}",
+        "requisition_id": f"R{it.number}",
+        "status": rng.choice(("open", "open", "closed", "draft")),
+        "locations": [OFFICES[office - 1]],
+        "job_posting_urls": [{"url": url, "type": "external"}],
+        "confidential": rng.choice((True, False)),
+        "departments": [it.part("departments", rng.randint(1, len(DEPARTMENTS)), "name")],
+        "teams": [{"name": "Team A"}],
+        "offices": [it.part("offices", office, "name")],
+        "hiring_managers": [it.part("users", it.user(), "name")],
+        "recruiters": [it.part("users", it.user(), "name")],
+        "tags": [rng.choice(TAGS)],
+        "is_remote": office == len(OFFICES),
+        "job_type": rng.choice(("full_time", "part_time")),
+    }
+
+
+def _stage(it: Draft) -> Row:
+    job, position = divmod(it.number - 1, len(STAGES))
+    return {
+        "name": STAGES[position],
+        "status": "active",
+        "job": it.ref("jobs", job % it.account.last("jobs") + 1),
+        "position": position + 1,
+    }
+
+
+def _scorecard(it: Draft) -> Row:
+    interview = it.account.invent("interviews", 2 * it.number - 1)
+    interviewers = interview["interviewers"] or [it.ref("users", 1)]
+    verdict = it.rng.choice(("strong_yes", "yes", "no", None))
+    answer = {"name": "skill", "label": "Skill?", "description": None, "value": verdict}
+    return {
+        "application": interview["application"],
+        "candidate": interview["candidate"],
+        "job": interview["job"],
+        "interview": {"id": interview["id"]},
+        "interviewer": interviewers[0],
+        "submitted_at": it.after(2) if verdict else None,
+        "overall_recommendation": verdict,
+        "form_values": [answer],
+    }
+
+
+def _offer(it: Draft) -> Row:
+    status = it.rng.choice(("draft", "sent", "signed", "denied"))
+    return it.application(8 * it.number - 7) | {
+        "creator": it.ref("users", it.user()),
+        "closed_at": it.after(9) if status in {"signed", "denied"} else None,
+        "sent_at": None if status == "draft" else it.after(2),
+        "start_date": it.after(60).replace(hour=0, minute=0, second=0, microsecond=0),
+        "status": status,
+    }
+
+
+def _user(it: Draft) -> Row:
+    names = person(it.rng, f"user-{it.number}@example.com", "work")
+    return names | {
+        "emails": [{**one, "is_primary": True} for one in names["emails"]],
+        "disabled": it.number == USERS,
+        "access_role": it.rng.choice(("admin", "reviewer", "simple")),
+    }
+
+
+def _department(it: Draft) -> Row:
+    has_parent = it.number == 2  # noqa: PLR2004 - the second belongs to the first
+    return {
+        "name": _nth(DEPARTMENTS, it.number),
+        "parent": it.ref("departments", 1) | {"name": DEPARTMENTS[0]} if has_parent else None,
+        "status": it.rng.choice(("active", "inactive")),
+    }
+
+
+def _office(it: Draft) -> Row:
+    return {
+        "name": _nth(OFFICES, it.number),
+        "parent": None if it.number == 1 else it.ref("offices", 1),
+        "location": f"{it.number} Sample Street",
+        "is_remote": it.number == len(OFFICES),
+        "country": it.rng.choice(("DE", "JP")),
+    }
+
+
+def _activity(it: Draft) -> Row:
+    """Invent a note on a candidate by a user, or an e-mail of the candidate's."""
+    candidate = (it.number - 1) // 2 % it.account.last("candidates") + 1
+    is_note = it.number % 2
+    references = it.application(it.rng.choice(applications_of(candidate)))
+    author = it.ref("users", it.user()) if is_note else references["candidate"]
+    address = {"email": f"candidate-{candidate}@example.com", "name": None}
+    return {
+        "candidate": references["candidate"],
+        "job": references["job"],
+        "actor": author | {"type": "user" if is_note else "candidate"},
+        "activity_type": "note" if is_note else "email",
+        "from": [] if is_note else [address],
+        "to": [] if is_note else [{"email": "user-1@example.com", "name": "The team"}],
+        "cc": [],
+        "subject": None if is_note else "Re: Grüße",
+        "body": it.rng.choice(("Invented note", "Line one\nline two")),
+        "visibility": it.rng.choice(("private", "public", "admin_only")),
+    }
+
+
+def _attachment(it: Draft) -> Row:
+    name = f"cv {it.number}.pdf"
+    return it.application(it.number) | {
+        "file_name": name,
+        "file_url": f"https://files.example.com/{it.number}?sig=a%2Bb&name={name}",
+        "attachment_type": it.rng.choice(("resume", "cover_letter", "other")),
+    }
+
+
+def _eeoc(it: Draft) -> Row:
+    declined = "Decline to answer"
+    return {
+        "candidate": it.ref("candidates", (it.number - 1) % it.account.last("candidates") + 1),
+        "submitted_at": it.created,
+        "race": declined,
+        "gender": it.rng.choice(("x", declined)),
+        "veteran_status": declined,
+        "disability_status": declined,
+    }
+
+
+def _form_field(it: Draft) -> Row:
+    job, index = divmod(it.number - 1, len(QUESTIONS))
+    name, kind = QUESTIONS[index]
+    options = [
+        it.ref("options", n) | {"label": label, "value": label.lower()}
+        for n, label in enumerate(("Now", "Later"), 1)
+    ]
+    return {
+        "name": name,
+        "job": it.ref("jobs", job % it.account.last("jobs") + 1),
+        "label": name.replace("_", " ").title(),
+        "index": index,
+        "is_required": it.rng.choice((True, False)),
+        "answer_visibility": it.rng.choice(("private", "public")),
+        "description": it.rng.choice(("As you like", None)),
+        "type": kind,
+        "options": options if kind == "dropdown" else [],
+        "group_id": "group-1",
+        "group_name": "About you",
+    }
+
+
+def _named(names: tuple[str, ...]) -> tuple[Numbers, Values]:
+    return _first(len(names)), lambda it: {"name": _nth(names, it.number)}
+
+
+def _nth(names: tuple[str, ...], number: int) -> str:
+    return names[(number - 1) % len(names)]
+
+
+def _first(count: int) -> Numbers:
+    return lambda _: range(1, count + 1)
+
+
+def _per(kind: str, times: int = 1, share: int = 1) -> Numbers:
+    """Number so many for each thing of a kind, or one for each `share` of them."""
+    return lambda account: range(1, account.counts[kind] * times // share + 1)
+
+
+def _applications(account: Account) -> Iterable[int]:
+    candidates = range(1, account.counts["candidates"] + 1)
+    return [one for candidate in candidates for one in applications_of(candidate)]
+
+
+INVENTED: Mapping[str, tuple[Numbers, Values]] = {
+    "interviews": (_per("interviews"), _interview),
+    "applications": (_applications, _application),
+    "candidates": (_per("candidates"), _candidate),
+    "jobs": (_per("jobs"), _job),
+    "job_interview_stages": (_per("jobs", len(STAGES)), _stage),
+    "scorecards": (_per("interviews", share=2), _scorecard),
+    "offers": (_per("candidates", share=4), _offer),
+    "users": (_first(USERS), _user),
+    "departments": (_first(len(DEPARTMENTS)), _department),
+    "offices": (_first(len(OFFICES)), _office),
+    "activities": (_per("candidates", 2), _activity),
+    "attachments": (_applications, _attachment),
+    "eeocs": (_per("candidates"), _eeoc),
+    "reject_reasons": _named(REASONS),
+    "tags": _named(TAGS),
+    "organizations": _named(ORGANIZATIONS),
+    "job_form_fields": (_per("jobs", len(QUESTIONS)), _form_field),
+}
+"""For each resource, the numbers of an account's things, and how one is drawn."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -26,6 +26,8 @@ CATEGORY = "ats"
 ACTIVE = "active"
 NOT_SHOWN = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 """Answers of the account endpoints to a token that may not use them."""
+
+STREAM = "integrated_accounts"
 
 CURES = {
     "needs_reauth": "The customer must reconnect it in Truto",
@@ -65,6 +67,23 @@ class Account:
         return self.resources is None or resource in self.resources
 
 
+@dataclass
+class Description:
+    """An account, with its capabilities once they were asked for."""
+
+    account: Account
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why some streams of an account were not read to their end."""
+
+    account: Account
+    error: AccountError
+    streams: dict[str, None] = field(default_factory=dict)
+    """Their names, in the order of their failing."""
+
+
 class Accounts:
     """The accounts named in the settings, or else those found in the token's environment."""
 
@@ -76,12 +95,27 @@ class Accounts:
             name: Account(name, is_named=True) for name in settings.integrated_account_ids
         }
         self._listed: dict[str, Account] | None = None
-        self._described: dict[str, Account] = {}
-        self.failures: dict[str, tuple[Account, AccountError]] = {}
+        self._described: dict[str, tuple[Walk[None], Description]] = {}
+        self._refused: dict[str, AccountError] = {}
+        self.failures: dict[tuple[str, str], Failure] = {}
 
-    def fail(self, account: Account, error: AccountError) -> None:
-        """Remember why an account could not be read; the run's end reports it."""
-        self.failures.setdefault(account.id, (account, error))
+    def fail(self, account: Account, error: AccountError, stream: str) -> None:
+        """Remember why a stream of an account could not be read; the run's end reports it."""
+        failure = self.failures.setdefault((account.id, str(error)), Failure(account, error))
+        failure.streams[stream] = None
+
+    def refuse(self, account: Account, error: AccountError) -> None:
+        """Remember why nothing can be read from an account."""
+        self._refused[account.id] = error
+
+    def check(self, account: Account) -> None:
+        """Raise what has shown already that nothing can be read from an account.
+
+        Raises:
+            AccountError: Its login was refused, it is blocked, or it could not be looked up.
+        """
+        if account.id in self._refused:
+            raise self._refused[account.id]
 
     def read(self) -> Iterator[dict[str, Any]]:
         """Yield the accounts' own rows as `/integrated-account` gives them, each once.
@@ -112,36 +146,30 @@ class Accounts:
         """Add the account's capabilities, asked for once a run.
 
         Raises:
-            AccountError: Truto cannot tell, or the account has failed before in this run; a token
-                without the right to ask is no error.
+            AccountError: Truto cannot tell; a token without the right to ask is no error.
         """
-        if account.id in self.failures:
-            raise self.failures[account.id][1]
         if account.id not in self._described:
-            path = f"{_path(account)}/capabilities"
-            try:
-                page = yield Request(path, {"type": "unified"}, account.id, single=True)
-            except AccountError as error:
-                if error.status not in NOT_SHOWN:
-                    raise
-                self._described[account.id] = account
-            else:
-                self._described[account.id] = _with_capabilities(account, page.rows[0])
-        return self._described[account.id]
+            description = Description(account)
+            walk = Walk(None, _describe(description), account.id)
+            self._described[account.id] = walk, description
+        walk, description = self._described[account.id]
+        yield walk
+        return description.account
 
     def _look_up(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of the named accounts, one request each."""
         walks = [
-            Walk(account, pages(Request(_path(account), single=True, rows=True)))
+            Walk(account, pages(Request(_path(account), single=True, rows=True)), account.id)
             for account in self._named.values()
         ]
         hidden = []
-        for walk, rows in self._reader.read(walks):
+        for walk, rows, _ in self._reader.read(walks):
             yield from ({**row, "id": walk.subject.id} for row in rows)
             if walk.error and walk.error.status in NOT_SHOWN:
                 hidden.append(walk.subject.id)
             elif walk.error:
-                self.fail(walk.subject, walk.error)
+                self.refuse(walk.subject, walk.error)
+                self.fail(walk.subject, walk.error, STREAM)
         if hidden:
             logger.warning("This token is not shown the integrated accounts %s.", ", ".join(hidden))
 
@@ -152,7 +180,7 @@ class Accounts:
             params = {"limit": self._settings.page_size} | ({"tenant_id": tenant} if tenant else {})
             walks.append(Walk(tenant, pages(Request(PATH, params, rows=True))))
         found = without_id = 0
-        for walk, rows in self._reader.read(walks):
+        for walk, rows, _ in self._reader.read(walks):
             if walk.error:
                 raise _cannot_list(walk.error)
             for row in rows:
@@ -172,6 +200,19 @@ class Accounts:
         return (category is None or str(category).lower() == CATEGORY) and (
             not tenants or str(row.get("tenant_id")) in tenants
         )
+
+
+def _describe(description: Description) -> Steps[None]:
+    account = description.account
+    path = f"{_path(account)}/capabilities"
+    try:
+        page = yield Request(path, {"type": "unified"}, account.id, single=True)
+    except AccountError as error:
+        if error.status not in NOT_SHOWN:
+            raise
+    else:
+        assert page is not None  # noqa: S101 - an answer to a request is a page
+        description.account = _with_capabilities(account, page.rows[0])
 
 
 def _path(account: Account) -> str:

@@ -24,7 +24,7 @@ class Bookmarks:
     """
 
     def __init__(
-        self, stream_state: dict[str, Any], replication_key: str, run_start: datetime
+        self, stream_state: dict[str, Any], replication_key: str | None, run_start: datetime
     ) -> None:
         """Take the stream's part of the state, which `advance` changes in place.
 

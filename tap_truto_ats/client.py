@@ -16,16 +16,17 @@ import backoff
 import requests
 from requests.adapters import HTTPAdapter
 from singer_sdk.authenticators import BearerTokenAuthenticator
-from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from tap_truto_ats.envelope import Page, decode_chunks, decode_object, decode_page
 from tap_truto_ats.errors import BrokenBodyError, TransientError, error_for
 from tap_truto_ats.limits import LONGEST_WAIT, RateLimiter
+from tap_truto_ats.network import NetworkError, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
     from tap_truto_ats.errors import AccountError, RunError
+    from tap_truto_ats.limits import Refusal
     from tap_truto_ats.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -37,14 +38,6 @@ CHUNK_BYTES = 1 << 16
 
 LONGEST_TIMEOUT = 86_400
 """Seconds: sockets take no timeout of any length."""
-
-NETWORK_FAILURES = {
-    requests.Timeout: "no answer in time",
-    ReadTimeoutError: "no answer in time",
-    requests.ConnectionError: "the connection failed",
-    requests.exceptions.ChunkedEncodingError: "the connection broke",
-    ProtocolError: "the connection broke",
-}
 
 
 @dataclass(frozen=True)
@@ -85,10 +78,15 @@ class Usage:
     requests: int = 0
     """HTTP requests, retries included."""
     pages: int = 0
-    """Pages of rows that have arrived."""
+    """Pages that have arrived, those of parents included."""
     retries: int = 0
     waited_seconds: float = 0.0
     """Seconds spent waiting for Truto's limits or the provider's, by `Retry-After` as well."""
+
+    def add(self, other: Usage) -> None:
+        """Add what something else has cost."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
 
 
 class ArrivingPage:
@@ -118,11 +116,17 @@ class TrutoClient:
         for name in ("connection", "connectionpool", "response", "util.retry"):
             logging.getLogger(f"urllib3.{name}").disabled = True
 
+    def admit(self, request: Request) -> Refusal | None:
+        """Count the first try of a request against the limits, unless one is against it."""
+        if request.arriving and request.arriving.parts:
+            return None
+        return self.limiter.admit(request.limited_account)
+
     def fetch(self, request: Request, usage: Usage | None = None) -> Page:
         """Get one page, trying again when that may help.
 
         Args:
-            request: The page.
+            request: The page; `admit` has counted its first try.
             usage: Where to count what it costs.
 
         Raises:
@@ -163,10 +167,14 @@ class TrutoClient:
             logger=None,
         )
         def attempt() -> Page:
+            if tries and not (request.arriving and request.arriving.parts):
+                begin = time.monotonic()
+                self.limiter.wait(request.limited_account)
+                usage.waited_seconds += time.monotonic() - begin
             return self._attempt(request, usage)
 
         page = attempt()
-        usage.pages += request.rows and not page.unread
+        usage.pages += not (request.single or page.unread)
         return page
 
     def _attempt(self, request: Request, usage: Usage) -> Page:
@@ -174,28 +182,23 @@ class TrutoClient:
             if request.arriving is not None:
                 return self._next_part(request, request.arriving, usage)
             body = self._read(self._get(request, usage))
-        except (requests.RequestException, HTTPError) as error:
-            failure = _network_failure(error)
+        except NetworkError as error:
+            failure = unreachable(error)
         else:
             return Page([decode_object(body)]) if request.single else decode_page(body)
-        # Raised out here, since the caught error's text holds the URL.
-        cause, cure = f"Truto could not be reached: {failure}", "Check `api_url` and the network"
-        raise TransientError(cause, cure)
+        raise failure  # out here, since the caught error's text holds the URL
 
     def _next_part(self, request: Request, arriving: ArrivingPage, usage: Usage) -> Page:
         try:
             if arriving.parts is None:
                 arriving.parts = _parts(self._get(request, usage))
             return next(arriving.parts)
-        except (requests.RequestException, HTTPError, BrokenBodyError):
+        except (*NetworkError, BrokenBodyError):
             arriving.parts = None
             arriving.failures += 1
             raise
 
     def _get(self, request: Request, usage: Usage) -> requests.Response:
-        begin = time.monotonic()
-        self.limiter.wait(request.limited_account)
-        usage.waited_seconds += time.monotonic() - begin
         usage.requests += 1
         response = self._session.get(
             self._settings.api_url + request.path,
@@ -223,7 +226,7 @@ class TrutoClient:
     def _refusal(self, response: requests.Response) -> AccountError | RunError:
         try:
             body: object = decode_object(self._read(response))
-        except (requests.RequestException, HTTPError, BrokenBodyError):
+        except (*NetworkError, BrokenBodyError):
             body = None
         return error_for(
             response.status_code,
@@ -281,11 +284,3 @@ def _waits() -> Generator[float, TransientError, None]:
     for bound in bounds:
         wished = error.retry_after
         error = yield random.uniform(0, bound) if wished is None else wished  # noqa: S311
-
-
-def _network_failure(error: Exception) -> str:
-    """Name a failure without its text, which holds the URL."""
-    return next(
-        (name for kind, name in NETWORK_FAILURES.items() if isinstance(error, kind)),
-        "the answer could not be read",
-    )

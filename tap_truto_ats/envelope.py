@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -96,7 +97,8 @@ def decode_chunks(chunks: Iterable[bytes]) -> Iterator[Page]:
             events.clear()
             yield Page(rows, unread=True)
         parser.close()
-    except (ijson.JSONError, ValueError, OverflowError, RecursionError):
+    except (ijson.JSONError, ValueError, ArithmeticError, RecursionError, SystemError):
+        # SystemError: what ijson's C parser makes of an integer that is too long for Python.
         reader.found_rows = False
     if not reader.found_rows:
         what = "it holds no rows, or was cut off"
@@ -127,7 +129,10 @@ class _EnvelopeReader:
     def read(self, event: str, value: object) -> Iterator[Any]:
         """Take one event; yield the row that it completes, if any."""
         # Parsed as floats, ijson's C parser would refuse integers of more than 63 bits.
-        value = float(value) if isinstance(value, Decimal) else value
+        if isinstance(value, Decimal):
+            value = float(value)
+            if math.isinf(value):
+                raise OverflowError
         opens, closes = event.startswith("start_"), event.startswith("end_")
         self._depth -= closes
         at_top, in_rows = self._depth == TOP, self._depth == TOP + 1 and self._key in ROWS_KEYS

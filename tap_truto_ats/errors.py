@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from tap_truto_ats.records import dig
 
 MESSAGE_LENGTH = 200
 BLOCKED_CURE = "Ask Truto's support to unblock it"
@@ -24,11 +22,16 @@ class AccountError(Exception):
 
     is_fault = False
     """Whether the tap itself is to blame."""
+    is_of_account = False
+    """Whether nothing else can be read from the account either."""
+    missing_parameters: tuple[str, ...] = ()
+    """Query parameters without which Truto refuses."""
 
     def __init__(self, cause: str, cure: str, *, status: int | None = None) -> None:
         """Take what happened, what the user can do, and the HTTP status if there was one."""
         super().__init__(f"{cause}. {cure}.")
         self.cause = cause
+        self.cure = cure
         self.status = status
 
 
@@ -73,6 +76,7 @@ class Answer:
     cure: str
     transient: bool = False
     tries: float = math.inf
+    is_of_account: bool = False
 
 
 FAILING = Answer("Truto or the provider is failing", "Try again later", transient=True)
@@ -88,6 +92,7 @@ ANSWERS = {
     401: Answer(
         "The provider refused the account's login (needs_reauth)",
         "The customer must reconnect the account in Truto",
+        is_of_account=True,
     ),
     403: Answer("The provider forbids it", "The customer must grant access and reconnect"),
     404: HIDDEN,
@@ -100,6 +105,7 @@ ANSWERS = {
         BLOCKED_CURE,
         transient=True,
         tries=3,
+        is_of_account=True,
     ),
 }
 """By HTTP status.
@@ -130,18 +136,27 @@ def error_for(
     answer = ANSWERS.get(status) or next(one for least, one in OTHERS if status >= least)
     if status == HTTPStatus.SERVICE_UNAVAILABLE and remote:
         answer = FAILING
-    insight = _insight(envelope.get("truto_error_insight"))
-    details = [f"HTTP {status}", *(_one_line(detail, token) for detail in insight)]
+    insight = envelope.get("truto_error_insight")
+    missing = _missing_parameters(insight)
+    details = [f"HTTP {status}"]
+    if missing:
+        details.append(_one_line(f"missing parameters: {', '.join(missing)}", token))
+    if scopes := _missing_scopes(insight):
+        details.append(_one_line(f"missing scopes: {', '.join(scopes)}", token))
     # A provider's own message may quote a candidate; Truto's own does not.
     message = envelope.get("message")
     if isinstance(message, str) and message and not remote:
         details.append(_one_line(message, token))
     cause = f"{answer.cause} ({', '.join(details)})"
     if answer.transient:
-        return TransientError(
+        error: AccountError = TransientError(
             cause, answer.cure, status=status, tries=answer.tries, retry_after=retry_after
         )
-    return AccountError(cause, answer.cure, status=status)
+    else:
+        error = AccountError(cause, answer.cure, status=status)
+    error.is_of_account = answer.is_of_account
+    error.missing_parameters = missing
+    return error
 
 
 def unexpected(error: Exception) -> AccountError:
@@ -153,20 +168,22 @@ def unexpected(error: Exception) -> AccountError:
     return failure
 
 
-def _insight(insight: object) -> Iterable[str]:
-    """Name the parameters and scopes of `truto_error_insight`, whose keys hold `{value: …}`."""
+def _missing_parameters(insight: object) -> tuple[str, ...]:
+    return _texts(_value(insight, "missing_required_query_parameters"))
 
-    def value(key: str) -> Any:  # noqa: ANN401
-        entry = insight.get(key) if isinstance(insight, dict) else None
-        return entry.get("value") if isinstance(entry, dict) else entry
 
-    parameters = value("missing_required_query_parameters")
-    if isinstance(parameters, list) and parameters:
-        yield f"missing parameters: {', '.join(map(str, parameters))}"
-    forbidden = value("forbidden_error")
-    scopes = forbidden.get("missing_scopes") if isinstance(forbidden, dict) else None
-    if isinstance(scopes, list) and scopes:
-        yield f"missing scopes: {', '.join(map(str, scopes))}"
+def _missing_scopes(insight: object) -> tuple[str, ...]:
+    return _texts(dig(_value(insight, "forbidden_error"), "missing_scopes"))
+
+
+def _value(insight: object, key: str) -> object:
+    """Look into `truto_error_insight`, whose keys hold `{value: …}`."""
+    entry = dig(insight, key)
+    return entry.get("value") if isinstance(entry, dict) else entry
+
+
+def _texts(found: object) -> tuple[str, ...]:
+    return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def _one_line(message: str, token: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,11 +48,25 @@ class Window:
         self._not_before = max(self._not_before, at)
 
 
+class Refusal(NamedTuple):
+    """A request that may not be made yet."""
+
+    limit: str
+    """Whose limit it is: `account` or `token`."""
+    since: float
+    until: float
+    """Before then, no other request is allowed either."""
+
+    @property
+    def is_for_all(self) -> bool:
+        """Whether requests for other accounts are not allowed either."""
+        return self.limit == "token"
+
+
 class RateLimiter:
     """Both of Truto's windows, and the provider's own quota where its headers tell it.
 
-    Thread-safe. One account is read by one thread at a time, so that its window cannot fill up
-    between the look at it and the request.
+    Thread-safe.
     """
 
     def __init__(
@@ -61,26 +75,37 @@ class RateLimiter:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Take the clock and the sleep of the process, or a test's."""
-        self.waiting: Counter[str] = Counter()
-        """How many threads wait at this moment, by the limit's name: `account` or `token`."""
+        self.admitted = 0
+        """Requests so far."""
         self._clock = clock
         self._sleep = sleep
         self._lock = Lock()
         self._token = Window(TOKEN_LIMIT)
         self._accounts: defaultdict[str | None, Window] = defaultdict(lambda: Window(ACCOUNT_LIMIT))
 
-    def wait(self, account_id: str | None) -> None:
-        """Return when the next request may be made; None is a request for no one account."""
-        if account_id is not None:
-            with self._lock:
-                free_at = self._accounts[account_id].free_at(self._clock())
-            self._sleep_until(free_at, "account")
+    def admit(self, account_id: str | None) -> Refusal | None:
+        """Count a request that is about to be made, unless a limit is against it.
+
+        Args:
+            account_id: Whose limit counts the request; None is a request for no one account.
+        """
         with self._lock:
-            at = self._token.free_at(self._clock())
-            self._token.record(at)
+            now = self._clock()
+            windows = {"token": self._token}
             if account_id is not None:
-                self._accounts[account_id].record(at)
-        self._sleep_until(at, "token")
+                windows["account"] = self._accounts[account_id]
+            for limit, window in windows.items():
+                if (until := window.free_at(now)) > now:
+                    return Refusal(limit, now, until)
+            for window in windows.values():
+                window.record(now)
+            self.admitted += 1
+        return None
+
+    def wait(self, account_id: str | None) -> None:
+        """Count a request when no limit is against it any more."""
+        while refusal := self.admit(account_id):
+            self._sleep(refusal.until - refusal.since)
 
     def heed(self, account_id: str | None, headers: Mapping[str, str]) -> None:
         """Hold the account back when the provider says that its quota is used up.
@@ -95,16 +120,6 @@ class RateLimiter:
         with self._lock:
             until = self._clock() + min(reset, LONGEST_WAIT)
             self._accounts[account_id].close_until(until)
-
-    def _sleep_until(self, at: float, limit: str) -> None:
-        seconds = at - self._clock()
-        if seconds <= 0:
-            return
-        with self._lock:
-            self.waiting[limit] += 1
-        self._sleep(seconds)
-        with self._lock:
-            self.waiting[limit] -= 1
 
 
 def _leading_number(text: str | None) -> float | None:

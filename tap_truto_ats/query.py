@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tap_truto_ats.client import Request
 from tap_truto_ats.instants import format_instant, parse_instant
 from tap_truto_ats.records import dig
-from tap_truto_ats.resources import BASE_PATH, OPERATORS
+from tap_truto_ats.resources import OPERATORS, UNCHECKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from tap_truto_ats.accounts import Account
-    from tap_truto_ats.resources import Filter, Requirement, Resource
+    from tap_truto_ats.resources import Filter, Offer, Resource
     from tap_truto_ats.settings import Settings
 
 REMOTE_DATA = "remote_data"
@@ -32,7 +31,8 @@ class Query:
         self._resource = resource
         self._settings = settings
         self._filters = settings.filters.get(resource.name, {})
-        self._fixed = {"limit": settings.page_size, **self._format_params(frozenset(deselected))}
+        self._left_out = {} if settings.is_raw else self._leave_out(frozenset(deselected))
+        self._fixed = {"limit": settings.page_size, **self._format_params(), **self._left_out}
         if remote_query := settings.remote_query.get(resource.name):
             self._fixed["remote_query"] = remote_query
 
@@ -50,36 +50,55 @@ class Query:
             since: The bookmark less the lookback.
             window: From when on the provider's schedule is asked for; None asks for all of it.
         """
-        key = self._resource.replication_key
         offer = self._resource.offer(account.provider)
         params = {"integrated_account_id": account.id, **self._fixed}
-        params |= {
-            name: value for name, value in self._filters.items() if not offer or name in offer.takes
-        }
+        untaken = self.untaken(account)
+        params |= {name: value for name, value in self._filters.items() if name not in untaken}
         if offer and window and offer.schedule:
             params[offer.schedule] = _from(window, params.get(offer.schedule, {}))
-        if offer and since and key in offer.fills:
-            aliases = [
-                name
-                for name in offer.takes
-                if (known := self._resource.filters.get(name)) and known.field == key
-            ]
-            params |= {name: _from(since, params.get(name, {})) for name in (key, *aliases)}
+        if since and (names := self._names_of_changes(offer)):
+            params |= {name: _from(since, params.get(name, {})) for name in names}
         return params
 
-    def parents(self, account: Account, requirement: Requirement) -> Request:
-        """Ask for the parents whose field holds the values of a required parameter."""
-        params = {
-            "integrated_account_id": account.id,
-            "limit": self._settings.page_size,
-            "truto_ignore_remote_data": True,
-        }
-        return Request(f"{BASE_PATH}/{requirement.resource}", params, account.id)
+    def single_params(self, account: Account) -> dict[str, Any]:
+        """Work out the parameters of a request for one row by its id."""
+        return {"integrated_account_id": account.id, **self._left_out}
+
+    def asks_for_changes(self, offer: Offer | None) -> bool:
+        """Whether a provider can be asked for the rows that changed since some time."""
+        return bool(self._names_of_changes(offer))
+
+    def changed(self, row: Mapping[str, Any]) -> datetime | None:
+        """Tell when a row last changed, if it says so."""
+        key = self._resource.replication_key
+        return parse_instant(row.get(key)) if key else None
+
+    def _names_of_changes(self, offer: Offer | None) -> list[str]:
+        """Name the parameters by which a provider is asked for changes.
+
+        These are the replication key, where rows carry it, and every filter on it that the
+        provider takes. Where it is not documented what rows carry, the filter tells: Truto's pages
+        name the same providers for both.
+        """
+        key = self._resource.replication_key
+        if offer is None or key is None:
+            return []
+        taken = [
+            name
+            for name, known in self._resource.filters.items()
+            if known.field == key and name in offer.takes
+        ]
+        is_filled = bool(taken) if offer.fills is None else key in offer.fills
+        return [key, *(name for name in taken if name != key)] if is_filled else []
 
     def untaken(self, account: Account) -> list[str]:
-        """Name the filters in the settings that the account's provider does not take."""
+        """Name the filters in the settings that the account's provider does not take.
+
+        Of those that no page names for the resource, that is not known.
+        """
         offer = self._resource.offer(account.provider)
-        return [name for name in self._filters if offer and name not in offer.takes]
+        known = [name for name in self._filters if name in self._resource.filters]
+        return [name for name in known if offer and name not in offer.takes]
 
     def wants(
         self, row: Mapping[str, Any], updated: datetime | None, since: datetime | None
@@ -99,26 +118,29 @@ class Query:
             if created is not None and created < self._settings.start_date:
                 return False
         return not self._filters or all(
-            _matches(row, self._resource.filters[name], value)
+            _matches(row, self._resource.filters.get(name, UNCHECKED), value)
             for name, value in self._filters.items()
         )
 
-    def _format_params(self, deselected: frozenset[str]) -> dict[str, Any]:
-        """Ask for nothing that the catalog deselects, unless a check of rows needs it."""
+    def _format_params(self) -> dict[str, Any]:
         params: dict[str, Any] = {}
         if self._settings.response_format != "unified":
             params["truto_response_format"] = self._settings.response_format
         if self._settings.ignore_limit:
             params["truto_ignore_limit"] = True
-        if self._settings.is_raw:
-            return params
+        return params
+
+    def _leave_out(self, deselected: frozenset[str]) -> dict[str, Any]:
+        """Ask for nothing that the catalog deselects, unless a check of rows needs it."""
+        params: dict[str, Any] = {}
         if REMOTE_DATA in deselected:
             params["truto_ignore_remote_data"] = True
-        checked = {self._resource.replication_key}
+        checked: set[str | None] = {self._resource.replication_key}
         if self._settings.start_date is not None:
             checked.add("created_at")
         for name in self._filters:
-            checked.add((self._resource.filters[name].field or "").split(".")[0])
+            known = self._resource.filters.get(name, UNCHECKED)
+            checked.add((known.field or "").split(".")[0])
         if excluded := sorted(deselected - checked - {REMOTE_DATA}):
             params["truto_exclude_fields"] = excluded
         return params

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from tap_truto_ats.accounts import Account
     from tap_truto_ats.errors import AccountError
+    from tap_truto_ats.streams import UnifiedStream
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
 """How far a provider's clock may be off."""
@@ -31,7 +32,8 @@ class Mode(NamedTuple):
 
 INCREMENTAL = Mode("incremental", "its rows carry the time of their last change")
 WHOLE = Mode("whole", "its rows do not carry the time of their last change")
-UNKNOWN = Mode("whole", "its provider is not known")
+UNKNOWN = Mode("whole", "it is not documented what its rows carry")
+ASKED = Mode("incremental", "it can be asked for what changed, as far as its rows tell")
 CHOSEN = Mode("whole", "the catalog or the response format asks for it")
 WINDOW = Mode("schedule window", "it was read whole not long ago")
 NOT_OFFERED = Mode("not offered", "its provider does not list the resource")
@@ -42,6 +44,7 @@ INACTIVE = Mode("inactive", "its status is not active")
 class Reading:
     """One account's reading of one stream in a run."""
 
+    stream: UnifiedStream
     account: Account
     bookmark: datetime | None
     """Before the run; None reads the account whole."""
@@ -55,6 +58,8 @@ class Reading:
     parent: str | None = None
     """What requests are made for one by one, such as `candidate`."""
     usage: Usage = field(default_factory=Usage)
+    pages_of_parents: int = 0
+    """Of the pages that it took."""
     rows: int = 0
     """Emitted, so far."""
     newest: datetime | None = None
@@ -64,6 +69,8 @@ class Reading:
     rows_moved: bool = False
     """Whether rows moved between pages, so that some may not have come."""
     rows_without_id: int = 0
+    rows_without_change: int = 0
+    """Rows that do not tell when they last changed."""
     parents_without_value: int = 0
     """Nothing could be asked for them."""
     unreadable: Counter[str] = field(default_factory=Counter)
@@ -97,6 +104,12 @@ class Reading:
         """How the account is read, in words."""
         mode = self.mode.name if self.mode else "not read"
         return f"{mode}, per {self.parent}" if self.parent else mode
+
+    @property
+    def description(self) -> str:
+        """What was found out about the account, for one that looks at it."""
+        reason = f", since {self.mode.reason}" if self.mode else ""
+        return f"{self.stream.name}: {self.way}{reason}, rows fetched: {self.rows}"
 
     @property
     def is_complete(self) -> bool:

@@ -34,6 +34,12 @@ def dig(value: object, *keys: str) -> Any:  # noqa: ANN401
     return value
 
 
+def usable_key(row: object) -> str | int | float | None:
+    """Tell a row's id; None for what is no row, or has no id by which it can be kept."""
+    key = row.get("id") if isinstance(row, dict) else None
+    return None if isinstance(key, (dict, list)) or key == "" else key
+
+
 def kinds(schema: Mapping[str, Any]) -> tuple[str, ...]:
     """Tell the types of a JSON Schema, which may hold one or a list of them."""
     given = schema.get("type", ())
@@ -161,8 +167,9 @@ def _to_object(columns: Columns, deselected: frozenset[str]) -> Conversion:
         for name, kept, convert_inner in columns:
             inner = value.get(name)
             if type(inner) is not kept:
-                new = None if inner is None else convert_inner(inner, unreadable)
-                result = {**result, name: new}
+                if result is value:
+                    result = dict(value)
+                result[name] = None if inner is None else convert_inner(inner, unreadable)
         return result
 
     return convert

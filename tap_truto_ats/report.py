@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterator, Sequence
 
+    from tap_truto_ats.limits import RateLimiter
     from tap_truto_ats.readings import Reading
 
 logger = logging.getLogger(__name__)
@@ -38,24 +39,26 @@ NUMBERS = ("pages", "rows", "retries", "waited_seconds")
 class Report:
     """All readings of a run, as text and as data."""
 
-    def __init__(self, waiting: Counter[str]) -> None:
-        """Take the live count of those that wait, by the limit's name."""
+    def __init__(self, waiting: Callable[[], Counter[str]], limiter: RateLimiter) -> None:
+        """Take what tells how many accounts wait for a limit, and what counts the requests."""
         self.readings: list[Reading] = []
         self._waiting = waiting
+        self._limiter = limiter
         self._begin = time.monotonic()
 
     def progress(self) -> str:
         """Say in a line how far the run is."""
-        ended = sum(reading.has_ended for reading in self.readings)
+        accounts = {reading.account.id for reading in self.readings}
+        unfinished = {reading.account.id for reading in self.readings if not reading.has_ended}
         rows = sum(reading.rows for reading in self.readings)
-        requests = sum(reading.usage.requests for reading in self.readings)
         speed = rows / max(time.monotonic() - self._begin, 1e-3)
         waiting = [
-            f"{count} for the limit of the {name}" for name, count in self._waiting.items() if count
+            f"{count} for the limit of the {name}" for name, count in self._waiting().items()
         ]
         return (
-            f"{ended} of {len(self.readings)} accounts done, {rows:,} rows ({speed:,.0f} a second),"
-            f" {requests:,} requests" + (f"; waiting: {', '.join(waiting)}" if waiting else "")
+            f"{len(accounts) - len(unfinished)} of {len(accounts)} accounts done,"
+            f" {rows:,} rows ({speed:,.0f} a second), {self._limiter.admitted:,} requests"
+            + (f"; waiting: {', '.join(waiting)}" if waiting else "")
         )
 
     def entries(self) -> list[dict[str, Any]]:
@@ -125,6 +128,7 @@ def _repeating(show: Callable[[], None], seconds: float) -> Iterator[None]:
 def _entry(reading: Reading) -> dict[str, Any]:
     return {
         "account": reading.account.id,
+        "stream": reading.stream.name,
         "provider": reading.account.provider,
         "mode": reading.way,
         "pages": reading.usage.pages,

@@ -6,8 +6,10 @@
 | `Stream._increment_stream_state` | moves the bookmark with each record, comparing strings |
 | `Stream._generate_record_messages` | walks each record twice more: selection and conformance |
 | `Stream._sync_records` | handles each record alone: half of the time that a record takes |
+| `Stream._write_record_message` | what a record goes through that does not go with its page |
+| `Stream._write_schema_message` | comes before the records that another stream reads for it |
 | `Stream._write_activate_version_message` | is sent before anything has been read |
-| `Stream._tap`, `Stream._stream_version` | what those need of the stream |
+| `Stream._tap`, `Stream._stream_version`, `Stream._initialized_at` | what those need |
 | `Stream._finalize_state`, `Stream._write_state_message` | end a stream as the SDK does |
 | `PluginBase._validate_config`, `PluginBase._config` | its messages quote values, a secret's too |
 | `PluginBase._env_var_config`, `PluginBase._env_var_prefix` | a stray `.env` wins |
@@ -19,12 +21,13 @@
 from __future__ import annotations
 
 import abc
+import fcntl
 import gc
 import logging
 import os
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -39,10 +42,12 @@ from singer_sdk.exceptions import (
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import RecordMessage, StateMessage
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from singer_sdk.tap_base import CliTestOptionValue
 
 from tap_truto_ats.errors import RunError
 from tap_truto_ats.inputs import check_config, read_catalog, read_state
+from tap_truto_ats.output import target_watched, writing
 from tap_truto_ats.records import kinds
 from tap_truto_ats.settings import from_environment, problems
 
@@ -57,6 +62,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     import click
+    from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
     from singer_sdk.singerlib.encoding.simple import Message
@@ -66,6 +72,18 @@ logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 5
 """What a run may take to end after a signal; a target that does not read would hold it for ever."""
+
+
+PIPE_BYTES = 1 << 20
+"""What a pipe to the target is made to hold, the most that Linux gives any user (`pipe(7)`)."""
+
+
+LONG_STATE_BYTES = 1 << 16
+"""A STATE message of some 300 bookmarks."""
+
+OUTPUT_FOR_LONG_STATE = 4
+"""How many times as long as a long STATE the output has to be before the next one: each holds all
+bookmarks, so that one behind each account would be most of the output of a run over thousands."""
 
 
 class RecordLine(msgspec.Struct, tag_field="type", tag="RECORD", omit_defaults=True):
@@ -85,10 +103,18 @@ class PageWriter(MsgSpecWriter):
     """
 
     def __init__(self) -> None:
-        """Start with nothing to write."""
+        """Start with nothing to write.
+
+        A pipe's usual 64 KB last the target for less than the tap takes to make the next page.
+        """
         super().__init__()
         self._pending = bytearray()
         self._too_deep = 0
+        self._state_bytes = self._bytes_since_state = 0
+        self.owes_state = False
+        """Whether a STATE was put off."""
+        with suppress(AttributeError, OSError):  # Another system, or no pipe.
+            fcntl.fcntl(sys.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
     @override
     def serialize_message(self, message: Message) -> bytearray:
@@ -100,11 +126,16 @@ class PageWriter(MsgSpecWriter):
     @override
     def write_message(self, message: Message) -> None:
         try:
-            self._pending += self.format_message(message)
+            line = self.format_message(message)
         except RecursionError:
             self._too_deep += 1
+            return
+        self._pending += line
         if not isinstance(message, RecordMessage):
             self.flush()
+        if isinstance(message, StateMessage):
+            self._state_bytes, self._bytes_since_state = len(line), 0
+            self.owes_state = False
 
     def write_records(self, lines: list[RecordLine]) -> None:
         """Write the records of a page in one go."""
@@ -121,14 +152,21 @@ class PageWriter(MsgSpecWriter):
                     )
                 )
 
+    def puts_off_state(self) -> bool:
+        """Tell whether too little has gone out since the last STATE for another of its length."""
+        enough = OUTPUT_FOR_LONG_STATE * self._state_bytes
+        self.owes_state = self._state_bytes > LONG_STATE_BYTES and self._bytes_since_state < enough
+        return self.owes_state
+
     def flush(self) -> None:
         """Hand everything written so far to the target."""
-        with memoryview(self._pending) as pending:
+        self._bytes_since_state += len(self._pending)
+        with writing(), memoryview(self._pending) as pending:
             written = 0
             while written < len(pending):
                 written += sys.stdout.buffer.write(pending[written:]) or 0
+            sys.stdout.buffer.flush()
         self._pending.clear()
-        sys.stdout.buffer.flush()
         if self._too_deep:
             logger.warning("%d records nest too deep to be written: not emitted.", self._too_deep)
             self._too_deep = 0
@@ -137,8 +175,10 @@ class PageWriter(MsgSpecWriter):
 class PagedStream(Stream, abc.ABC):
     """A stream that is read in pages, and whose state is its own affair.
 
-    All partitions are read together. A page goes to the target in one go, unless records have to
-    pass through the SDK one by one: for stream maps, flattening, BATCH files and dry runs.
+    All partitions are read together, and those of several streams in one loop: the first stream
+    whose turn it is reads for its companions, too. A page goes to the target in one go, unless
+    records have to pass through the SDK one by one: for stream maps, flattening, BATCH files and
+    dry runs; the last two read each stream alone.
     """
 
     STATE_MSG_FREQUENCY = sys.maxsize
@@ -146,14 +186,26 @@ class PagedStream(Stream, abc.ABC):
     key_columns: ClassVar[tuple[str, ...]]
     """What the primary key is made of, whatever a catalog says."""
 
+    has_been_read = False
+
     _extracted_at: datetime | None = None
     """When the page of the records at hand arrived."""
 
+    _has_begun = False
+
+    @property
+    def companions(self) -> list[PagedStream]:
+        """The streams that are read in one loop with this one, itself included."""
+        return [self]
+
     @abc.abstractmethod
-    def get_pages(self) -> Iterator[list[Record]]:
-        """Yield pages of records that are normalised and selected.
+    def get_pages(self, *, alone: bool) -> Iterator[tuple[PagedStream, list[Record]]]:
+        """Yield pages of records that are normalised and selected, each with its stream.
 
         When the next page is asked for, the last one has been handed to the target.
+
+        Args:
+            alone: Read no companions.
         """
 
     @abc.abstractmethod
@@ -171,40 +223,91 @@ class PagedStream(Stream, abc.ABC):
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
-        for records in self._arriving_pages():
-            yield from records
-
-    def _arriving_pages(self) -> Iterator[list[Record]]:
-        for records in self.get_pages():
+        for _, records in self.get_pages(alone=True):
             self._extracted_at = datetime.now(timezone.utc)
-            yield records
+            yield from records
             if isinstance(self._tap.message_writer, PageWriter):
                 self._tap.message_writer.flush()
+
+    @override
+    def get_batches(
+        self, batch_config: BatchConfig, context: Context | None = None
+    ) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
+        """Write BATCH files as the SDK does.
+
+        Raises:
+            RunError: A file could not be written.
+        """
+        try:
+            yield from super().get_batches(batch_config, context)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            message = f"A BATCH file could not be written: {reason}. Make room, or write elsewhere."
+            raise RunError(message) from None
 
     @override
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> Generator[Record, None, None]:
         writer = self._tap.message_writer
-        is_plain = (
-            [type(stream_map) for stream_map in self.stream_maps] == [SameRecordTransform]
-            and not self.stream_maps[0].flattening_enabled
-            and self.ABORT_AT_RECORD_COUNT is None
-        )
-        if not (is_plain and write_messages and isinstance(writer, PageWriter)):
+        is_dry = not write_messages or self.ABORT_AT_RECORD_COUNT is not None
+        if is_dry or not isinstance(writer, PageWriter):
             yield from super()._sync_records(context, write_messages=write_messages)
             return
-        with self.get_record_counter() as counter, self.get_sync_timer() as timer:
-            counter.with_context({})
-            timer.with_context({})
-            for records in self._arriving_pages():
-                version, extracted_at = self._stream_version, self._extracted_at
-                writer.write_records(
-                    [RecordLine(self.name, record, version, extracted_at) for record in records]
-                )
-                counter.increment(len(records))
+        if not self.has_been_read:
+            self._read_companions(writer)
         self._finalize_state(self.stream_state)
         self._write_state_message()
+
+    def _read_companions(self, writer: PageWriter) -> None:
+        streams = self.companions
+        with ExitStack() as stack:
+            counters = {}
+            for stream in streams:
+                stream.begin()
+                counter = counters[stream.name] = stack.enter_context(stream.get_record_counter())
+                counter.with_context({})
+                stack.enter_context(stream.get_sync_timer()).with_context({})
+            try:
+                for stream, records in self.get_pages(alone=False):
+                    stream.write(records, writer)
+                    counters[stream.name].increment(len(records))
+                    writer.flush()
+            finally:
+                if writer.owes_state:
+                    self._tap.write_message(StateMessage(value=self.tap_state))
+        for stream in streams:
+            stream.has_been_read = True
+
+    def begin(self) -> None:
+        """Let records come before the SDK has come to this stream."""
+        self._write_schema_message()
+        if (
+            self.replication_method == REPLICATION_FULL_TABLE
+            and self.emit_activate_version_messages
+        ):
+            self._stream_version = self._initialized_at // 1000
+
+    def write(self, records: list[Record], writer: PageWriter) -> None:
+        """Write a page, in one go unless the user has set up something for each record."""
+        self._extracted_at = datetime.now(timezone.utc)
+        is_plain = [type(stream_map) for stream_map in self.stream_maps] == [
+            SameRecordTransform
+        ] and not self.stream_maps[0].flattening_enabled
+        if is_plain:
+            version, extracted_at = self._stream_version, self._extracted_at
+            writer.write_records(
+                [RecordLine(self.name, record, version, extracted_at) for record in records]
+            )
+        else:
+            for record in records:
+                self._write_record_message(record)
+
+    @override
+    def _write_schema_message(self) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            super()._write_schema_message()
 
     @override
     def _write_activate_version_message(self, full_table_version: int) -> None:
@@ -235,12 +338,14 @@ class PagedStream(Stream, abc.ABC):
             )
 
     def write_state(self) -> None:
-        """Send a STATE message, whose records must all be out.
+        """Send a STATE message, whose records must all be out; a long one may wait.
 
         With BATCH files, records are not out before the SDK has sent their message; it sends a
         STATE of its own behind each.
         """
-        if self.get_batch_config(self.config) is None:
+        writer = self._tap.message_writer
+        is_put_off = isinstance(writer, PageWriter) and writer.puts_off_state()
+        if not is_put_off and self.get_batch_config(self.config) is None:
             self._tap.write_message(StateMessage(value=self.tap_state))
 
     def is_selected(self, breadcrumb: tuple[str, ...]) -> bool:
@@ -331,6 +436,29 @@ class CommandLineTap(Tap, abc.ABC):
         if not went_well:
             sys.exit(1)
 
+    def sync_for_target(self) -> None:
+        """Sync, as long as there is a target that reads.
+
+        Raises:
+            RunError: Nothing can be written, or nothing can be read.
+        """
+        with target_watched(lambda: self.stop(1)):
+            self.sync_all()
+
+    @override
+    def run_discovery(self) -> str:
+        with writing():
+            catalog = super().run_discovery()
+            sys.stdout.flush()
+        return catalog
+
+    @classmethod
+    @override
+    def print_about(cls, output_format: str | None = None) -> None:
+        with writing():
+            super().print_about(output_format)
+            sys.stdout.flush()
+
     @classmethod
     @override
     def invoke(cls, *, about: bool = False, about_format: str | None = None, **kwargs: Any) -> None:
@@ -357,7 +485,7 @@ class CommandLineTap(Tap, abc.ABC):
                 parse_env_config=config.parse_env,
             )
             with tap.watching():
-                tap.run(tap.sync_all)
+                tap.run(tap.sync_for_target)
 
     @classmethod
     @override

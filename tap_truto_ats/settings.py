@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from singer_sdk import typing as th
 
 from tap_truto_ats.instants import parse_instant
 from tap_truto_ats.records import kinds
-from tap_truto_ats.resources import OPERATORS, RESOURCES, Filter
+from tap_truto_ats.resources import OPERATORS, PARAMETERS, RESOURCES, UNCHECKED, Filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +34,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         th.StringType,
         default="https://api.truto.one",
         title="API URL",
-        description="Address of Truto's API.",
+        description="Address of Truto's API: https, or http on this machine.",
     ),
     th.Property(
         "integrated_account_ids",
@@ -110,7 +111,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=100),
         default=10,
         title="Concurrency",
-        description="Accounts read at the same time.",
+        description="Requests under way at the same time.",
     ),
     th.Property(
         "request_timeout_seconds",
@@ -141,6 +142,13 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         description="With a schedule window: after this many days an account is read whole again.",
     ),
     th.Property(
+        "hydrate",
+        th.ArrayType(th.StringType),
+        title="Streams to hydrate",
+        description="Streams whose rows are fetched by id, where a provider lists them with fewer "
+        "fields than it has: a request for each row.",
+    ),
+    th.Property(
         "fail_on_account_error",
         th.BooleanType,
         default=True,
@@ -157,6 +165,8 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         "what is gone, once every account was read to its end.",
     ),
 ).to_dict()
+
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 _NOUNS = {
     "string": "a string",
@@ -191,6 +201,7 @@ class Settings:
     max_retries: int
     schedule_window_days: int | None
     full_read_every_days: int
+    hydrate: tuple[str, ...]
     fail_on_account_error: bool
 
     @classmethod
@@ -206,6 +217,7 @@ class Settings:
         values["api_url"] = values["api_url"].rstrip("/")
         values["integrated_account_ids"] = _unique(values["integrated_account_ids"])
         values["tenant_ids"] = _unique(values["tenant_ids"])
+        values["hydrate"] = _unique(values["hydrate"])
         values["start_date"] = parse_instant(values["start_date"])
         values["filters"] = values["filters"] or {}
         values["remote_query"] = values["remote_query"] or {}
@@ -322,9 +334,26 @@ def _check_url(url: str) -> Iterator[str]:
         valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
-    clean = url.isprintable() and " " not in url
+    # Of what is before an `@`, or of a backslash, each parser of URLs makes something else.
+    clean = url.isprintable() and not set(url) & set(" @\\")
     if not valid or not clean or parts.query or parts.fragment:
         yield "takes an address such as https://api.truto.one"
+    elif parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        yield (
+            "takes an https address such as https://api.truto.one, so that nobody else reads the"
+            " token; http is for this machine only: localhost, 127.0.0.1 or [::1]"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a host is this machine beyond doubt: other spellings are not worth the risk."""
+    if host == "localhost":
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in LOOPBACK)
 
 
 def _check_ids(ids: list[str]) -> Iterator[str]:
@@ -340,12 +369,16 @@ def _check_date(value: str) -> Iterator[str]:
 def _check_filters(filters: Mapping[str, Any]) -> Iterator[str]:
     for stream, values in filters.items():
         yield from _check_stream(stream, values)
-        known = RESOURCES[stream].filters if stream in RESOURCES else {}
-        for name, value in values.items() if known and isinstance(values, dict) else ():
-            if name in known:
-                yield from _check_filter(f"{stream}.{name}", known[name], value)
+        if stream not in RESOURCES or not isinstance(values, dict):
+            continue
+        known = RESOURCES[stream].filters
+        for name, value in values.items():
+            if name in known or name in PARAMETERS:
+                expected = known.get(name, UNCHECKED)
+                yield from _check_filter(f"{stream}.{name}", expected, value)
             else:
-                yield f"has no '{name}' for {stream}: it takes {', '.join(known)}"
+                takes = ", ".join(known) or "none"
+                yield f"has no '{name}' for {stream}: it takes {takes}"
 
 
 def _check_stream(stream: str, values: object) -> Iterator[str]:
@@ -353,6 +386,11 @@ def _check_stream(stream: str, values: object) -> Iterator[str]:
         yield f"knows no stream '{stream}': it takes {', '.join(RESOURCES)}"
     elif not isinstance(values, dict):
         yield f"takes an object for '{stream}'"
+
+
+def _check_hydrate(streams: list[str]) -> Iterator[str]:
+    for stream in streams:
+        yield from _check_stream(stream, {})
 
 
 def _check_filter(name: str, expected: Filter, value: object) -> Iterator[str]:
@@ -380,5 +418,6 @@ CHECKS: dict[str, Callable[[Any], Iterator[str]]] = {
     "start_date": _check_date,
     "filters": _check_filters,
     "remote_query": _check_remote_query,
+    "hydrate": _check_hydrate,
 }
 """What a JSON Schema cannot say."""

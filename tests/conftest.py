@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.postgres import Postgres, postgres
-from tests.harness import Tap, server
+from tests.harness import Tap, server, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,12 @@ def sandbox() -> Sandbox:
     running = server()
     running.reset(interviews=8, candidates=3, rate_limits=False)
     return running
+
+
+@pytest.fixture
+def whole_model() -> Sandbox:
+    """A sandbox of a small account for each provider there is."""
+    return whole()
 
 
 @pytest.fixture

@@ -14,7 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sandbox.catalogs import select
 from sandbox.server import serve
+from tap_truto_ats.tap import TapTrutoAts
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox
@@ -30,6 +32,13 @@ def server() -> Sandbox:
     stack = ExitStack()
     atexit.register(stack.close)
     return stack.enter_context(serve())
+
+
+def whole() -> Sandbox:
+    """The same, with a small account of each provider there is."""
+    running = server()
+    running.reset(providers=["all"], interviews=4, candidates=6, jobs=2, rate_limits=False)
+    return running
 
 
 @dataclass
@@ -137,7 +146,13 @@ class Tap:
         env: dict[str, str] | None = None,
         **settings: Any,
     ) -> Run:
-        """Run to the end; a setting given as None is left out."""
+        """Run to the end; a setting given as None is left out.
+
+        Without a catalog, the interviews are read.
+        """
+        if catalog is None and not args:
+            raw = settings.get("response_format") == "raw"
+            catalog = self.catalog(include_remote_data=raw or settings.get("include_remote_data"))
         with tempfile.TemporaryDirectory() as folder:
             inputs = {"config": self.config(**settings), "state": state, "catalog": catalog}
             done = subprocess.run(
@@ -150,6 +165,12 @@ class Tap:
             )
         return Run(done.returncode, done.stdout, done.stderr)
 
+    @staticmethod
+    def catalog(*streams: str, include_remote_data: Any = False) -> dict[str, Any]:
+        """The catalog with some streams selected: without any, the accounts and the interviews."""
+        wanted = streams or ("integrated_accounts", "interviews")
+        return select(_catalog(include_remote_data is True), *wanted)
+
     def discover(self, **settings: Any) -> dict[str, Any]:
         """The catalog."""
         with tempfile.TemporaryDirectory() as folder:
@@ -159,9 +180,15 @@ class Tap:
         return catalog
 
 
-def full_table(catalog: dict[str, Any]) -> dict[str, Any]:
-    """Have the interviews read whole in every run."""
-    entry = next(one for one in catalog["streams"] if one["tap_stream_id"] == "interviews")
+@cache
+def _catalog(include_remote_data: bool) -> str:  # noqa: FBT001
+    tap = TapTrutoAts(config={"include_remote_data": include_remote_data}, validate_config=False)
+    return tap.catalog_json_text
+
+
+def full_table(catalog: dict[str, Any], stream: str = "interviews") -> dict[str, Any]:
+    """Have a stream read whole in every run."""
+    entry = next(one for one in catalog["streams"] if one["tap_stream_id"] == stream)
     entry["replication_method"] = "FULL_TABLE"
     return catalog
 

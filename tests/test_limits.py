@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_truto_ats.limits import LONGEST_WAIT, PERIOD, RateLimiter
+from tap_truto_ats.limits import LONGEST_WAIT, PERIOD, RateLimiter, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -126,32 +126,80 @@ class TestWindows:
         periods = (len(made) - 1) // per_period
         assert made[-1] == pytest.approx(1000.0 + periods * PERIOD)
 
-    def test_threads_share_the_windows(self) -> None:
-        """Each thread reserves its place: 12 accounts at once pass neither limit."""
-        let_through: list[float] = []
-        lock = threading.Lock()
-        delays: defaultdict[int, float] = defaultdict(float)
+    def test_a_request_that_is_refused_is_not_counted(
+        self, limiter: RateLimiter, clock: Clock
+    ) -> None:
+        for _ in range(50):
+            assert limiter.admit("a") is None
+        for _ in range(3):
+            assert limiter.admit("a") == Refusal("account", 1000.0, 1000.0 + PERIOD)
+        assert limiter.admitted == 50
+        for account in range(450):
+            assert limiter.admit(f"b{account}") is None
+        refusal = limiter.admit("c")
+        assert refusal == Refusal("token", 1000.0, 1000.0 + PERIOD)
+        assert [refusal.is_for_all, Refusal("account", 0, 1).is_for_all] == [True, False]
+        clock.now += PERIOD
+        assert limiter.admit("a") is None
 
-        def sleep(seconds: float) -> None:
-            delays[threading.get_ident()] += seconds
-
-        limiter = RateLimiter(lambda: 1000.0 + delays[threading.get_ident()], sleep)
-        start = threading.Barrier(12)
+    @pytest.mark.parametrize("accounts", [1, 12])
+    def test_threads_share_the_windows(self, accounts: int) -> None:
+        """Many threads a limit: neither passes."""
+        clock = SharedClock(threads=24)
+        limiter = RateLimiter(clock, clock.sleep)
+        let_through: list[tuple[float, str]] = []
 
         def read(account: str) -> None:
-            start.wait()
-            for _ in range(100):
+            for _ in range(50):
                 limiter.wait(account)
-                with lock:
-                    let_through.append(1000.0 + delays[threading.get_ident()])
+                let_through.append((clock(), account))
+            clock.leave()
 
-        threads = [threading.Thread(target=read, args=(f"a{n}",)) for n in range(12)]
+        threads = [
+            threading.Thread(target=read, args=(f"a{n % accounts}",)) for n in range(clock.threads)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         assert len(let_through) == 1200
-        assert most_in_any(TRUTO_PERIOD, let_through) <= 500
+        assert most_in_any(TRUTO_PERIOD, [at for at, _ in let_through]) <= 500
+        for account in {account for _, account in let_through}:
+            made = [at for at, one in let_through if one == account]
+            assert most_in_any(TRUTO_PERIOD, made) <= 50
+
+
+class SharedClock:
+    """A time that passes for all threads at once, when each of them sleeps."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._now = 1000.0
+        self._asleep: list[float] = []
+        self._changed = threading.Condition()
+
+    def __call__(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        with self._changed:
+            until = self._now + seconds
+            self._asleep.append(until)
+            self._pass()
+            while self._now < until:
+                self._changed.wait()
+            self._asleep.remove(until)
+
+    def leave(self) -> None:
+        """Be one thread less."""
+        with self._changed:
+            self.threads -= 1
+            self._pass()
+
+    def _pass(self) -> None:
+        if self._asleep and sum(until > self._now for until in self._asleep) == self.threads:
+            self._now = min(until for until in self._asleep if until > self._now)
+            self._changed.notify_all()
 
 
 # Headers → seconds that the account waits.

@@ -252,7 +252,7 @@ def test_a_signal_ends_a_run_whose_target_does_not_read(
     tap: Tap, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     sandbox.reset(accounts=[{"provider": "ashby"}], interviews=2000, rate_limits=False)
-    command = tap.command(tmp_path, config=tap.config(page_size=2000))
+    command = tap.command(tmp_path, config=tap.config(page_size=2000), catalog=tap.catalog())
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
     ) as process:
@@ -268,7 +268,7 @@ def test_a_target_that_is_gone_ends_the_run_without_a_traceback(
     tap: Tap, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     sandbox.reset(accounts=[{"provider": "ashby"}], interviews=2000, rate_limits=False)
-    command = tap.command(tmp_path, config=tap.config())
+    command = tap.command(tmp_path, config=tap.config(), catalog=tap.catalog())
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -285,7 +285,7 @@ def test_failed_accounts_are_named_when_a_run_is_stopped(
 ) -> None:
     sandbox.fault(path=PATH, integrated_account_id=ids["pinpoint"], status=403)
     sandbox.fault(path=PATH, integrated_account_id=ids["ashby"], kind="delay", seconds=60)
-    command = tap.command(tmp_path, config=tap.config())
+    command = tap.command(tmp_path, config=tap.config(), catalog=tap.catalog())
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -318,16 +318,16 @@ class TestUsersInputs:
         assert not any(row["location"] in line for row in sandbox.interviews() if row["location"])
 
     def test_a_catalog_must_keep_the_key(self, tap: Tap) -> None:
-        catalog = tap.discover()
+        catalog = tap.catalog()
         for entry in catalog["streams"]:
             entry["schema"]["properties"].pop("id")
         assert "column id of" in self.refused(tap(catalog=catalog))
-        catalog = deselect(tap.discover(), "id")
+        catalog = deselect(tap.catalog(), "id")
         assert tap(catalog=catalog).code == 0
 
     @pytest.mark.parametrize("kind", [["string"], ["string", "null"], "integer"])
     def test_a_catalog_must_keep_the_keys_type(self, tap: Tap, kind: Any) -> None:
-        catalog = tap.discover()
+        catalog = tap.catalog()
         for entry in catalog["streams"]:
             entry["schema"]["properties"]["id"]["type"] = kind
         run = tap(catalog=catalog)

@@ -19,9 +19,10 @@ import pytest
 
 from tap_truto_ats import report
 from tap_truto_ats.client import TrutoClient
+from tap_truto_ats.limits import RateLimiter
 from tap_truto_ats.report import Report, watching
 from tap_truto_ats.tap import TapTrutoAts
-from tests.harness import Tap, full_table, rows, table
+from tests.harness import Run, Tap, full_table, rows, table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,17 +57,22 @@ class TestLook:
     ) -> None:
         run = tap("--test")
         assert (run.code, run.stdout) == (0, "")
-        line = (
-            f"Account {ids[provider]} ({provider}): active; interviews: {words}; rows fetched: 1."
-        )
-        assert run.logged(line) == 1
+        line = self.line(run, ids[provider])
+        assert f"Account {ids[provider]} ({provider}): active; " in line
+        assert f"; interviews: {words}, rows fetched: 1; " in line
+
+    @staticmethod
+    def line(run: Run, account: str) -> str:
+        (found,) = (line for line in run.log if f"Account {account}" in line)
+        return found
 
     def test_one_row_is_fetched_however_many_there_are(self, tap: Tap, sandbox: Sandbox) -> None:
         tap("--test")
         for one in sandbox.requests(PATH) + sandbox.requests("/unified/ats/candidates"):
             assert ["limit", "1"] in one["params"]
         assert len(sandbox.requests(PATH)) == 5
-        assert len(sandbox.requests("/unified/ats/candidates")) == 1
+        # Four list them, and Fountain's interviews are asked for by them.
+        assert len(sandbox.requests("/unified/ats/candidates")) == 4 + 1
 
     def test_an_account_that_does_not_offer_interviews_is_no_failure(
         self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]
@@ -74,7 +80,7 @@ class TestLook:
         sandbox.account(ids["ashby"], resources=["jobs"])
         run = tap("--test")
         assert run.code == 0
-        assert run.logged(f"{ids['ashby']} (ashby): active; interviews: not offered, since") == 1
+        assert "; interviews: not offered, since" in self.line(run, ids["ashby"])
         assert not any(
             ["integrated_account_id", ids["ashby"]] in one["params"]
             for one in sandbox.requests(PATH)
@@ -86,7 +92,9 @@ class TestLook:
         sandbox.account(ids["ashby"], status="needs_reauth")
         run = tap("--test")
         assert run.code == 0
-        assert run.logged(f"{ids['ashby']} (ashby): needs_reauth; interviews: inactive") == 1
+        line = self.line(run, ids["ashby"])
+        assert "(ashby): needs_reauth; " in line
+        assert "; interviews: inactive, since" in line
         assert tap("--test", integrated_account_ids=[ids["ashby"]]).code == 1
 
     @pytest.mark.parametrize("status", [401, 403, 404, 422, 503])
@@ -98,8 +106,16 @@ class TestLook:
         sandbox.fault(path="/unified", integrated_account_id=account, **fault)
         run = tap("--test")
         assert run.code == 1
-        assert [account in line for line in run.errors] == [True]
+        assert all(account in line for line in run.errors)
         assert [run.logged(one) for one in ids.values() if one != account] == [1] * 4
+
+    def test_what_fails_of_an_account_does_not_hide_the_rest(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]
+    ) -> None:
+        sandbox.fault(path=PATH, integrated_account_id=ids["ashby"], status=403)
+        run = tap("--test")
+        assert [line.count("(interviews)") for line in run.errors] == [1]
+        assert run.logged(f"Account {ids['ashby']} (ashby): active; ") == 1
 
     def test_no_catalog_is_asked_for(self, tap: Tap) -> None:
         assert tap("--test", max_concurrency=1).code == 0
@@ -117,6 +133,7 @@ class TestReport:
         run = tap(page_size=3, state=first.state)
         assert run.report[ids["greenhouse"]] == {
             "account": ids["greenhouse"],
+            "stream": "interviews",
             "provider": "greenhouse",
             "mode": "incremental",
             "pages": 1,
@@ -129,9 +146,10 @@ class TestReport:
         }
         assert run.report[ids["fountain"]] == {
             "account": ids["fountain"],
+            "stream": "interviews",
             "provider": "fountain",
             "mode": "whole, per candidate",
-            "pages": 3 + sum(n > 3 for n in self.by_candidate(sandbox, ids).values()),
+            "pages": 1 + 3 + sum(n > 3 for n in self.by_candidate(sandbox, ids).values()),
             "rows": 8,
             "retries": 0,
             "waited_seconds": 0.0,
@@ -169,13 +187,23 @@ class TestReport:
         begin = next(n for n, line in enumerate(lines) if "5 of 5 accounts done" in line)
         heads, *found = lines[begin + 1 : begin + 7]
         assert heads.split() == [
-            *("account", "provider", "mode", "pages", "rows", "retries", "waited", "seconds"),
+            *(
+                "account",
+                "stream",
+                "provider",
+                "mode",
+                "pages",
+                "rows",
+                "retries",
+                "waited",
+                "seconds",
+            ),
             *("bookmark", "before", "bookmark", "after", "error"),
         ]
         assert {line.split()[0] for line in found} == set(ids.values())
         greenhouse = next(line for line in found if "greenhouse" in line)
         assert run.bookmarks[ids["greenhouse"]][:19] in greenhouse
-        assert greenhouse.split()[2:6] == ["incremental", "1", "8", "0"]
+        assert greenhouse.split()[3:7] == ["incremental", "1", "8", "0"]
 
     def test_waiting_for_a_limit_is_told(
         self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]
@@ -187,7 +215,7 @@ class TestReport:
         assert (entry["retries"], entry["waited_seconds"]) == (1, 1.0)
 
     def test_a_full_table_says_why_it_is_whole(self, tap: Tap, ids: dict[str, str]) -> None:
-        run = tap(catalog=full_table(tap.discover()))
+        run = tap(catalog=full_table(tap.catalog()))
         assert run.report[ids["greenhouse"]]["mode"] == "whole"
 
     def test_structured_logs_hold_it_as_data(self, tap: Tap, tmp_path: Path) -> None:
@@ -222,12 +250,12 @@ class TestProgress:
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         logged = Event()
-        waiting = Counter({"account": 2, "token": 0})
+        waiting = Counter({"account": 2})
         monkeypatch.setattr(report, "LOG_SECONDS", 1e-3)
         monkeypatch.setattr(report.logger, "info", lambda *_, **__: logged.set())
-        with watching(Report(waiting)):
+        with watching(Report(lambda: waiting, RateLimiter())):
             assert logged.wait(PATIENCE)
-        assert Report(waiting).progress() == (
+        assert Report(lambda: waiting, RateLimiter()).progress() == (
             "0 of 0 accounts done, 0 rows (0 a second), 0 requests;"
             " waiting: 2 for the limit of the account"
         )
@@ -242,7 +270,9 @@ class TestProgress:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
         with os.fdopen(ours, "rb", buffering=0) as screen:
             done = subprocess.Popen(
-                tap.command(tmp_path, config=config), stdout=subprocess.PIPE, stderr=theirs
+                tap.command(tmp_path, config=config, catalog=tap.catalog()),
+                stdout=subprocess.PIPE,
+                stderr=theirs,
             )
             os.close(theirs)
             assert done.stdout
@@ -250,7 +280,7 @@ class TestProgress:
             done.stdout.close()
             assert done.wait(PATIENCE) == 0
             seen = _everything(screen.fileno())
-        assert "\r0 of 5 accounts done, 0 rows (0 a second), 1 requests" in seen
+        assert "\r0 of 5 accounts done, 0 rows (0 a second), 2 requests" in seen
         assert "5 of 5 accounts done" in seen
         assert "| INFO     | tap-truto-ats" in seen
         messages = [json.loads(line) for line in stdout.splitlines()]
@@ -303,11 +333,11 @@ class TestFailOnAccountError:
 
         monkeypatch.setattr(TrutoClient, "fetch", broken)
         logging.getLogger("tap-truto-ats").setLevel(logging.CRITICAL)
-        tap_ = TapTrutoAts(config=tap.config(fail_on_account_error=False))
+        tap_ = TapTrutoAts(config=tap.config(fail_on_account_error=False), catalog=tap.catalog())
         with pytest.raises(SystemExit) as ended:
             tap_.run(tap_.sync_all)
         assert ended.value.code == 1
-        assert [one.is_fault for _, one in tap_.accounts.failures.values()] == [True]
+        assert [one.error.is_fault for one in tap_.accounts.failures.values()] == [True]
 
 
 def test_a_look_does_not_excuse_anything_else(tap: Tap, sandbox: Sandbox) -> None:

@@ -5,9 +5,11 @@ Each test says what would have to be looked at again in `tap_truto_ats/sdk.py`.
 
 from __future__ import annotations
 
+import fcntl
 import inspect
 import io
 import json
+import os
 import re
 import signal
 import sys
@@ -86,8 +88,9 @@ class OwnStream(PagedStream):
 
     unread: str | None = None
 
-    def get_pages(self) -> Iterator[list[Record]]:
-        yield [dict(row) for row in ROWS]
+    def get_pages(self, *, alone: bool) -> Iterator[tuple[PagedStream, list[Record]]]:
+        for stream in [self] if alone else self.companions:
+            yield stream, [dict(row) for row in ROWS]
 
     def missing(self) -> str | None:
         return self.unread
@@ -137,6 +140,7 @@ OVERRIDDEN: dict[str, tuple[type, str, str]] = {
         "(self, latest_record, *, context=None)",
     ),
     "Stream._generate_record_messages": (Stream, PagedStream.__name__, "(self, record)"),
+    "Stream._write_schema_message": (Stream, PagedStream.__name__, "(self)"),
     "PluginBase._validate_config": (
         PluginBase,
         CommandLineTap.__name__,
@@ -178,13 +182,17 @@ def test_the_module_lists_every_private_method_that_it_overrides() -> None:
     }
     assert overridden <= listed
     private = {name for one in (Stream, *Tap.__mro__) for name in vars(one)}
-    attributes = {"_tap", "_stream_version", "_config"}
+    attributes = {"_tap", "_stream_version", "_initialized_at", "_config"}
     modules = {"_classproperty", "_ConfigInput"}
     assert listed - private == attributes | modules
 
 
 @pytest.mark.parametrize(
-    "name", ["_tap", "_stream_version", "stream_maps", "mask", "tap_state", "stream_state"]
+    "name",
+    [
+        *("_tap", "_stream_version", "_initialized_at", "stream_maps", "mask", "tap_state"),
+        "stream_state",
+    ],
 )
 def test_what_a_stream_is_read_for_exists(name: str) -> None:
     assert hasattr(OneTap(message_writer=Collector()).streams["own"], name)
@@ -318,8 +326,87 @@ class TestRecords:
         ]
 
 
+class TestCompanions:
+    """Streams that are read in one loop, by the first whose turn it is."""
+
+    class Twin(OwnStream):
+        """One of two."""
+
+        @property
+        def companions(self) -> list[PagedStream]:
+            streams = self._tap.streams.values()
+            twins = [one for one in streams if isinstance(one, TestCompanions.Twin)]
+            return [one for one in twins if one.selected and not one.has_been_read]
+
+    class Twins(OneTap):
+        """A tap of two; the setting `word` names one that is not selected."""
+
+        def discover_streams(self) -> Sequence[Stream]:
+            twins = [TestCompanions.Twin(self, schema=SCHEMA, name=name) for name in ("a", "b")]
+            for twin in twins:
+                twin.selected_by_default = twin.name != self.config.get("word")
+            return twins
+
+    @pytest.mark.parametrize("maps", [{}, {"a": {"id": "id"}}], ids=["plain", "with a map"])
+    def test_all_schemas_come_first_and_each_once(self, maps: dict[str, Any]) -> None:
+        writer = Collector()
+        self.Twins(config={"stream_maps": maps}, message_writer=writer).sync_all()
+        streams = [(one["type"], one["stream"]) for one in writer.messages if "stream" in one]
+        assert streams == [
+            *(("SCHEMA", "a"), ("SCHEMA", "b")),
+            *(("RECORD", "a"), ("RECORD", "a"), ("RECORD", "b"), ("RECORD", "b")),
+        ]
+
+    def test_a_version_is_known_before_the_records_come(self) -> None:
+        writer = Collector()
+        tap = self.Twins(config={"emit_activate_version_messages": True}, message_writer=writer)
+        for stream in tap.streams.values():
+            stream.forced_replication_method = "FULL_TABLE"
+        tap.sync_all()
+        (version,) = {one.get("version") for one in writer.of("RECORD")}
+        assert version
+        activated = [(one["stream"], one["version"]) for one in writer.of("ACTIVATE_VERSION")]
+        assert activated == [("a", version), ("b", version)]
+
+    def test_what_is_not_selected_is_left_out(self) -> None:
+        writer = Collector()
+        self.Twins(config={"word": "b"}, message_writer=writer).sync_all()
+        assert {one["stream"] for one in writer.messages if "stream" in one} == {"a"}
+
+
 class TestWriter:
     """Messages reach stdout whole, a page at a time."""
+
+    def test_a_long_state_waits_for_more_output(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """States grow with accounts: one behind each of thousands would be most of the output."""
+        buffer = io.BytesIO()
+        self.stdout(monkeypatch, buffer)
+        monkeypatch.setattr(sdk, "LONG_STATE_BYTES", 1000)
+        writer = PageWriter()
+        short, long = StateMessage(value={"a": 1}), StateMessage(value={"a": "x" * 2000})
+        line = RecordLine("own", {"id": "y" * 500})
+        for _ in range(2):
+            writer.write_message(short)
+            assert not writer.puts_off_state()
+        writer.write_message(long)
+        written = len(buffer.getvalue())
+        while writer.puts_off_state():
+            assert writer.owes_state
+            writer.write_records([line])
+            writer.flush()
+        size = len(buffer.getvalue()) - written
+        assert 4 * 2000 <= size < 4 * 2000 + 1000
+        assert not writer.owes_state
+
+    def test_a_state_that_was_put_off_comes_at_the_end(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sdk, "LONG_STATE_BYTES", 0)
+        writer = Collector()
+        writer.owes_state = True
+        tap = OneTap(message_writer=writer)
+        tap.streams["own"].sync()
+        assert len(writer.of("STATE")) == 1 + len(synced("own").of("STATE"))
 
     @staticmethod
     def stdout(monkeypatch: pytest.MonkeyPatch, buffer: io.RawIOBase | io.BytesIO) -> None:
@@ -380,6 +467,14 @@ class TestWriter:
         PageWriter().write_message(StateMessage(value={"bookmarks": {"s": {"x": "y" * 50}}}))
         assert json.loads(taken)["value"]["bookmarks"]["s"]["x"] == "y" * 50
         assert taken.endswith(b"\n")
+
+    def test_a_pipe_is_made_to_hold_more(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        reading_end, writing_end = os.pipe()
+        with open(reading_end, "rb"), open(writing_end, "w") as stdout:  # noqa: PTH123
+            monkeypatch.setattr(sys, "stdout", stdout)
+            PageWriter()
+            size = fcntl.fcntl(writing_end, fcntl.F_GETPIPE_SZ)
+        assert size == sdk.PIPE_BYTES
 
 
 class TestSettings:

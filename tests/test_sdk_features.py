@@ -15,27 +15,36 @@ from urllib.parse import urlsplit
 import pytest
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
+from tap_truto_ats.resources import RESOURCES
 from tap_truto_ats.streams import UnifiedStream
 from tap_truto_ats.tap import TapTrutoAts
-from tests.harness import Run, Tap, full_table, rows, server, table
+from tests.harness import Run, Tap, full_table, rows, server, table, whole
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox
 
 # Module-level, since the SDK makes the test class from the tap's streams.
-STANDARD_CONFIG = Tap(server()).config()
+STANDARD = Tap(server())
+STREAMS = ("integrated_accounts", *RESOURCES)
 
 
-@pytest.mark.usefixtures("sandbox")
+@pytest.fixture(scope="class")
+def world() -> None:
+    """Come before the run that a whole class looks at."""
+    whole()
+
+
+@pytest.mark.usefixtures("world")
 class TestStandard(
     get_tap_test_class(  # type: ignore[misc]
         TapTrutoAts,
-        config=STANDARD_CONFIG,
+        config=STANDARD.config(),
+        catalog=STANDARD.catalog(*STREAMS),
         suite_config=SuiteConfig(max_records_limit=None),
         parse_env_config=False,
     )
 ):
-    """The SDK's own suite."""
+    """The SDK's own suite, over all streams."""
 
 
 def test_stream_maps(tap: Tap, ids: dict[str, str]) -> None:
@@ -94,7 +103,9 @@ def test_pages_are_written_as_the_sdk_writes_records(
     """Byte by byte, but for the times of the runs."""
     sandbox.reset(interviews=25, rate_limits=False)
     odd = {"id": 1, "x": [1e300, 2**63, -0.0, "\u0000 ü 電"], "start_at": "2026-01-01T00:00:00.5Z"}
-    catalog = full_table(tap.discover(**settings)) if "emit" in str(settings) else None
+    catalog = tap.catalog(include_remote_data=settings.get("include_remote_data"))
+    if "emit_activate_version_messages" in settings:
+        full_table(catalog)
     written = []
     for aborts_at in (None, sys.maxsize):
         monkeypatch.setattr(UnifiedStream, "ABORT_AT_RECORD_COUNT", aborts_at)

@@ -55,6 +55,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "max_retries": integer(8, minimum=0),
     "schedule_window_days": {"type": ["integer", "null"], "minimum": 0},
     "full_read_every_days": integer(7, minimum=1),
+    "hydrate": STRINGS,
     "fail_on_account_error": {"type": ["boolean", "null"], "default": True},
     "emit_activate_version_messages": BOOLEAN,
 }
@@ -203,6 +204,11 @@ WRONG: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "a token with a line end": ({"api_token": f"{SECRET}\n"}, "api_token", ["line ends"]),
     "a token with a blank": ({"api_token": f"Bearer {SECRET}"}, "api_token", ["blanks"]),
     "an address without scheme": ({"api_url": SECRET}, "api_url", ["https://"]),
+    "an address that is not encrypted": (
+        {"api_url": f"http://{SECRET}.example"},
+        "api_url",
+        ["https://", "localhost", "token"],
+    ),
     "an address with a line end": (
         {"api_url": "https://api.truto.example\n"},
         "api_url",
@@ -217,9 +223,9 @@ WRONG: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "no date": ({"start_date": SECRET}, "start_date", ["date-time", "2026-01-31T00:00:00Z"]),
     "yes": ({"include_remote_data": "yes"}, "include_remote_data", ["true or false"]),
     "a stream without filters": (
-        {"filters": {"jobs": {}}},
+        {"filters": {"positions": {}}},
         "filters",
-        ["'jobs'", "interviews"],
+        ["'positions'", "interviews"],
     ),
     "no such filter": (
         interviews(candidate=SECRET),
@@ -232,9 +238,9 @@ WRONG: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         ["'eq'", "interviews.start_at", "gt, gte, lt, lte"],
     ),
     "remote query of no stream": (
-        {"remote_query": {"candidates": {"a": SECRET}}},
+        {"remote_query": {"people": {"a": SECRET}}},
         "remote_query",
-        ["'candidates'", "interviews"],
+        ["'people'", "interviews"],
     ),
     "no such format": (
         {"response_format": SECRET},
@@ -278,6 +284,37 @@ ALSO_WRONG: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "an address with a blank": ({"api_url": "https://my host"}, "api_url", ["https://"]),
     "an address with a blank behind": ({"api_url": "https://h "}, "api_url", ["https://"]),
     "half a bracket": ({"api_url": "https://[::1"}, "api_url", ["https://"]),
+    "user and password": ({"api_url": f"https://u:{SECRET}@h"}, "api_url", ["https://"]),
+    "a backslash": ({"api_url": "http://evil.example\\@localhost"}, "api_url", ["https://"]),
+    **{
+        f"http to {host}": (
+            {"api_url": f"http://{host}"},
+            "api_url",
+            ["https://", "localhost", "127.0.0.1", "[::1]", "token"],
+        )
+        for host in (
+            "api.truto.one",
+            "api.truto.one:8443",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "localhost.",
+            "127.0.0.1.",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "0177.0.0.1",
+            "127.0.0.01",
+            "\N{FULLWIDTH DIGIT ONE}27.0.0.1",
+            "127.0.0.1%2eevil.example",
+            "128.0.0.1",
+            "0.0.0.0",  # noqa: S104 - an address to refuse
+            "10.0.0.1",
+            "[::]",
+            "[::2]",
+            "[::ffff:127.0.0.1]",
+            "[fe80::1]",
+        )
+    },
     "an account without name": (
         {"integrated_account_ids": ["a", " "]},
         "integrated_account_ids",
@@ -380,7 +417,7 @@ class TestWrongSettings:
         assert SECRET not in line
 
     def test_each_wrong_setting_has_its_line(self, tap: Tap, sandbox: Sandbox) -> None:
-        done = tap(api_token=None, page_size=0, filters={"jobs": {}, "interviews": {"x": 1}})
+        done = tap(api_token=None, page_size=0, filters={"positions": {}, "interviews": {"x": 1}})
         assert len(done.errors) == 4
         assert sandbox.requests() == []
 
@@ -401,6 +438,20 @@ RIGHT: dict[str, dict[str, Any]] = {
     "null is absent": dict.fromkeys(name for name in SETTINGS if name != "api_token"),
     "an address with path and port": {"api_url": "http://127.0.0.1:8080/truto/"},
     "an IPv6 address": {"api_url": "https://[::1]:8443"},
+    "https in capitals": {"api_url": "HTTPS://API.TRUTO.ONE"},
+    **{
+        f"http to {host}": {"api_url": f"http://{host}"}
+        for host in (
+            "127.0.0.1",
+            "127.255.255.254:80",
+            "localhost",
+            "LocalHost:8787/truto/",
+            "[::1]",
+            "[::1]:8787",
+            "[0:0:0:0:0:0:0:1]",
+        )
+    },
+    "http in capitals": {"api_url": "HTTP://LOCALHOST:8787"},
     "bounds below": {
         "page_size": 1,
         "lookback_seconds": 0,
@@ -548,6 +599,7 @@ class TestEnvironment:
             "max_retries": "1",
             "schedule_window_days": "14",
             "full_read_every_days": "3",
+            "hydrate": "interviews",
             "fail_on_account_error": "false",
             "emit_activate_version_messages": "true",
         }

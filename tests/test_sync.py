@@ -272,7 +272,7 @@ class TestIncrementalReads:
     def test_full_table_replication_reads_whole_and_leaves_the_bookmark(
         self, tap: Tap, ids: dict[str, str]
     ) -> None:
-        catalog = tap.discover()
+        catalog = tap.catalog()
         for entry in catalog["streams"]:
             entry["replication_method"] = "FULL_TABLE"
         state = state_of({ids["pinpoint"]: "2026-03-01T00:00:00Z"})
@@ -312,7 +312,7 @@ class TestStartDate:
         assert table(tap(state=state, start_date="2000-01-01")) == table(tap(state=state))
 
     def test_deselecting_what_it_goes_by_changes_nothing(self, tap: Tap, sandbox: Sandbox) -> None:
-        catalog = deselect(tap.discover(), "created_at")
+        catalog = deselect(tap.catalog(), "created_at")
         run = tap(start_date=self.EDGE, catalog=catalog)
         assert set(table(run)) == self.expected(sandbox)
         assert all("created_at" not in record for record in run.records())
@@ -369,7 +369,7 @@ class TestFailures:
         slow = {"path": PATH, "kind": "delay", "seconds": 60, "times": None}
         for account in (one["id"] for one in sandbox.accounts()[2:]):
             sandbox.fault(integrated_account_id=account, skip=1, **slow)
-        command = tap.command(tmp_path, config=tap.config(page_size=3))
+        command = tap.command(tmp_path, config=tap.config(page_size=3), catalog=tap.catalog())
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         ) as process:
@@ -396,7 +396,7 @@ class TestFailures:
             one["id"] for one in sandbox.reset(accounts=accounts, interviews=8, rate_limits=False)
         )
         sandbox.fault(path=PATH, integrated_account_id=slow, status=429, times=None)
-        command = tap.command(tmp_path, config=tap.config())
+        command = tap.command(tmp_path, config=tap.config(), catalog=tap.catalog())
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:

@@ -145,7 +145,7 @@ class TestDeletions:
 
     @pytest.fixture
     def catalog(self, tap: Tap) -> dict[str, Any]:
-        return full_table(tap.discover())
+        return full_table(tap.catalog())
 
     @pytest.fixture
     def gone(self, sandbox: Sandbox, ids: dict[str, str]) -> tuple[str, str]:

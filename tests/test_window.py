@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_truto_ats.resources import RESOURCES
 from tests.harness import Tap, full_table, rows, table
 
 if TYPE_CHECKING:
@@ -56,13 +55,6 @@ def read_at(state: dict[str, Any]) -> str:
 def aged(state: dict[str, Any], account: str, whole_read_at: object) -> dict[str, Any]:
     partition = {"context": {"integrated_account_id": account}, "whole_read_at": whole_read_at}
     return {"bookmarks": {"interviews": {"partitions": [partition]}}} if state else state
-
-
-def test_providers_without_a_replication_key_have_a_filter_on_the_schedule() -> None:
-    for resource in RESOURCES.values():
-        for name, offer in resource.offers.items():
-            assert (offer.schedule is None) is (resource.replication_key in offer.fills), name
-            assert offer.schedule is None or offer.schedule in offer.takes
 
 
 def test_without_the_setting_every_run_reads_whole(
@@ -158,7 +150,7 @@ def test_a_full_table_reads_whole_and_keeps_no_state(
     tap: Tap, sandbox: Sandbox, account: str, provider: str
 ) -> None:
     state = aged({"a": "state"}, account, ago(days=1))
-    run = tap(state=state, catalog=full_table(tap.discover()), schedule_window_days=10)
+    run = tap(state=state, catalog=full_table(tap.catalog()), schedule_window_days=10)
     assert asked(sandbox, provider) == {None}
     assert table(run) == rows(sandbox.interviews(account))
     assert read_at(run.state) == ago(days=1)

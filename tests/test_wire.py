@@ -134,7 +134,7 @@ def test_page_size_is_sent_as_limit(tap: Tap, sandbox: Sandbox) -> None:
 
 def test_deselected_fields_are_not_fetched(tap: Tap, sandbox: Sandbox, ids: dict[str, str]) -> None:
     names = ("location", "status", "custom_fields", "created_at", "candidate", "remote_data")
-    catalog = deselect(tap.discover(include_remote_data=True), *names)
+    catalog = deselect(tap.catalog(include_remote_data=True), *names)
     account = ids["pinpoint"]
     run = tap(integrated_account_ids=[account], include_remote_data=True, catalog=catalog)
     excluded = [f"truto_exclude_fields%5B%5D={n}" for n in ("candidate", "created_at")]
@@ -146,7 +146,7 @@ def test_deselected_fields_are_not_fetched(tap: Tap, sandbox: Sandbox, ids: dict
 
 
 def test_a_deselected_part_of_a_field_is_left_out(tap: Tap, ids: dict[str, str]) -> None:
-    catalog = deselect(tap.discover(), "application.id")
+    catalog = deselect(tap.catalog(), "application.id")
     run = tap(integrated_account_ids=[ids["pinpoint"]], catalog=catalog)
     assert {str(record["application"]) for record in run.records()} == {"{}"}
 
@@ -156,21 +156,21 @@ def test_raw_data_that_comes_unasked_is_dropped(
 ) -> None:
     row = {"id": 1, "remote_data": {"email": "someone@example.com"}}
     sandbox.fault(path=PATH, kind="rows", rows=[row])
-    catalog = tap.discover(include_remote_data=True)
+    catalog = tap.catalog(include_remote_data=True)
     run = tap(integrated_account_ids=[ids["pinpoint"]], catalog=catalog)
     assert run.records()[0]["remote_data"] is None
     assert "example.com" not in run.stdout
 
 
 def test_a_deselected_stream_is_not_asked_for(tap: Tap, sandbox: Sandbox) -> None:
-    run = tap(catalog=deselect(tap.discover()))
+    run = tap(catalog=deselect(tap.catalog()))
     assert run.code == 0
     assert sandbox.requests(PATH) == []
     assert len(run.records("integrated_accounts")) == 5
 
 
 def test_accounts_are_found_without_their_stream(tap: Tap, sandbox: Sandbox) -> None:
-    run = tap(catalog=deselect(tap.discover(), stream="integrated_accounts"))
+    run = tap(catalog=deselect(tap.catalog(), stream="integrated_accounts"))
     assert table(run) == rows(sandbox.interviews())
     assert run.records("integrated_accounts") == []
 
@@ -178,7 +178,7 @@ def test_accounts_are_found_without_their_stream(tap: Tap, sandbox: Sandbox) -> 
 def test_named_accounts_are_not_looked_up_without_their_stream(
     tap: Tap, sandbox: Sandbox, ids: dict[str, str]
 ) -> None:
-    catalog = deselect(tap.discover(), stream="integrated_accounts")
+    catalog = deselect(tap.catalog(), stream="integrated_accounts")
     run = tap(catalog=catalog, integrated_account_ids=[ids["ashby"]])
     assert table(run) == rows(sandbox.interviews(ids["ashby"]))
     assert [one["path"] for one in sandbox.requests()] == [

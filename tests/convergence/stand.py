@@ -1,0 +1,65 @@
+"""A sandbox whose state is at hand, and which tells of each request before it answers."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sandbox.app import create_app
+from sandbox.control import TOKEN
+from sandbox.reading import Query
+from sandbox.server import listen, make_server
+from sandbox.world import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from sandbox.control_api import State
+
+
+@dataclass
+class Stand:
+    """What stands in for Truto: its address, its state, and who is told of requests."""
+
+    url: str
+    app: Any
+    tell: Callable[[str | None], None] = field(default=lambda _: None)
+    """Called with the account of each request, None for the list of accounts."""
+
+    @property
+    def state(self) -> State:
+        state: State = self.app.state
+        return state
+
+    @property
+    def token(self) -> str:
+        return self.state.token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = scope["path"].split("/")
+            of_path = path[2] if path[1] == "integrated-account" and len(path) > 2 else None
+            last = Query(scope["query_string"]).last
+            self.tell(last.get("integrated_account_id", of_path))
+        await self.app(scope, receive, send)
+
+
+@contextmanager
+def stand() -> Iterator[Stand]:
+    """Serve from a thread of this process."""
+    listener, url = listen()
+    server = make_server(Options(rate_limits=False))
+    app: ASGIApp = create_app(Options(rate_limits=False), TOKEN)
+    standing = Stand(url, app)
+    server.config.app = standing
+    thread = threading.Thread(target=server.run, args=([listener],), name="stand", daemon=True)
+    thread.start()
+    try:
+        yield standing
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -3,13 +3,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+HISTORIES ?= 5000
 
 TOKEN := TAP_TRUTO_ATS_API_TOKEN
 DATABASE := $(addprefix TARGET_POSTGRES_,HOST USER PASSWORD DATABASE)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo run check-settings sandbox lint format test build constraints clean
+.PHONY: help install demo run check-settings sandbox lint format docs test soak bench build constraints \
+	clean
 
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' \
@@ -57,8 +59,18 @@ format: $(INSTALLED) ## let ruff format and mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+docs: $(INSTALLED) ## write the README's tables of streams and providers
+	$(BIN)/python -m tests.readme
+
 test: $(INSTALLED) ## run the tests; ARGS="-k bookmark" and so on
 	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(INSTALLED) ## measure the tap beside others; ARGS="--case one-account --quick" and so on
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(INSTALLED) ## try 5,000 random histories; HISTORIES=... for another number
+	CONVERGENCE_HISTORIES=$(HISTORIES) $(BIN)/python -m pytest -q \
+		tests/test_convergence.py::test_every_history_converges
 
 build: $(INSTALLED) ## make the wheel in dist/
 	$(BIN)/python -m build --wheel --no-isolation
@@ -70,4 +82,4 @@ constraints: $(INSTALLED) ## choose newer versions for constraints.txt
 			--extra dev --output-file constraints.txt pyproject.toml -
 
 clean: ## remove what make has made; .meltano, which holds the bookmarks, stays
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache output/demo.log
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache output/demo.log output/benchmark.*

@@ -1,0 +1,139 @@
+"""The cases: what runs against what, and what must be reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from benchmarks.loading import Loading
+from benchmarks.stage import TAP, Reading
+from benchmarks.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LOOP, TEMPLATE, DLT, AIRBYTE = PEERS = (
+    "bare_loop",
+    "sdk_template",
+    "dlt_rest_api",
+    "airbyte_declarative",
+)
+"""The programs in `peers`."""
+
+QUICK_PART = 10
+"""What a quick run divides the rows by."""
+
+Run: TypeAlias = Reading | Loading
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The most that a measure of a run may be, in its unit or as a multiple of another run's."""
+
+    measure: str
+    run: str
+    most: float
+    of: str | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """Runs that take turns, by name, and their bounds."""
+
+    name: str
+    title: str
+    runs: Mapping[str, Run]
+    bounds: tuple[Bound, ...]
+    differences: Mapping[str, tuple[str, str]] | None = None
+    """What one run takes more than another, by the name that it has in the tables."""
+
+    def quick(self) -> Case:
+        """Cut the rows down and judge nothing: what shows that everything works."""
+        return replace(self, runs={name: _quick(run) for name, run in self.runs.items()}, bounds=())
+
+
+def _quick(run: Run) -> Run:
+    if isinstance(run, Loading):
+        return replace(run, reading=_quick_reading(run.reading))
+    return _quick_reading(run)
+
+
+def _quick_reading(reading: Reading) -> Reading:
+    return replace(reading, world=replace(reading.world, rows=reading.world.rows // QUICK_PART))
+
+
+ONE = Reading(TAP, World(accounts=1, rows=200_000), page_size=500, unlimited=True)
+FORTY = Reading(TAP, World(accounts=40, rows=1_000, delay=0.25), workers=40)
+LIMITED = Reading(TAP, World(accounts=20, rows=6_000, limits=True), workers=20)
+MANY = Reading(TAP, World(accounts=1_000, rows=100), unlimited=True)
+LOADED = Reading(TAP, World(accounts=10, rows=5_000), page_size=500)
+
+CASES = (
+    Case(
+        name="one-account",
+        title="200,000 records of 1 KB, one account, 500 a page",
+        runs={TAP: ONE, **{peer: replace(ONE, reader=peer) for peer in PEERS}},
+        bounds=(
+            Bound("cpu", TAP, 0.35, of=TEMPLATE),
+            Bound("cpu", TAP, 1.0, of=DLT),
+            Bound("cpu", TAP, 2.5, of=LOOP),
+        ),
+    ),
+    Case(
+        name="forty-at-once",
+        title="40 accounts, 10 pages of 100, 250 ms a request, all at the same time",
+        runs={
+            TAP: FORTY,
+            AIRBYTE: replace(FORTY, reader=AIRBYTE),
+            LOOP: replace(FORTY, reader=LOOP, once=True),
+        },
+        bounds=(Bound("wall", TAP, 6.0), Bound("refused", TAP, 0)),
+    ),
+    Case(
+        name="forty-by-ten",
+        title="40 accounts, 10 pages of 100, 250 ms a request, 10 at the same time",
+        runs={
+            TAP: replace(FORTY, workers=10),
+            AIRBYTE: replace(FORTY, reader=AIRBYTE, workers=10),
+        },
+        bounds=(Bound("wall", TAP, 1.2 * 10.0), Bound("refused", TAP, 0)),
+    ),
+    Case(
+        name="both-limits",
+        title="20 accounts of 60 pages under both of Truto's limits, which allow it in 20 seconds",
+        runs={TAP: LIMITED},
+        bounds=(Bound("wall", TAP, 1.15 * 20.0), Bound("refused", TAP, 0)),
+    ),
+    Case(
+        name="memory",
+        title="1,000,000 records of one account, 500 a page, beside 200,000",
+        runs={
+            "1,000,000": replace(ONE, world=World(accounts=1, rows=1_000_000), once=True),
+            "200,000": ONE,
+        },
+        bounds=(Bound("peak", "1,000,000", 80.0), Bound("peak", "1,000,000", 1.05, of="200,000")),
+    ),
+    Case(
+        name="many-accounts",
+        title="1,000 accounts of one page, beside one account with the same rows",
+        runs={
+            "1,000 accounts": MANY,
+            "1 account": replace(MANY, world=World(accounts=1, rows=100_000)),
+        },
+        bounds=(Bound("cpu", "1,000 accounts", 1.5, of="1 account"),),
+    ),
+    Case(
+        name="postgres",
+        title="50,000 records of ten accounts into Postgres",
+        runs={
+            TAP: LOADED,
+            "target": Loading("target", LOADED),
+            "tap | target": Loading("pipe", LOADED),
+            "meltano run": Loading("meltano", LOADED),
+        },
+        bounds=(Bound("wall", TAP, 1.0, of="target"), Bound("empty", "tap | target", 1.0)),
+        differences={"Meltano": ("meltano run", "tap | target")},
+    ),
+)
+"""The least that a wall time can be: 40 accounts of 10 pages of 250 ms take 2.5 seconds, by ten at
+a time 10. Of 1,200 requests, Truto allows 500 at once, 500 after 10 seconds, the rest after 20."""

@@ -1,0 +1,179 @@
+"""The way into Postgres: the tap, the target and Meltano, each alone and together."""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import json
+import os
+import subprocess
+import termios
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING
+
+import psycopg
+from ruamel.yaml import YAML
+
+from benchmarks.server import served
+from benchmarks.stage import STREAMS, Reading, tap_settings
+from benchmarks.stopwatch import measure, read, start
+from sandbox.control import TOKEN, Sandbox
+from sandbox.meltano import MELTANO, ROOT, Project
+from sandbox.postgres import Postgres, postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from benchmarks.stage import Measurement, Stage
+
+TARGET = "target-postgres"
+RUN = ("run", "--full-refresh", "tap-truto-ats", TARGET)
+LOOK_SECONDS = 0.001
+"""Between two looks into the pipe."""
+
+
+@dataclass(frozen=True)
+class Loading:
+    """A part of the way into Postgres, or all of it: each into a schema of its own."""
+
+    part: str
+    """`target` loads what the tap wrote before, `pipe` runs both, `meltano` has Meltano do it."""
+    reading: Reading
+    once = False
+
+    @property
+    def rows(self) -> int:
+        """How many must arrive."""
+        return self.reading.rows
+
+    def measure(self, stage: Stage) -> Measurement:
+        """Load, and count what is in Postgres then."""
+        warehouse = stage.shared(warehouse_of, self.reading)
+        schema = f"benchmark_{next(warehouse.numbers)}"
+        figures = PARTS[self.part](warehouse, schema, stage)
+        return {**figures, "rows": warehouse.count_rows(schema)}
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A Postgres, a Meltano project between it and a server, and what the tap reads there."""
+
+    reading: Reading
+    url: str
+    database: Postgres
+    project: Project
+    output: Path
+    numbers: count[int] = field(default_factory=count)
+
+    def count_rows(self, schema: str) -> int:
+        """Count the interviews that have been loaded."""
+        statement = psycopg.sql.SQL("select count(*) from {}.interviews")
+        with psycopg.connect(self.database.uri) as connection:
+            query = statement.format(psycopg.sql.Identifier(schema))
+            (found,) = connection.execute(query).fetchone() or (0,)
+        return int(found)
+
+    def target(self, schema: str, folder: Path) -> list[str | Path]:
+        """Tell the target's command line, with the settings of `meltano.yml`."""
+        plugins = YAML(typ="safe").load(ROOT / "meltano.yml")["plugins"]
+        (loader,) = (one for one in plugins["loaders"] if one["name"] == TARGET)
+        names = ("host", "port", "user", "password", "database")
+        settings = {
+            **loader["config"],
+            **{name: getattr(self.database, name) for name in names},
+            "default_target_schema": schema,
+        }
+        config = folder / "target.json"
+        config.write_text(json.dumps(settings))
+        home = self.project.folder / ".meltano" / "loaders" / TARGET / "venv"
+        return [home / "bin" / TARGET, "--config", config]
+
+
+@contextmanager
+def warehouse_of(reading: Reading, stage: Stage) -> Iterator[Warehouse]:
+    """Set up Postgres and Meltano, and have the tap write what it reads into a file."""
+    output, folder = stage.folder / "tap.jsonl", stage.folder / "project"
+    folder.mkdir()
+    with served(reading.world) as server, postgres() as database:
+        project = Project.create(folder, stage.log, Sandbox(server.url, TOKEN), database)
+        project.run("install")
+        stage.read(reading, output)
+        yield Warehouse(reading, server.url, database, project, output)
+
+
+def _load_file(warehouse: Warehouse, schema: str, stage: Stage) -> Measurement:
+    command = warehouse.target(schema, stage.folder)
+    with warehouse.output.open("rb") as messages, stage.log.open("ab") as log:
+        return measure(command, stdin=messages, stdout=subprocess.DEVNULL, stderr=log)
+
+
+def _load_pipe(warehouse: Warehouse, schema: str, stage: Stage) -> Measurement:
+    """Run tap and target, looking all the time whether anything is in the pipe between them."""
+    results = [stage.folder / f"{name}.result" for name in ("tap", "target")]
+    reading_end, writing_end = os.pipe()
+    with stage.log.open("ab") as log:
+        begin = time.monotonic()
+        target = start(
+            warehouse.target(schema, stage.folder),
+            results[1],
+            stdin=reading_end,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+        )
+        command = stage.command(warehouse.reading, warehouse.url)
+        tap = start(command, results[0], stdout=writing_end, stderr=log)
+        os.close(writing_end)
+        empty = _share_empty(reading_end, tap)
+        os.close(reading_end)
+        target.wait()
+        wall = time.monotonic() - begin
+    parts = [read(result) for result in results]
+    return {
+        "code": max(part["code"] for part in parts),
+        "wall": wall,
+        "cpu": sum(part["cpu"] for part in parts),
+        "peak": max(part["peak"] for part in parts),
+        "empty": empty,
+    }
+
+
+def _load_meltano(warehouse: Warehouse, schema: str, stage: Stage) -> Measurement:
+    own = {
+        "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": schema,
+        "TAP_TRUTO_ATS__SELECT": json.dumps([f"{stream}.*" for stream in STREAMS]),
+    }
+    given = tap_settings(warehouse.reading, warehouse.url)
+    settings = {f"TAP_TRUTO_ATS_{name.upper()}": str(value) for name, value in given.items()}
+    with stage.log.open("ab") as log:
+        return measure(
+            [MELTANO, *RUN],
+            cwd=warehouse.project.folder,
+            env=warehouse.project.environment | settings | own,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+
+
+PARTS = {"target": _load_file, "pipe": _load_pipe, "meltano": _load_meltano}
+
+
+def _share_empty(pipe: int, writer: subprocess.Popen[bytes]) -> float:
+    """Look into a pipe until its writer ends: how often, of 100 times, was it empty?
+
+    Counted from the first bytes on. A reader waits only while its pipe is empty, and not always
+    then, since it may be busy with what it has taken.
+    """
+    looks = empty = 0
+    held = array.array("i", [0])
+    while writer.poll() is None:
+        fcntl.ioctl(pipe, termios.FIONREAD, held)
+        if looks or held[0]:
+            looks += 1
+            empty += not held[0]
+        time.sleep(LOOK_SECONDS)
+    return 100 * empty / max(looks, 1)

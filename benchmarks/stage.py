@@ -1,0 +1,164 @@
+"""Where cases play: what their runs share, and how a reader is started there."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from benchmarks.server import served
+from benchmarks.stopwatch import measure
+from benchmarks.world import World
+from sandbox.catalogs import select
+from sandbox.control import TOKEN
+from sandbox.environments import ROOT, environment
+from tap_truto_ats.tap import TapTrutoAts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+HERE = Path(__file__).parent
+PEERS = HERE / "peers"
+ENVIRONMENTS = ROOT / ".venv" / "benchmarks"
+TAP = "tap"
+STREAMS = ("integrated_accounts", "interviews")
+
+Measurement = dict[str, float]
+"""By name: what `measure` tells, `requests`, `refused` (with 429) and `rows` of the server's."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A reader that reads all interviews of a world, whole, its output thrown away."""
+
+    reader: str
+    """`tap`, or a program in `peers`."""
+    world: World
+    page_size: int = 100
+    workers: int = 10
+    unlimited: bool = False
+    """Whether the tap is to do without Truto's limits, which no peer keeps."""
+    once: bool = False
+    """Whether one round is enough, for what does little but wait."""
+
+    @property
+    def rows(self) -> int:
+        """How many must arrive."""
+        return self.world.accounts * self.world.rows
+
+    def measure(self, stage: Stage) -> Measurement:
+        """Read."""
+        return stage.read(self)
+
+
+@dataclass
+class Stage:
+    """A folder, a log of what the readers write to stderr, and what else is set up on demand."""
+
+    log: Path
+    stack: ExitStack = field(default_factory=ExitStack)
+    _shared: dict[Any, Any] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        """Begin with an empty log."""
+        self.log.parent.mkdir(exist_ok=True)
+        self.log.write_bytes(b"")
+        self.folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End what was set up."""
+        self.stack.__exit__(kind, error, traceback)
+
+    def read(self, reading: Reading, output: Path | None = None) -> Measurement:
+        """Have a reader read from a server of its own, into a file or into nothing."""
+        with (
+            served(reading.world) as server,
+            (output or Path("/dev/null")).open("wb") as out,
+            self.log.open("ab") as log,
+        ):
+            command = self.command(reading, server.url)
+            figures = measure(command, cwd=self.folder, stdout=out, stderr=log)
+            seen = server.statistics()
+        return {
+            **figures,
+            "rows": seen.rows,
+            "requests": seen.requests,
+            "refused": seen.refused,
+        }
+
+    def shared(self, make: Callable[[T, Stage], AbstractContextManager[R]], argument: T) -> R:
+        """Set up, the first time, what runs share until the stage is left."""
+        if (make, argument) not in self._shared:
+            made = self.stack.enter_context(make(argument, self))
+            self._shared[make, argument] = made
+        return cast("R", self._shared[make, argument])
+
+    def command(self, reading: Reading, url: str) -> list[str | Path]:
+        """Tell the command line of a reader."""
+        if reading.reader != TAP:
+            python = environment(PEERS / f"{reading.reader}.txt", ENVIRONMENTS) / "bin" / "python"
+            accounts = ",".join(reading.world.account_ids())
+            given = (url, accounts, str(reading.page_size), str(reading.workers))
+            return [python, PEERS / f"{reading.reader}.py", *given]
+        config = self.folder / "config.json"
+        config.write_text(json.dumps(tap_settings(reading, url)))
+        program: list[str | Path] = [Path(sys.executable).with_name("tap-truto-ats")]
+        if reading.unlimited:
+            program = [sys.executable, HERE / "unlimited.py"]
+        catalog = self.folder / "catalog.json"
+        text = TapTrutoAts(config={}, validate_config=False).catalog_json_text
+        catalog.write_text(json.dumps(select(text, *STREAMS)))
+        return [*program, "--config", config, "--catalog", catalog]
+
+    def try_out(self, reader: str) -> None:
+        """Make sure that a reader brings every row; its first start is over with, too.
+
+        Raises:
+            RuntimeError: It does not.
+        """
+        output = self.folder / "trial.jsonl"
+        trial = Reading(reader, World(accounts=2, rows=7), page_size=3)
+        figures = self.read(trial, output)
+        found = len(set(interview_ids(output)))
+        if figures["code"] or found != trial.rows:
+            message = f"{reader} brought {found} of {trial.rows} rows: see {self.log}"
+            raise RuntimeError(message)
+
+
+def tap_settings(reading: Reading, url: str) -> dict[str, object]:
+    """Give the tap's settings for a reading."""
+    return {
+        "api_url": url,
+        "api_token": TOKEN,
+        "page_size": reading.page_size,
+        "max_concurrency": reading.workers,
+    }
+
+
+def interview_ids(output: Path) -> list[str]:
+    """Tell the ids of the interviews that a reader wrote, in Singer's messages or Airbyte's."""
+    messages = map(json.loads, output.read_bytes().splitlines())
+    records = [message for message in messages if message["type"] == "RECORD"]
+    rows = [
+        message["record"].get("data", message["record"])
+        for message in records
+        if "interviews" in {message.get("stream"), message["record"].get("stream")}
+    ]
+    return [row["id"] for row in rows]

@@ -1,0 +1,67 @@
+"""Runs a command and tells what it took.
+
+The command is started from a small process, this file run by itself: what a process has in memory
+counts in the peak of those that it starts, even of those that then become another program.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
+"""Bytes: the unit of `ru_maxrss`."""
+
+MEGABYTE = 1_000_000
+
+
+def start(command: Iterable[str | Path], result: Path, **given: Any) -> subprocess.Popen[bytes]:
+    """Start a command whose figures will stand in the file `result`; `given` is for `Popen`."""
+    own = [sys.executable, "-I", "-S", __file__, str(result)]
+    return subprocess.Popen([*own, *map(str, command)], **given)  # noqa: S603 - from declarations
+
+
+def measure(command: Iterable[str | Path], **given: Any) -> dict[str, float]:
+    """Run a command to its end.
+
+    Returns:
+        `code`; `wall` and `cpu` (user and system) in seconds; `peak`, the most memory in megabytes
+        that it or one of the processes which it waited for had.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "result.json"
+        start(command, result, **given).wait()
+        return read(result)
+
+
+def read(result: Path) -> dict[str, float]:
+    """Read the figures of a command that has ended."""
+    figures: dict[str, float] = json.loads(result.read_text())
+    return figures
+
+
+def main(result: str, *command: str) -> None:
+    """Run the command, and write its figures to the file."""
+    begin = time.monotonic()
+    process = os.posix_spawn(command[0], command, os.environ)
+    _, status, usage = os.wait4(process, 0)
+    figures = {
+        "code": os.waitstatus_to_exitcode(status),
+        "wall": time.monotonic() - begin,
+        "cpu": usage.ru_utime + usage.ru_stime,
+        "peak": usage.ru_maxrss * PEAK_UNIT / MEGABYTE,
+    }
+    Path(result).write_text(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -51,7 +51,7 @@ class Run:
     messages: list[dict[str, Any]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.messages = [json.loads(line) for line in self.stdout.splitlines()]
+        self.messages = [json.loads(line) for line in self.stdout.split("\n") if line]
 
     def of(self, kind: str, stream: str = "interviews") -> list[dict[str, Any]]:
         return [one for one in self.messages if (one["type"], one.get("stream")) == (kind, stream)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.meltano import MeltanoError, Project
+from tap_truto_ats.resources import RESOURCES
 from tests.database import COLUMN_TYPES, column_types, interviews, query
 from tests.harness import rows, server
 
@@ -65,6 +66,11 @@ def test_runs_follow_the_source(
     project.run(*RUN)
     assert interviews(database, name) == rows(sandbox.interviews())
     assert column_types(database, name) == COLUMN_TYPES
+    tables = query(database, f"SELECT tablename FROM pg_tables WHERE schemaname = '{name}'")
+    assert {row["tablename"] for row in tables} == {
+        "integrated_accounts",
+        *(one.name for one in RESOURCES.values() if one.is_default),
+    }
     accounts = query(database, f"SELECT id, integration_name FROM {name}.integrated_accounts")
     assert {row["integration_name"]: row["id"] for row in accounts} == ids
 

@@ -130,6 +130,45 @@ class TestAllStreams:
         assert keyed(found)[account, changed]["title"] == row["title"]
 
 
+def test_related_streams_converge_through_faults(sandbox: Sandbox, tap: Tap) -> None:
+    """Whatever a run failed at, the next ones make good, so that joins find their other sides."""
+    related = {"candidates": "title", "applications": "reject_reason", "interviews": "status"}
+    providers = ("greenhouse", "ashby", "jobscore", "pinpoint", "breezy")
+    created = sandbox.reset(
+        accounts=[{"provider": provider} for provider in providers],
+        interviews=6,
+        candidates=4,
+        jobs=2,
+        rate_limits=False,
+    )
+    accounts = [one["id"] for one in created]
+    found: dict[str, dict[Any, Any]] = {stream: {} for stream in related}
+    state = None
+    faults: list[dict[str, Any]] = [
+        {"path": BASE + "applications", "status": 403, "times": 2},
+        {"path": BASE + "candidates", "kind": "truncated", "times": None},
+        {"path": BASE, "integrated_account_id": accounts[0], "status": 500, "times": None},
+        {"path": BASE + "jobs", "status": 503, "times": 3},
+        {},
+    ]
+    for number, fault in enumerate(faults):
+        for stream, column in related.items():
+            for account in accounts:
+                for row in sandbox.rows(stream, account)[number : number + 2]:
+                    change = {column: f"word {number}"}
+                    sandbox.change_row(stream, account, row["id"], **change)
+        if fault:
+            sandbox.fault(**fault)
+        run = tap(catalog=tap.catalog(*related), state=state, page_size=2, max_retries=0)
+        assert run.code == bool(fault)
+        for stream in related:
+            found[stream] |= keyed(run.records(stream))
+        state = run.state
+        sandbox.clear_faults()
+    for stream in related:
+        assert found[stream] == truth(sandbox, stream)
+
+
 class TestOneStream:
     """A catalog that selects little."""
 

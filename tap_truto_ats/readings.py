@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 CLOCK_TOLERANCE = timedelta(minutes=2)
 """How far a provider's clock may be off."""
 
-MARK_BITS = 0xFFFFFFFF
+MARKS = {False: ("I", 0xFFFF_FFFF), True: ("Q", 0xFFFF_FFFF_FFFF_FFFF)}
+"""How rows are remembered, four or eight bytes each: among a million, some share four by chance."""
 
 
 class Mode(NamedTuple):
@@ -74,13 +75,28 @@ class Reading:
     parents_without_value: int = 0
     """Nothing could be asked for them."""
     unreadable: Counter[str] = field(default_factory=Counter)
-    _marks: array[int] = field(default_factory=lambda: array("I"), repr=False)
+    is_watched: bool = False
+    """Whether what does not come counts as deleted, so that each row that comes twice matters."""
+    rows_repeated: bool = False
+    """Whether some row came twice: rows moved, or one belongs to several parents."""
+    _marks: array[int] = field(init=False, repr=False)
     _marks_of_changes: set[int] = field(default_factory=set, repr=False)
 
-    def see(self, key: object, changed: datetime) -> None:
-        """Take note of a row that has the time of its last change."""
-        mark = hash(key) & MARK_BITS
+    def __post_init__(self) -> None:
+        """Know of no row."""
+        kind, self._bits = MARKS[self.is_watched]
+        self._marks = array(kind)
+
+    def see(self, key: object, changed: datetime | None) -> None:
+        """Take note of a row, and of the time of its last change if it has one."""
+        if changed is None:
+            self.rows_without_change += 1
+            if not self.is_watched:
+                return
+        mark = hash(key) & self._bits
         self._marks.append(mark)
+        if changed is None:
+            return
         if self.newest is None or changed > self.newest:
             self.newest = changed
         if changed > self.run_start - CLOCK_TOLERANCE:
@@ -92,10 +108,15 @@ class Reading:
         Where pages are counted by rows (an offset), a row that changes during the reading may move
         to the end of the list. What is behind it moves up, over the boundary of a page that has
         been read already, and is never read. What shows it is that the changed row comes twice.
+
+        Or it moves to the beginning, which has been read, and is itself never read: the next run
+        reads what changed, but if what does not come counts as deleted, it is lost until then.
+        What shows that is that what it moved past comes twice.
         """
         self.has_ended, self.error = True, error
         twice = Counter(mark for mark in self._marks if mark in self._marks_of_changes)
         self.rows_moved = any(count > 1 for count in twice.values())
+        self.rows_repeated = self.is_watched and len(set(self._marks)) < len(self._marks)
         del self._marks[:]
         self._marks_of_changes.clear()
 
@@ -114,6 +135,7 @@ class Reading:
     @property
     def is_complete(self) -> bool:
         """Whether each row that the account has was read, as far as anyone can tell."""
-        unread = self.rows_without_id or self.parents_without_value or self.rows_moved
+        moved = self.rows_moved or self.rows_repeated
+        unread = self.rows_without_id or self.parents_without_value or moved
         is_read = self.has_ended and self.mode not in {None, INACTIVE}
         return is_read and not unread and not self.error

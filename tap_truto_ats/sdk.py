@@ -198,6 +198,11 @@ class PagedStream(Stream, abc.ABC):
         """The streams that are read in one loop with this one, itself included."""
         return [self]
 
+    @property
+    def has_version(self) -> bool:
+        """Whether a target may delete what does not come."""
+        return self._stream_version is not None
+
     @abc.abstractmethod
     def get_pages(self, *, alone: bool) -> Iterator[tuple[PagedStream, list[Record]]]:
         """Yield pages of records that are normalised and selected, each with its stream.

@@ -211,7 +211,15 @@ class UnifiedStream(PagedStream):
         bookmark = self._bookmarks.get(account.id) if self._is_incremental else None
         since = earlier(bookmark, self.tap.settings.lookback_seconds) if bookmark else None
         wanted = max(filter(None, (since, self.tap.settings.start_date)), default=None)
-        return Reading(self, account, bookmark, since, wanted, self._bookmarks.run_start)
+        return Reading(
+            stream=self,
+            account=account,
+            bookmark=bookmark,
+            changed_since=since,
+            wanted_since=wanted,
+            run_start=self._bookmarks.run_start,
+            is_watched=self.has_version,
+        )
 
     def _wanted(self, reading: Reading, rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
         """Sort out the rows of a page: those without an id, and those that are not wanted."""
@@ -226,10 +234,7 @@ class UnifiedStream(PagedStream):
             if not keeps_remote_data:
                 row.pop(REMOTE_DATA, None)
             changed = changed_at(row)
-            if changed is None:
-                reading.rows_without_change += 1
-            else:
-                reading.see(key, changed)
+            reading.see(key, changed)
             if wants(row, changed, reading.wanted_since):
                 yield row
 

@@ -264,3 +264,21 @@ class TestRegressions:
         history.upset(0, **UPSETS["take away"])
         assert history.sync() == 0
         history.settle()
+
+    def test_a_row_that_moves_to_where_pages_were_read_is_not_deleted(self) -> None:
+        """It came in no page of that run, and the target was told to delete what did not come."""
+        source, tap, folder = stage()
+        catalog = full_table(Tap(Sandbox(source.url, source.token)).catalog())
+        place = Place("pinpoint", interviews=3, order="newest change first")
+        settings: dict[str, Any] = {
+            "emit_activate_version_messages": True,
+            "page_size": 1,
+            "max_concurrency": 1,
+        }
+        history = History(source, tap, folder, [place], catalog, **settings)
+        history.sync()
+        for row in range(3):
+            for skip in range(1, 3):
+                history.wait(3600)
+                history.sync([Disturbance("change", 0, skip=skip, row=row)])
+        history.settle()

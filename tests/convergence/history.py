@@ -318,7 +318,7 @@ class History:
             lasting: The rows that were there all the time, and may not be deleted.
         """
         given = self.state
-        lines = written.decode().split("\n")[:-1]
+        lines = [line.decode() for line in written.split(b"\n")[:-1]]
         self.outputs.append("".join(f"{line}\n" for line in lines))
         for line in lines:
             message = json.loads(line)

@@ -70,13 +70,13 @@ bench: $(INSTALLED) ## measure the tap beside others; ARGS="--case one-account -
 
 soak: $(INSTALLED) ## try 5,000 random histories; HISTORIES=... for another number
 	CONVERGENCE_HISTORIES=$(HISTORIES) $(BIN)/python -m pytest -q \
-		tests/test_convergence.py::test_every_history_converges
+		tests/end_to_end/test_convergence.py::test_every_history_converges
 
 build: $(INSTALLED) ## make the wheel in dist/
 	$(BIN)/python -m build --wheel --no-isolation
 
 constraints: $(INSTALLED) ## choose newer versions for constraints.txt
-	grep -v '^-c' tests/targets/meltanolabs-target-postgres.txt | \
+	grep -v '^-c' tests/end_to_end/targets/meltanolabs-target-postgres.txt | \
 		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
 			--no-header --no-annotate --no-emit-package tap-truto-ats \
 			--extra dev --output-file constraints.txt pyproject.toml -

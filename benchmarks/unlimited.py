@@ -5,7 +5,7 @@ For one account, they would be all that its wall time shows: 50 requests in 10 s
 
 from __future__ import annotations
 
-from tap_truto_ats import limits
+from tap_truto_ats.api import limits
 from tap_truto_ats.tap import TapTrutoAts
 
 if __name__ == "__main__":

@@ -1,1 +1,4 @@
-"""Singer tap for the applicant tracking systems connected through Truto's unified ATS API."""
+"""Singer tap for the applicant tracking systems connected through Truto's unified ATS API.
+
+Imports go one way: tap → streams → run → report → sync, singer → api → settings → model.
+"""

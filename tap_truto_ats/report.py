@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
-from tap_truto_ats.instants import format_instant
+from tap_truto_ats.model.instants import format_instant
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterator, Sequence
 
-    from tap_truto_ats.limits import RateLimiter
-    from tap_truto_ats.readings import Reading
+    from tap_truto_ats.api.limits import RateLimiter
+    from tap_truto_ats.sync.account_sync import Reading
 
 logger = logging.getLogger(__name__)
 

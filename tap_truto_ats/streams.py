@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.schema.source import SchemaDirectory
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 
-from tap_truto_ats import readings
-from tap_truto_ats.accounts import STREAM
-from tap_truto_ats.bookmarks import PARTITION_KEY, Bookmarks
-from tap_truto_ats.instants import earlier
-from tap_truto_ats.plans import Plan
-from tap_truto_ats.query import REMOTE_DATA, Query
-from tap_truto_ats.readings import Reading
-from tap_truto_ats.records import CUSTOM_FIELDS, Normaliser, dig, usable_key
-from tap_truto_ats.sdk import PagedStream
-from tap_truto_ats.walks import Walk, until_rows
+from tap_truto_ats.model.instants import earlier
+from tap_truto_ats.model.records import CUSTOM_FIELDS, Normaliser, dig, usable_key
+from tap_truto_ats.singer.stream import PagedStream
+from tap_truto_ats.sync import account_sync as readings
+from tap_truto_ats.sync.account_sync import Reading
+from tap_truto_ats.sync.accounts import STREAM
+from tap_truto_ats.sync.bookmarks import PARTITION_KEY, Bookmarks
+from tap_truto_ats.sync.plans import Plan
+from tap_truto_ats.sync.query import REMOTE_DATA, Query
+from tap_truto_ats.sync.tasks import Walk, until_rows
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Record
 
-    from tap_truto_ats.accounts import Account
-    from tap_truto_ats.errors import AccountError
-    from tap_truto_ats.resources import Resource
+    from tap_truto_ats.api.errors import AccountError
+    from tap_truto_ats.model.resources import Resource
+    from tap_truto_ats.sync.accounts import Account
+    from tap_truto_ats.sync.tasks import Steps
     from tap_truto_ats.tap import TapTrutoAts
-    from tap_truto_ats.walks import Steps
 
-SCHEMAS = SchemaDirectory(files("tap_truto_ats") / "schemas")
+SCHEMAS = SchemaDirectory(files("tap_truto_ats.model") / "schemas")
 
 
 class IntegratedAccountsStream(PagedStream):

@@ -9,16 +9,16 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tap_truto_ats.accounts import Accounts
-from tap_truto_ats.client import TrutoClient
-from tap_truto_ats.parents import ParentLists
-from tap_truto_ats.reader import Reader
-from tap_truto_ats.readings import INACTIVE
+from tap_truto_ats.api.client import TrutoClient
+from tap_truto_ats.model.resources import RESOURCES
 from tap_truto_ats.report import Report, watching
-from tap_truto_ats.resources import RESOURCES
-from tap_truto_ats.sdk import CommandLineTap
-from tap_truto_ats.settings import SCHEMA, Settings
+from tap_truto_ats.settings.schema import SCHEMA, Settings
+from tap_truto_ats.singer.stream import CommandLineTap
 from tap_truto_ats.streams import IntegratedAccountsStream, UnifiedStream
+from tap_truto_ats.sync.account_sync import INACTIVE
+from tap_truto_ats.sync.accounts import Accounts
+from tap_truto_ats.sync.parents import ParentLists
+from tap_truto_ats.sync.scheduler import Reader
 
 if sys.version_info >= (3, 12):
     from typing import override

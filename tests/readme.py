@@ -10,12 +10,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tap_truto_ats.resources import RESOURCES
+from tap_truto_ats.model.resources import RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tap_truto_ats.resources import Offer, Resource
+    from tap_truto_ats.model.resources import Offer, Resource
 
 PATH = Path(__file__).parent.parent / "README.md"
 

@@ -88,7 +88,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["py.typed", "schemas/interviews.json", "schemas/integrated_accounts.json"]
+    "name", ["py.typed", "model/schemas/interviews.json", "model/schemas/integrated_accounts.json"]
 )
 def test_the_wheel_holds_what_is_not_python(wheel: zipfile.ZipFile, name: str) -> None:
     assert f"tap_truto_ats/{name}" in wheel.namelist()

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tap_truto_ats.errors import ANSWERS, OTHERS
+from tap_truto_ats.api.errors import ANSWERS, OTHERS
 from tests.readme import PATH, render, tables
 
 README = PATH.read_text(encoding="utf-8")

@@ -1,0 +1,193 @@
+"""What can end the reading of an account, or the run; and what Truto's answers mean."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from traceback import extract_tb
+
+from tap_truto_ats.model.records import dig
+
+MESSAGE_LENGTH = 200
+BLOCKED_CURE = "Ask Truto's support to unblock it"
+
+
+class AccountError(Exception):
+    """One account cannot be read; the other accounts go on.
+
+    Its text is a cause and a cure. It never holds a provider's body.
+    """
+
+    is_fault = False
+    """Whether the tap itself is to blame."""
+    is_of_account = False
+    """Whether nothing else can be read from the account either."""
+    missing_parameters: tuple[str, ...] = ()
+    """Query parameters without which Truto refuses."""
+
+    def __init__(self, cause: str, cure: str, *, status: int | None = None) -> None:
+        """Take what happened, what the user can do, and the HTTP status if there was one."""
+        super().__init__(f"{cause}. {cure}.")
+        self.cause = cause
+        self.cure = cure
+        self.status = status
+
+
+class TransientError(AccountError):
+    """An answer that may be better next time; an account error once the tries are used up."""
+
+    def __init__(
+        self,
+        cause: str,
+        cure: str,
+        *,
+        status: int | None = None,
+        tries: float = math.inf,
+        retry_after: float | None = None,
+    ) -> None:
+        """Add the most tries it is worth, and the seconds that the server asked to wait."""
+        super().__init__(cause, cure, status=status)
+        self.tries = tries
+        self.retry_after = retry_after
+
+
+class BrokenBodyError(TransientError):
+    """A body that is not Truto's envelope: HTML, cut off, or without its rows."""
+
+    def __init__(self, what: str) -> None:
+        """Take what is wrong with the body, in words that quote nothing of it."""
+        super().__init__(f"The answer was broken: {what}", "Try again later")
+
+
+class RunError(SystemExit):
+    """The run cannot go on for any account.
+
+    No `Exception`, since singer-sdk would log it as an unhandled error of one stream.
+    """
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a status means for the account, how often it is worth a try, and the cure."""
+
+    cause: str
+    cure: str
+    transient: bool = False
+    tries: float = math.inf
+    is_of_account: bool = False
+
+
+FAILING = Answer("Truto or the provider is failing", "Try again later", transient=True)
+REFUSED = Answer("The request was refused", "Check the settings `filters` and `remote_query`")
+REDIRECTED = Answer("The answer was a redirect", "Check `api_url`")
+HIDDEN = Answer(
+    "Not offered by the provider, or not visible to this token",
+    "Check the account's id and the token's environment",
+)
+
+ANSWERS = {
+    400: REFUSED,
+    401: Answer(
+        "The provider refused the account's login (needs_reauth)",
+        "The customer must reconnect the account in Truto",
+        is_of_account=True,
+    ),
+    403: Answer("The provider forbids it", "The customer must grant access and reconnect"),
+    404: HIDDEN,
+    405: HIDDEN,
+    408: FAILING,
+    422: REFUSED,
+    429: Answer("Too many requests", "Run less often, or lower `max_concurrency`", transient=True),
+    503: Answer(
+        "Truto says that the account is blocked",
+        BLOCKED_CURE,
+        transient=True,
+        tries=3,
+        is_of_account=True,
+    ),
+}
+"""By HTTP status.
+
+Source: Truto's pages on errors and rate limits, and its skills repository's error model.
+"""
+
+
+OTHERS = ((500, FAILING), (400, REFUSED), (300, REDIRECTED), (0, FAILING))
+"""Every other status: from which number on, and what it means."""
+
+
+def error_for(
+    status: int, body: object, *, retry_after: float | None = None, token: str = ""
+) -> AccountError | RunError:
+    """Tell what an answer other than 200 means.
+
+    Args:
+        status: The HTTP status.
+        body: The decoded body; Truto's error envelope if all is well, anything otherwise.
+        retry_after: The seconds that the server asked to wait.
+        token: The API token, which must not come back in a text.
+    """
+    envelope = body if isinstance(body, dict) else {}
+    remote = envelope.get("truto_is_remote_error") is True
+    if status == HTTPStatus.UNAUTHORIZED and not remote:
+        return RunError("Truto refused the token (HTTP 401). Set `api_token` to a valid API token.")
+    answer = ANSWERS.get(status) or next(one for least, one in OTHERS if status >= least)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and remote:
+        answer = FAILING
+    insight = envelope.get("truto_error_insight")
+    missing = _missing_parameters(insight)
+    details = [f"HTTP {status}"]
+    if missing:
+        details.append(_one_line(f"missing parameters: {', '.join(missing)}", token))
+    if scopes := _missing_scopes(insight):
+        details.append(_one_line(f"missing scopes: {', '.join(scopes)}", token))
+    # A provider's own message may quote a candidate; Truto's own does not.
+    message = envelope.get("message")
+    if isinstance(message, str) and message and not remote:
+        details.append(_one_line(message, token))
+    cause = f"{answer.cause} ({', '.join(details)})"
+    if answer.transient:
+        error: AccountError = TransientError(
+            cause, answer.cure, status=status, tries=answer.tries, retry_after=retry_after
+        )
+    else:
+        error = AccountError(cause, answer.cure, status=status)
+    error.is_of_account = answer.is_of_account
+    error.missing_parameters = missing
+    return error
+
+
+def unexpected(error: Exception) -> AccountError:
+    """Tell of a fault that nothing foresaw, by its kind and place: its text may quote a row."""
+    place = extract_tb(error.__traceback__)[-1]
+    cause = f"The tap met a {type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
+    failure = AccountError(cause, "Report it to the tap's maintainers")
+    failure.is_fault = True
+    return failure
+
+
+def _missing_parameters(insight: object) -> tuple[str, ...]:
+    return _texts(_value(insight, "missing_required_query_parameters"))
+
+
+def _missing_scopes(insight: object) -> tuple[str, ...]:
+    return _texts(dig(_value(insight, "forbidden_error"), "missing_scopes"))
+
+
+def _value(insight: object, key: str) -> object:
+    """Look into `truto_error_insight`, whose keys hold `{value: …}`."""
+    entry = dig(insight, key)
+    return entry.get("value") if isinstance(entry, dict) else entry
+
+
+def _texts(found: object) -> tuple[str, ...]:
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
+def _one_line(message: str, token: str) -> str:
+    text = " ".join(message.split())
+    if token:
+        text = text.replace(token, "***")
+    return text if len(text) <= MESSAGE_LENGTH else f"{text[:MESSAGE_LENGTH]}…"

@@ -1,0 +1,107 @@
+"""What is named when Truto cannot be reached: never an exception's text, since it holds the URL."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+import requests
+from urllib3.exceptions import (
+    HTTPError,
+    LocationParseError,
+    ProtocolError,
+    ProxyError,
+    ReadTimeoutError,
+)
+
+from tap_truto_ats.api.errors import TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+NetworkError = (OSError, HTTPError)
+"""Everything that requests and urllib3 raise; a CA bundle that is not there is a plain OSError."""
+
+CHECK_NETWORK = "Check `api_url` and the network"
+CHECK_PROXY = "Check the proxy (`HTTPS_PROXY`, `NO_PROXY`)"
+CHECK_CERTIFICATES = "Check `api_url`, and the CA bundle (`REQUESTS_CA_BUNDLE`)"
+
+NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
+"""OpenSSL's reasons when what answers is no TLS: they differ between its versions."""
+
+NO_BUNDLE = {"NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE", "PEM_LIB"}
+"""And when a file of certificates holds none."""
+
+TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})\b")
+
+
+def unreachable(error: BaseException) -> TransientError:
+    """Tell why Truto could not be reached, by the most telling of an exception's causes."""
+    causes = list(_causes(error))
+    words, cure = next(
+        (found, cure)
+        for kind, cure, name in KINDS
+        for cause in causes
+        if isinstance(cause, kind) and (found := name(cause))
+    )
+    if any(isinstance(cause, ProxyError) for cause in causes):
+        return TransientError(f"Truto could not be reached through the proxy: {words}", CHECK_PROXY)
+    return TransientError(f"Truto could not be reached: {words}", cure)
+
+
+def _causes(error: object) -> Iterator[BaseException]:
+    """Follow an exception to those that it was made of: arguments, attributes, causes."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            waiting += [*one.args, getattr(one, "reason", None), one.__cause__, one.__context__]
+
+
+def _words(words: str) -> Callable[[BaseException], str]:
+    return lambda _: words
+
+
+def _certificate(error: BaseException) -> str:
+    reason = str(getattr(error, "verify_message", "")).rstrip(".")
+    return f"its certificate is not accepted ({reason})"
+
+
+def _tls(error: BaseException) -> str:
+    reason = getattr(error, "reason", None)
+    if reason in NOT_TLS:
+        return "what answers there does not speak TLS"
+    return "the CA bundle holds no certificate" if reason in NO_BUNDLE else f"TLS failed ({reason})"
+
+
+def _bundle(error: BaseException) -> str:
+    return "the CA bundle is not there" if "CA certificate bundle" in str(error) else ""
+
+
+def _tunnel(error: BaseException) -> str:
+    refused = TUNNEL_REFUSED.search(str(error))
+    return f"it refused (HTTP {refused[1]})" if refused else ""
+
+
+KINDS: tuple[tuple[type[BaseException], str, Callable[[BaseException], str]], ...] = (
+    (ssl.SSLCertVerificationError, CHECK_CERTIFICATES, _certificate),
+    (ssl.SSLError, CHECK_CERTIFICATES, _tls),
+    (socket.gaierror, CHECK_NETWORK, _words("the host's name is not known (DNS)")),
+    (ConnectionRefusedError, CHECK_NETWORK, _words("the connection was refused")),
+    (requests.Timeout, CHECK_NETWORK, _words("no answer in time")),
+    (ReadTimeoutError, CHECK_NETWORK, _words("no answer in time")),
+    (requests.exceptions.InvalidURL, CHECK_PROXY, _words("an address is not valid")),
+    (LocationParseError, CHECK_NETWORK, _words("an address is not valid")),
+    (requests.exceptions.InvalidSchema, CHECK_PROXY, _words("the proxy is of an unknown kind")),
+    (OSError, CHECK_PROXY, _tunnel),
+    (OSError, CHECK_CERTIFICATES, _bundle),
+    (ProtocolError, CHECK_NETWORK, _words("the connection broke")),
+    (requests.exceptions.ChunkedEncodingError, CHECK_NETWORK, _words("the connection broke")),
+    (requests.ConnectionError, CHECK_NETWORK, _words("the connection failed")),
+    (BaseException, CHECK_NETWORK, _words("the answer could not be read")),
+)
+"""From the most telling to the least: what an exception means, and the cure."""

@@ -1,0 +1,94 @@
+"""Stdout, which a target may leave and a disk may refuse."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import sys
+from contextlib import contextmanager, suppress
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from tap_truto_ats.api.errors import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+TARGET_GONE = "The target has ended before the tap. Look for its error, which came first."
+NO_STDOUT = "Stdout is closed, so that nothing can be written. Give the tap a target or a file."
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Write to stdout, and have it take nothing more once it has refused something.
+
+    Raises:
+        RunError: Stdout takes nothing.
+    """
+    if sys.stdout is None:  # Python's way to say that its file was closed at the start
+        raise RunError(NO_STDOUT)
+    try:
+        yield
+    except OSError as error:
+        _discard()
+        if error.errno == errno.EPIPE:
+            raise RunError(TARGET_GONE) from None
+        message = f"Stdout takes nothing more: {error.strerror}. Make room, or write elsewhere."
+        raise RunError(message) from None
+
+
+@contextmanager
+def target_watched(stop: Callable[[], None]) -> Iterator[None]:
+    """Have the run stopped when the target ends, though nothing is being written at that time.
+
+    Raises:
+        RunError: The target has ended.
+    """
+    ended, end = os.pipe()
+    watch = _Watch(ended, stop)
+    watch.start()
+    try:
+        yield
+    except SystemExit:
+        if watch.target_gone:
+            _discard()
+            raise RunError(TARGET_GONE) from None
+        raise
+    finally:
+        os.close(end)
+        watch.join()
+        os.close(ended)
+
+
+class _Watch(Thread):
+    """Waits until the reading end of stdout is closed, or the writing end of another pipe is."""
+
+    def __init__(self, ended: int, stop: Callable[[], None]) -> None:
+        super().__init__(daemon=True)
+        self.target_gone = False
+        self._ended = ended
+        self._stop_run = stop
+
+    def run(self) -> None:
+        poll = select.poll()
+        # Of a file that is asked for no event, poll tells errors and hang-ups only.
+        poll.register(self._ended, 0)
+        with suppress(OSError, ValueError, AttributeError):
+            poll.register(sys.stdout.fileno(), 0)
+        files = {file for file, _ in poll.poll()}
+        if self._ended not in files:
+            self.target_gone = True
+            self._stop_run()
+
+
+def _discard() -> None:
+    """Send what Python still holds for stdout nowhere.
+
+    At its exit it would try once more: half a page may follow, or one more error, and the exit code
+    would be 120 (Python's documentation of `signal`, note on SIGPIPE).
+    """
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -1,0 +1,175 @@
+"""How an account is read: what is asked of it, after what, and why so."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from tap_truto_ats.api.client import ArrivingPage, Request
+from tap_truto_ats.api.errors import AccountError
+from tap_truto_ats.model.instants import earlier
+from tap_truto_ats.model.records import usable_key
+from tap_truto_ats.sync import account_sync as readings
+from tap_truto_ats.sync.parents import pages_for_each
+from tap_truto_ats.sync.tasks import Fork, Rows, pages
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tap_truto_ats.model.resources import Offer, Resource
+    from tap_truto_ats.settings.schema import Settings
+    from tap_truto_ats.sync.account_sync import Mode, Reading
+    from tap_truto_ats.sync.accounts import Account, Accounts
+    from tap_truto_ats.sync.bookmarks import Bookmarks
+    from tap_truto_ats.sync.parents import ParentLists
+    from tap_truto_ats.sync.query import Query
+    from tap_truto_ats.sync.tasks import Steps
+
+logger = logging.getLogger(__name__)
+
+NOT_LISTED = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+"""Answers for a resource that the provider does not offer."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one resource is read from any account."""
+
+    resource: Resource
+    query: Query
+    bookmarks: Bookmarks | None
+    """What earlier runs have read; None where that does not matter."""
+    settings: Settings
+    accounts: Accounts
+    parents: ParentLists
+
+    def steps(self, reading: Reading) -> Steps[None]:
+        """Ask for all pages of the resource, and where it is needed what the account can do.
+
+        Raises:
+            AccountError: The account cannot be read.
+        """
+        try:
+            yield from self._steps(reading)
+        except AccountError as error:
+            if error.is_of_account:
+                self.accounts.refuse(reading.account, error)
+            raise
+
+    def _steps(self, reading: Reading) -> Steps[None]:
+        account, name = reading.account, self.resource.name
+        self.accounts.check(account)
+        # A provider that is known to list the resource need not be asked, unlike all others:
+        # what it refuses would cost as many requests as there are streams.
+        is_known = self.resource.offer(account.provider) is not None
+        if account.is_active and (account.is_named or not is_known):
+            account = reading.account = yield from self.accounts.describe(account)
+        if account.is_blocked or (account.is_named and not account.is_active):
+            raise account.refusal()
+        if not account.is_active:
+            reading.mode = readings.INACTIVE
+        elif not account.offers(name):
+            reading.mode = readings.NOT_OFFERED
+        else:
+            try:
+                yield from self._pages(reading)
+            except AccountError as error:
+                if error.missing_parameters:
+                    raise self._with_filters(error) from None
+                has_pages = reading.usage.pages > reading.pages_of_parents
+                if error.status not in NOT_LISTED or has_pages:
+                    raise
+                account = reading.account = yield from self.accounts.describe(account)
+                may_be_hidden = account.resources is not None or account.provider is None
+                if account.offers(name) and (is_known or may_be_hidden):
+                    raise
+                reading.mode = readings.NOT_OFFERED
+
+    def _with_filters(self, error: AccountError) -> AccountError:
+        """Show the setting that would give what the table of providers does not know of."""
+        missing = {self.resource.name: dict.fromkeys(error.missing_parameters, "…")}
+        setting = json.dumps(missing, ensure_ascii=False)
+        return AccountError(error.cause, f"Give them in `filters`: {setting}", status=error.status)
+
+    def _pages(self, reading: Reading) -> Steps[None]:
+        account, offer = reading.account, self.resource.offer(reading.account.provider)
+        window = self._window(account, offer)
+        reading.mode = self._mode(offer, window)
+        if untaken := self.query.untaken(account):
+            logger.info(
+                "Account %s: its provider takes no %s; rows of %s are kept unless they show"
+                " otherwise.",
+                account,
+                ", ".join(untaken),
+                self.resource.name,
+            )
+        arriving = ArrivingPage() if self.settings.response_format == "stream" else None
+        request = Request(
+            self.resource.path,
+            self.query.params(account, reading.changed_since, window),
+            account.id,
+            rows=not self._hydrates(offer),
+            arriving=arriving,
+        )
+        requires = offer.requires if offer else ()
+        see = partial(self._hydrate, reading) if self._hydrates(offer) else None
+        if all(requirement.parameter in request.params for requirement in requires):
+            yield from pages(request, see)
+            return
+        innermost = requires[-1]
+        reading.parent = innermost.resource.removesuffix("s")
+        parents = yield from self.parents.of(account, innermost)
+        reading.parents_without_value = parents.lacking
+        reading.pages_of_parents = reading.usage.pages
+        bindings = parents.bindings(requires, dict(request.params))
+        yield from pages_for_each(request, innermost, parents, bindings, see)
+
+    def _mode(self, offer: Offer | None, window: datetime | None) -> Mode:
+        if self.bookmarks is None:
+            return readings.CHOSEN
+        if offer is None or offer.fills is None:
+            return readings.ASKED if self.query.asks_for_changes(offer) else readings.UNKNOWN
+        if self.query.asks_for_changes(offer):
+            return readings.INCREMENTAL
+        return readings.WINDOW if window else readings.WHOLE
+
+    def _window(self, account: Account, offer: Offer | None) -> datetime | None:
+        """Tell from when on an account's schedule is read; None reads it from its beginning."""
+        days, bookmarks = self.settings.schedule_window_days, self.bookmarks
+        if days is None or bookmarks is None or not (offer and offer.schedule):
+            return None
+        read_at, run_start = bookmarks.whole_read_at(account.id), bookmarks.run_start
+        limit = timedelta(days=self.settings.full_read_every_days)
+        is_recent = read_at and timedelta(0) <= run_start - read_at < limit
+        return earlier(run_start, days * 86_400) if is_recent else None
+
+    def _hydrates(self, offer: Offer | None) -> bool:
+        is_asked_for = self.resource.name in self.settings.hydrate and not self.settings.is_raw
+        return is_asked_for and offer is not None and offer.lists_partially
+
+    def _hydrate(self, reading: Reading, rows: list[Any]) -> Steps[None]:
+        """Ask for each listed row in full."""
+        yield Fork(self._row_in_full(reading, row) for row in rows)
+
+    def _row_in_full(self, reading: Reading, row: Any) -> Steps[None]:  # noqa: ANN401
+        key = usable_key(row)
+        if key is None or not self.query.wants(row, self.query.changed(row), reading.wanted_since):
+            yield Rows([row])
+            return
+        path = f"{self.resource.path}/{quote(str(key), safe='')}"
+        params = self.query.single_params(reading.account)
+        try:
+            page = yield Request(path, params, reading.account.id, single=True)
+        except AccountError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            yield Rows([row])  # deleted since it was listed
+        else:
+            assert page is not None  # noqa: S101 - an answer to a request is a page
+            yield Rows([{**row, **page.rows[0], "id": key}])

@@ -1,0 +1,168 @@
+"""What is asked of Truto for an account, and which of the rows that come back are wanted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tap_truto_ats.model.instants import format_instant, parse_instant
+from tap_truto_ats.model.records import dig
+from tap_truto_ats.model.resources import OPERATORS, UNCHECKED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from tap_truto_ats.model.resources import Filter, Offer, Resource
+    from tap_truto_ats.settings.schema import Settings
+    from tap_truto_ats.sync.accounts import Account
+
+REMOTE_DATA = "remote_data"
+
+
+class Query:
+    """One stream's parameters and its checks of rows.
+
+    Servers may ignore a parameter, so that each row is checked here as well. A row that lacks the
+    field to be judged by is wanted.
+    """
+
+    def __init__(self, resource: Resource, settings: Settings, deselected: Iterable[str]) -> None:
+        """Take the settings, and the resource's fields that the catalog does not select."""
+        self._resource = resource
+        self._settings = settings
+        self._filters = settings.filters.get(resource.name, {})
+        self._left_out = {} if settings.is_raw else self._leave_out(frozenset(deselected))
+        self._fixed = {"limit": settings.page_size, **self._format_params(), **self._left_out}
+        if remote_query := settings.remote_query.get(resource.name):
+            self._fixed["remote_query"] = remote_query
+
+    def params(
+        self, account: Account, since: datetime | None, window: datetime | None = None
+    ) -> dict[str, Any]:
+        """Work out the parameters of an account's first page.
+
+        Filters are sent to the providers that take them, and to unknown providers. Where rows carry
+        the replication key, those changed since the bookmark are asked for, by that name and by
+        every other name that the provider takes for the field.
+
+        Args:
+            account: The account.
+            since: The bookmark less the lookback.
+            window: From when on the provider's schedule is asked for; None asks for all of it.
+        """
+        offer = self._resource.offer(account.provider)
+        params = {"integrated_account_id": account.id, **self._fixed}
+        untaken = self.untaken(account)
+        params |= {name: value for name, value in self._filters.items() if name not in untaken}
+        if offer and window and offer.schedule:
+            params[offer.schedule] = _from(window, params.get(offer.schedule, {}))
+        if since and (names := self._names_of_changes(offer)):
+            params |= {name: _from(since, params.get(name, {})) for name in names}
+        return params
+
+    def single_params(self, account: Account) -> dict[str, Any]:
+        """Work out the parameters of a request for one row by its id."""
+        return {"integrated_account_id": account.id, **self._left_out}
+
+    def asks_for_changes(self, offer: Offer | None) -> bool:
+        """Whether a provider can be asked for the rows that changed since some time."""
+        return bool(self._names_of_changes(offer))
+
+    def changed(self, row: Mapping[str, Any]) -> datetime | None:
+        """Tell when a row last changed, if it says so."""
+        key = self._resource.replication_key
+        return parse_instant(row.get(key)) if key else None
+
+    def _names_of_changes(self, offer: Offer | None) -> list[str]:
+        """Name the parameters by which a provider is asked for changes.
+
+        These are the replication key, where rows carry it, and every filter on it that the
+        provider takes. Where it is not documented what rows carry, the filter tells: Truto's pages
+        name the same providers for both.
+        """
+        key = self._resource.replication_key
+        if offer is None or key is None:
+            return []
+        taken = [
+            name
+            for name, known in self._resource.filters.items()
+            if known.field == key and name in offer.takes
+        ]
+        is_filled = bool(taken) if offer.fills is None else key in offer.fills
+        return [key, *(name for name in taken if name != key)] if is_filled else []
+
+    def untaken(self, account: Account) -> list[str]:
+        """Name the filters in the settings that the account's provider does not take.
+
+        Of those that no page names for the resource, that is not known.
+        """
+        offer = self._resource.offer(account.provider)
+        known = [name for name in self._filters if name in self._resource.filters]
+        return [name for name in known if offer and name not in offer.takes]
+
+    def wants(
+        self, row: Mapping[str, Any], updated: datetime | None, since: datetime | None
+    ) -> bool:
+        """Check a row against bookmark, `start_date` and filters.
+
+        Args:
+            row: The row as Truto gave it.
+            updated: Its replication key.
+            since: The oldest replication key that is wanted.
+        """
+        if updated is not None:
+            if since is not None and updated < since:
+                return False
+        elif self._settings.start_date is not None:
+            created = parse_instant(row.get("created_at"))
+            if created is not None and created < self._settings.start_date:
+                return False
+        return not self._filters or all(
+            _matches(row, self._resource.filters.get(name, UNCHECKED), value)
+            for name, value in self._filters.items()
+        )
+
+    def _format_params(self) -> dict[str, Any]:
+        params: dict[str, Any] = {}
+        if self._settings.response_format != "unified":
+            params["truto_response_format"] = self._settings.response_format
+        if self._settings.ignore_limit:
+            params["truto_ignore_limit"] = True
+        return params
+
+    def _leave_out(self, deselected: frozenset[str]) -> dict[str, Any]:
+        """Ask for nothing that the catalog deselects, unless a check of rows needs it."""
+        params: dict[str, Any] = {}
+        if REMOTE_DATA in deselected:
+            params["truto_ignore_remote_data"] = True
+        checked: set[str | None] = {self._resource.replication_key}
+        if self._settings.start_date is not None:
+            checked.add("created_at")
+        for name in self._filters:
+            known = self._resource.filters.get(name, UNCHECKED)
+            checked.add((known.field or "").split(".")[0])
+        if excluded := sorted(deselected - checked - {REMOTE_DATA}):
+            params["truto_exclude_fields"] = excluded
+        return params
+
+
+def _from(instant: datetime, given: object) -> object:
+    """Add a lower bound to a filter of the settings, unless that has one of its own."""
+    return {"gte": format_instant(instant), **given} if isinstance(given, dict) else given
+
+
+def _matches(row: Mapping[str, Any], known: Filter, wanted: object) -> bool:
+    """Check one filter; a plain date-time is not checked, its meaning being undocumented."""
+    found = dig(row, *(known.field or "").split("."))
+    if found is None:
+        return True
+    if not known.is_date_time:
+        return str(found) == str(wanted)
+    instant = parse_instant(found)
+    if instant is None or not isinstance(wanted, dict):
+        return True
+    return all(
+        OPERATORS[name](instant, moment)
+        for name, value in wanted.items()
+        if (moment := parse_instant(value)) is not None
+    )

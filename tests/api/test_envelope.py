@@ -1,0 +1,253 @@
+"""Truto's envelope, whole or arriving: the same rows, the same cursor, or a broken body."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_truto_ats.api.envelope import Page, decode_chunks, decode_object, decode_page
+from tap_truto_ats.api.errors import BrokenBodyError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+ROWS: list[Any] = [
+    {"id": "i1", "candidate": {"id": 7, "tags": [[], {}, [1, [2]]]}, "location": "Köln ☕"},
+    {"id": 2, "result": [{"next_cursor": "no"}], "next_cursor": "no", "score": -1.5e3, "x": None},
+]
+
+# Body → rows and cursor.
+PAGES: dict[str, tuple[object, list[Any], str | None]] = {
+    "rows and a cursor": ({"result": ROWS, "next_cursor": "c2"}, ROWS, "c2"),
+    "cursor before the rows": ({"next_cursor": "c2", "result": ROWS}, ROWS, "c2"),
+    "other keys on all sides": (
+        {
+            "a": {"result": [0]},
+            "next_cursor": "c2",
+            "b": [{"result": []}],
+            "result": ROWS,
+            "result_count": 2,
+            "prev_cursor": "c0",
+            "is_partial_response": False,
+        },
+        ROWS,
+        "c2",
+    ),
+    "no rows": ({"result": [], "next_cursor": None}, [], None),
+    "no rows and a cursor": ({"result": [], "next_cursor": "c2"}, [], "c2"),
+    "cursor absent": ({"result": ROWS}, ROWS, None),
+    "cursor null": ({"result": ROWS, "next_cursor": None}, ROWS, None),
+    "cursor empty": ({"result": ROWS, "next_cursor": ""}, ROWS, None),
+    "cursor a number": ({"result": [], "next_cursor": 25}, [], "25"),
+    "cursor an address": (
+        {"result": [], "next_cursor": "https://a.example/?q=a+b%20c&x=ä"},
+        [],
+        "https://a.example/?q=a+b%20c&x=ä",
+    ),
+    "spelt results": ({"results": ROWS, "next_cursor": "c2"}, ROWS, "c2"),
+    "keyed by a field": ({"result": {"i1": ROWS[0], "2": ROWS[1]}}, ROWS, None),
+    "keyed, with an empty key": ({"result": {"": ROWS[0]}}, [ROWS[0]], None),
+    "keyed, without rows": ({"result": {}, "next_cursor": "c2"}, [], "c2"),
+    "keyed by words of the envelope": (
+        {"result": {"result": {"id": 1}, "next_cursor": {"id": 2}}, "next_cursor": "c2"},
+        [{"id": 1}, {"id": 2}],
+        "c2",
+    ),
+    "scalars as rows": (
+        {"result": [None, True, 1, 1.5, "text", [], [1], {}]},
+        [None, True, 1, 1.5, "text", [], [1], {}],
+        None,
+    ),
+    "scalars keyed": ({"result": {"a": 1, "b": None, "c": [2]}}, [1, None, [2]], None),
+    "numbers as they are": (
+        {"result": [0, -1, 4000000001, 2**53 + 1, 2**63 - 1, 1.0, 0.1, -2.5e-7]},
+        [0, -1, 4000000001, 2**53 + 1, 2**63 - 1, 1.0, 0.1, -2.5e-7],
+        None,
+    ),
+    "integers of more than 63 bits": (
+        {"result": [-(2**63), 2**63, 2**64, 2**80]},
+        [-(2**63), 2**63, 2**64, 2**80],
+        None,
+    ),
+    "the empty key": ({"": 1, "result": ROWS}, ROWS, None),
+}
+
+TEXTS: dict[str, tuple[bytes, list[Any], str | None]] = {
+    "blanks": (b' {\n "result" : [ 1 , 2 ] ,\t"next_cursor" : "c" }\r\n ', [1, 2], "c"),
+    "escapes": (rb'{"result":["\u00e4\n\"\\\u2028\ud83d\ude00"]}', ['ä\n"\\\u2028😀'], None),
+    "NUL": (rb'{"result":["a\u0000b"]}', ["a\0b"], None),
+    "a property twice": (b'{"result":[{"a":1,"a":2}]}', [{"a": 2}], None),
+    "the cursor twice": (b'{"next_cursor":"c1","result":[],"next_cursor":"c2"}', [], "c2"),
+    "a cursor taken back": (b'{"next_cursor":"c1","result":[],"next_cursor":null}', [], None),
+}
+
+BODIES: dict[str, tuple[bytes, list[Any], str | None]] = {
+    **{
+        name: (json.dumps(body, ensure_ascii=False).encode(), rows, cursor)
+        for name, (body, rows, cursor) in PAGES.items()
+    },
+    **TEXTS,
+}
+
+SECRET = "never.in.a.log"
+BROKEN: dict[str, bytes] = {
+    "nothing": b"",
+    "blanks": b" \n",
+    "null": b"null",
+    "text": b'"never.in.a.log"',
+    "HTML": b"<html><body>never.in.a.log</body></html>",
+    "a list": b'[{"id": "never.in.a.log"}]',
+    "an object without rows": b'{"data": ["never.in.a.log"], "next_cursor": "c2"}',
+    "an empty object": b"{}",
+    "an error": b'{"statusCode": 500, "message": "never.in.a.log"}',
+    "rows further down only": b'{"data": {"result": [{"id": "never.in.a.log"}]}}',
+    "result: null": b'{"result": null, "next_cursor": null}',
+    "result: text": b'{"result": "never.in.a.log"}',
+    "result: a number": b'{"result": 5}',
+    "result: true": b'{"result": true}',
+    "cut off within a row": b'{"result": [{"id": "never.in.a.log',
+    "cut off behind a row": b'{"result": [{"id": "never.in.a.log"}',
+    "cut off behind the rows": b'{"result": [{"id": "never.in.a.log"}]',
+    "cut off behind the cursor": b'{"result": [], "next_cursor": "never.in.a.log"',
+    "not JSON": b'{"result": [{"id": never.in.a.log}]}',
+    "a comma too many": b'{"result": [{"id": "never.in.a.log"},]}',
+    "single quotes": b"{'result': ['never.in.a.log']}",
+    "not a number": b'{"result": [NaN, "never.in.a.log"]}',
+    "a bare control character": b'{"result": ["never.in.a.log\n"]}',
+    "not UTF-8": b'{"result": ["never.in.a.log \xff"]}',
+    "UTF-16": '{"result": ["never.in.a.log"]}'.encode("utf-16"),
+    "a byte order mark": b'\xef\xbb\xbf{"result": ["never.in.a.log"]}',
+    "two bodies": b'{"result": []}{"result": ["never.in.a.log"]}',
+    "a body and more": b'{"result": []} never.in.a.log',
+    "too deep a row": b'{"result": [{"id": 1, "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]}",
+}
+
+
+def joined(chunks: Iterable[bytes]) -> Page:
+    """Put the parts of an arriving page together, as a whole page has them."""
+    *parts, last = decode_chunks(chunks)
+    assert all(part.unread and part.next_cursor is None for part in parts)
+    assert (last.rows, last.unread) == ([], False)
+    return Page([row for part in parts for row in part.rows], last.next_cursor)
+
+
+def types(value: Any) -> Any:
+    """Tell values apart that compare equal."""
+    if isinstance(value, dict):
+        return {key: types(inner) for key, inner in value.items()}
+    return [types(inner) for inner in value] if isinstance(value, list) else type(value)
+
+
+@pytest.mark.parametrize(("body", "rows", "cursor"), BODIES.values(), ids=BODIES)
+class TestPages:
+    """A body gives the same page whether it is read whole or while it arrives."""
+
+    def test_whole(self, body: bytes, rows: list[Any], cursor: str | None) -> None:
+        assert decode_page(body) == (rows, cursor, False)
+        assert types(decode_page(body).rows) == types(rows)
+
+    def test_in_one_chunk(self, body: bytes, rows: list[Any], cursor: str | None) -> None:
+        page = joined([body])
+        assert page == (rows, cursor, False)
+        assert types(page.rows) == types(rows)
+
+    def test_in_two_chunks_cut_anywhere(
+        self, body: bytes, rows: list[Any], cursor: str | None
+    ) -> None:
+        for cut in range(1, len(body)):
+            assert joined([body[:cut], body[cut:]]) == (rows, cursor, False), body[:cut]
+
+    def test_byte_by_byte(self, body: bytes, rows: list[Any], cursor: str | None) -> None:
+        assert joined(body[n : n + 1] for n in range(len(body))) == (rows, cursor, False)
+
+
+@pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
+class TestBrokenBodies:
+    """What is no envelope is tried again, and told in words that quote nothing of it."""
+
+    def test_whole(self, body: bytes) -> None:
+        self.check(lambda: decode_page(body))
+
+    def test_while_it_arrives(self, body: bytes) -> None:
+        self.check(lambda: joined([body]))
+
+    def test_in_two_chunks(self, body: bytes) -> None:
+        for cut in {1, len(body) // 2, len(body) - 1} if len(body) > 2 else ():
+            self.check(lambda cut=cut: joined([body[:cut], body[cut:]]))  # type: ignore[misc]
+
+    @staticmethod
+    def check(read: Callable[[], Page]) -> None:
+        with pytest.raises(BrokenBodyError) as caught:
+            read()
+        assert isinstance(caught.value, TransientError)
+        assert caught.value.status is None
+        assert SECRET not in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_body_cut_off_anywhere_is_broken() -> None:
+    body = json.dumps({"result": ROWS, "next_cursor": "c2"}).encode()
+    for length in range(len(body)):
+        with pytest.raises(BrokenBodyError):
+            decode_page(body[:length])
+        with pytest.raises(BrokenBodyError):
+            joined([body[:length]])
+
+
+def test_half_a_character_at_an_end_costs_that_character_only() -> None:
+    body = rb'{"result":[{"id":"i1","location":"cut \ud83d"},{"id":"i2"}]}'
+    for page in (joined([body]), decode_page(body)):
+        assert [row["id"] for row in page.rows] == ["i1", "i2"]
+        page.rows[0]["location"].encode()
+
+
+def test_rows_are_handed_out_as_soon_as_they_have_arrived() -> None:
+    seen: list[str] = []
+
+    def chunks() -> Iterator[bytes]:
+        for chunk in (b'{"result":[{"id":1},{"id"', b":2},", b'{"id":3}', b'],"next_cursor":"c"}'):
+            seen.append("chunk")
+            yield chunk
+
+    pages = decode_chunks(chunks())
+    while page := next(pages, None):
+        seen.append(",".join(str(row["id"]) for row in page.rows) or page.next_cursor or "nothing")
+    assert seen == ["chunk", "1", "chunk", "2", "chunk", "3", "chunk", "nothing", "c"]
+
+
+def test_what_arrived_before_the_break_is_no_end() -> None:
+    parts = decode_chunks([b'{"result":[{"id":1},', b'{"id":2'])
+    assert next(parts) == ([{"id": 1}], None, True)
+    assert next(parts) == ([], None, True)
+    with pytest.raises(BrokenBodyError):
+        next(parts)
+
+
+def test_a_fault_of_the_connection_comes_through() -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b'{"result":['
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        joined(chunks())
+
+
+@pytest.mark.parametrize(
+    ("body", "decoded"),
+    [(b"{}", {}), (b' {"a": [1, {"b": null}]} ', {"a": [1, {"b": None}]})],
+)
+def test_an_object_is_decoded(body: bytes, decoded: dict[str, Any]) -> None:
+    assert decode_object(body) == decoded
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b'"never.in.a.log"', b"5", b"<html>", b'{"a": "never.in.a.log'],
+    ids=str,
+)
+def test_what_is_no_object_is_broken(body: bytes) -> None:
+    with pytest.raises(BrokenBodyError) as caught:
+        decode_object(body)
+    assert SECRET not in str(caught.value)

@@ -1,0 +1,454 @@
+"""One history: a source that changes, runs of the tap that are disturbed, and what has arrived."""
+
+from __future__ import annotations
+
+import json
+import signal
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from tests.harness import rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from sandbox.world import Account, Thing
+    from tests.end_to_end.convergence.forks import Process, Program
+    from tests.end_to_end.convergence.stand import Stand
+
+    Key = tuple[str, str]
+    Record = dict[str, Any]
+    State = dict[str, Any]
+
+BEGIN = datetime(2026, 11, 1, 12, tzinfo=timezone.utc)
+"""Later than all rows that the sandbox draws."""
+
+WHOLE_READ_DAYS = 7
+
+FAULTS: Mapping[str, Mapping[str, Any]] = {
+    "reset": {"kind": "reset"},
+    "truncated": {"kind": "truncated"},
+    "html": {"kind": "html"},
+    "garbage": {"kind": "garbage"},
+    "null result": {"kind": "null_result"},
+    "null": {"kind": "body_override", "body": "null"},
+    "empty page": {"kind": "empty"},
+    "loop": {"kind": "loop"},
+    "keyed": {"kind": "keyed"},
+    "login refused": {"status": 401, "remote": True},
+    "token refused": {"status": 401},
+    "forbidden": {"status": 403, "remote": True},
+    "bad request": {"status": 400},
+    "not found": {"status": 404},
+    "too many": {"status": 429, "headers": {"Retry-After": "0"}},
+    "failing": {"status": 500},
+    "bad gateway, html": {"status": 502, "body": "<html>"},
+    "blocked": {"status": 503},
+    "unavailable": {"status": 503, "remote": True},
+}
+"""Answers of the sandbox, by what a history calls them."""
+
+WANDERINGS = ("loop", "empty page", "forbidden", "failing", "reset")
+"""Faults that end a walk halfway, or must not."""
+
+CHANGES = ("add", "change", "cancel")
+UPSETS: Mapping[str, Mapping[str, Any]] = {
+    "block": {"is_blocked": True},
+    "unblock": {"is_blocked": False},
+    "disconnect": {"status": "needs_reauth"},
+    "reconnect": {"status": "active"},
+    "take away": {"resources": ("candidates",)},
+    "give back": {"resources": ("candidates", "interviews")},
+}
+DISAPPEARING = {"take away", "not found"}
+HEALTHY = {"is_blocked": False, "status": "active", "resources": ("candidates", "interviews")}
+ENDINGS = {"kill": signal.SIGKILL, "terminate": signal.SIGTERM}
+
+ORDERS = ("by age", "oldest change first", "newest change first")
+"""In which the pages that count rows (an offset) come."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """An account of a history: its provider, the rows it begins with, how far its clock is off."""
+
+    provider: str
+    interviews: int = 3
+    order: str = "by age"
+    skew: float = 0
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """Something that happens at a request for an account (None: the list of accounts).
+
+    `what` is a fault, a change of a row (the newest but `row`), an upset of the account, or the
+    end of the run. It comes after `skip` requests; a fault hits `times`.
+    """
+
+    what: str
+    account: int | None = None
+    skip: int = 0
+    times: int = 1
+    row: int = 0
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that happens to an interview (the newest but `row`), after some seconds."""
+
+    what: str
+    account: int = 0
+    row: int = 0
+    after: float = 0
+
+
+@dataclass
+class Waiting:
+    """A disturbance that has not happened yet."""
+
+    account_id: str | None
+    left: int
+    act: Callable[[], None]
+
+
+class History:
+    """A source, its clock, the tap, and a table that is only ever upserted.
+
+    Time stands still but for `wait`, and for the seconds that each request takes: those of one
+    account follow each other.
+    """
+
+    def __init__(
+        self,
+        stand: Stand,
+        tap: Program,
+        folder: Path,
+        places: Sequence[Place],
+        catalog: dict[str, Any],
+        request_seconds: float = 1,
+        named: bool = False,  # noqa: FBT001, FBT002
+        **settings: Any,
+    ) -> None:
+        self.stand, self.tap, self.folder = stand, tap, folder
+        self.places = places
+        self.now = BEGIN
+        self.request_seconds = request_seconds
+        self.skews = [place.skew for place in places]
+        self.states: list[State | None] = [None]
+        self.state: State | None = None
+        self.table: dict[Key, Record] = {}
+        self.table_versions: dict[Key, Any] = {}
+        self.shown: dict[Key, int] = {}
+        self.versions: dict[Key, list[Record]] = {}
+        self.waiting: list[Waiting] = []
+        self.requests: dict[str | None, int] = {}
+        self.running: Future[Process] = Future()
+        self.runs = self.kills = 0
+        self.outputs: list[str] = []
+        """What the runs wrote, without a last line that was torn."""
+        accounts = [{"provider": one.provider, "interviews": one.interviews} for one in places]
+        stand.state.reset({"accounts": accounts, "candidates": 2})
+        self.ids = list(stand.state.accounts)
+        for index, account in enumerate(self.accounts):
+            self._arrange(index)
+            for interview in account.things("interviews").values():
+                self._note(account, interview)
+        self.settings = {
+            "api_url": stand.url,
+            "api_token": stand.token,
+            "max_retries": 1,
+            "full_read_every_days": WHOLE_READ_DAYS,
+            **({"integrated_account_ids": self.ids} if named else {}),
+            **settings,
+        }
+        self.arguments = ["--config", self._write("config", self.settings)]
+        self.arguments += ["--catalog", self._write("catalog", catalog)]
+        self.deletes = bool(self.settings.get("emit_activate_version_messages"))
+
+    # What happens to the source.
+
+    @property
+    def accounts(self) -> list[Account]:
+        return list(self.stand.state.accounts.values())
+
+    def happen(self, changes: Sequence[Change]) -> None:
+        """Let one change follow the other."""
+        for one in changes:
+            self.wait(one.after)
+            # Truto tells of no deletions: only whole reads, which delete, may meet some.
+            what = "cancel" if one.what == "delete" and not self.deletes else one.what
+            getattr(self, what)(one.account, one.row)
+
+    def add(self, account: int, _row: int = 0) -> None:
+        """Add an interview."""
+        account = self._index(account)
+        moment = self._moment(account)
+        fields = {"created_at": moment, "updated_at": moment, **self._planned()}
+        interview = self.accounts[account].add("interviews", fields)
+        self._note(self.accounts[account], interview)
+        self._arrange(account)
+
+    def change(self, account: int, row: int, **fields: Any) -> None:
+        """Change an interview in columns that all providers show, one or another."""
+        account = self._index(account)
+        interviews = list(self.accounts[account].things("interviews").values())
+        if not interviews:
+            return
+        interviews.sort(key=lambda one: one.number)
+        interview = interviews[-1 - row % len(interviews)]
+        interview.change({"updated_at": self._moment(account), **(fields or self._planned())})
+        self._note(self.accounts[account], interview)
+        self._arrange(account)
+
+    def cancel(self, account: int, row: int) -> None:
+        """Cancel an interview."""
+        self.change(account, row, status="cancelled")
+
+    def delete(self, account: int, row: int) -> None:
+        """Delete an interview."""
+        account = self._index(account)
+        interviews = self.accounts[account].things("interviews")
+        if interviews:
+            self.accounts[account].delete("interviews", sorted(interviews)[row % len(interviews)])
+
+    def upset(self, account: int, **changes: Any) -> None:
+        """Change an account: block it, have it reconnected."""
+        account = self._index(account)
+        for name, value in changes.items():
+            setattr(self.accounts[account], name, value)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
+
+    def set_clock(self, account: int, seconds: float) -> None:
+        """Let the provider's clock be off."""
+        account = self._index(account)
+        self.skews[account] = seconds
+
+    def lose_state(self, to: int) -> None:
+        """Go back to an earlier state."""
+        self.state = self.states[to % len(self.states)]
+
+    def _moment(self, account: int) -> str:
+        """Tell what the provider's clock shows."""
+        passed = self.requests.get(self.ids[account], 0) * self.request_seconds
+        return (self.now + timedelta(seconds=passed + self.skews[account])).isoformat()
+
+    def _planned(self) -> Record:
+        """Plan an interview for a time and a place that none was planned for."""
+        number = sum(map(len, self.versions.values()))
+        start = self.now + timedelta(days=number % 40 - 20, minutes=number)
+        return {
+            "start_at": start.isoformat(),
+            "end_at": (start + timedelta(minutes=30)).isoformat(),
+            "location": f"Room {number}",
+            "status": "scheduled",
+        }
+
+    def _arrange(self, account: int) -> None:
+        """Put rows into the order in which an offset counts them: the last one comes first."""
+        order = self.places[account].order
+        found = self.accounts[account]
+        if order == "by age" or found.provider.keyset:
+            return
+        interviews = found.things("interviews")
+        arranged = sorted(
+            interviews.items(),
+            key=lambda item: item[1].values["updated_at"],
+            reverse=order == "oldest change first",
+        )
+        interviews.clear()
+        interviews.update(arranged)
+
+    def _note(self, account: Account, interview: Thing) -> None:
+        """Remember each form that a row has had."""
+        for key, row in rows([account.truth_of(interview)]).items():
+            self.versions.setdefault(key, []).append(row)
+
+    # The tap.
+
+    def sync(self, disturbances: Sequence[Disturbance] = (), most: int | None = None) -> int:
+        """Run the tap; kill it once it has written `most` bytes. Returns the exit code."""
+        self._prepare(disturbances)
+        arguments = list(self.arguments)
+        if self.state is not None:
+            arguments += ["--state", self._write("state", self.state)]
+        lasting = self._lasting(disturbances)
+        process = self.tap.start(*arguments, clock=self.now.timestamp())
+        self.running.set_result(process)
+        written = process.read(most)
+        code, log = process.wait()
+        self.waiting.clear()
+        self.runs += 1
+        self.kills += code == -signal.SIGKILL
+        self._check_end(code, log, disturbances, most)
+        self.take(written, lasting)
+        most_requests = max(self.requests.values(), default=0)
+        self.now += timedelta(seconds=1 + most_requests * self.request_seconds)
+        self.requests.clear()
+        return code
+
+    def settle(self) -> None:
+        """Mend all, run once more without disturbance, and compare table and source."""
+        for account in range(len(self.places)):
+            self.upset(account, **HEALTHY)
+        if self.settings.get("schedule_window_days") is not None:
+            self.wait(WHOLE_READ_DAYS * 86_400)
+        assert self.sync() == 0
+        assert self.arrived() == self.source()
+
+    def source(self) -> dict[Key, Record]:
+        """Give the truth."""
+        return rows(row for account in self.accounts for row in account.truth("interviews"))
+
+    def arrived(self) -> dict[Key, Record]:
+        """Give what stands in the table."""
+        return self.table
+
+    def take(self, written: bytes, lasting: set[Key]) -> None:
+        """Do what a target does with a run's output; its last line may be torn.
+
+        Args:
+            written: The output.
+            lasting: The rows that were there all the time, and may not be deleted.
+        """
+        given = self.state
+        lines = [line.decode() for line in written.split(b"\n")[:-1]]
+        self.outputs.append("".join(f"{line}\n" for line in lines))
+        for line in lines:
+            message = json.loads(line)
+            if message["type"] == "STATE":
+                self._check_state(message["value"], given)
+                self.keep(message["value"])
+            elif message.get("stream") != "interviews":
+                continue
+            elif message["type"] == "RECORD":
+                for key, record in rows([message["record"]]).items():
+                    self._check_record(key, record)
+                    self.table[key] = record
+                    self.table_versions[key] = message.get("version")
+            elif message["type"] == "ACTIVATE_VERSION":
+                gone = {k for k, v in self.table_versions.items() if v != message["version"]}
+                assert not gone & lasting, "rows of the source were deleted"
+                for key in gone:
+                    del self.table[key], self.table_versions[key]
+
+    def keep(self, state: State) -> None:
+        """Keep a state for the next run."""
+        self.state = state
+        self.states.append(state)
+
+    def _index(self, account: int) -> int:
+        return account % len(self.places)
+
+    def _prepare(self, disturbances: Sequence[Disturbance]) -> None:
+        self.requests = {}
+        self.running = Future()
+        state = self.stand.state
+        state.faults = type(state.faults)()
+        self.waiting = []
+        for one in disturbances:
+            account_id = None if one.account is None else self.ids[self._index(one.account)]
+            if one.what in FAULTS:
+                where = {"path": "/integrated-account"} if account_id is None else {}
+                state.faults.add(
+                    {
+                        "integrated_account_id": account_id,
+                        "skip": one.skip,
+                        "times": one.times,
+                        **where,
+                        **FAULTS[one.what],
+                    }
+                )
+            else:
+                self.waiting.append(Waiting(account_id, one.skip, self._act(one)))
+        self.stand.tell = self._told
+
+    def _act(self, one: Disturbance) -> Callable[[], None]:
+        if one.what in ENDINGS:
+            return lambda: self.running.result().signal(ENDINGS[one.what])
+        account = self._index(one.account or 0)
+        if one.what in UPSETS:
+            return lambda: self.upset(account, **UPSETS[one.what])
+        return lambda: getattr(self, one.what)(account, one.row)
+
+    def _told(self, account_id: str | None) -> None:
+        """Let happen what is to happen before this request is answered."""
+        for one in [one for one in self.waiting if one.account_id == account_id]:
+            if one.left == 0:
+                one.act()
+                self.waiting.remove(one)
+            one.left -= 1
+        self.requests[account_id] = self.requests.get(account_id, 0) + 1
+
+    def _lasting(self, disturbances: Sequence[Disturbance]) -> set[Key]:
+        """Name the rows that no run may delete.
+
+        Rows count as gone, by the README, when their account offers no interviews any more and
+        when Fountain says that their candidate is gone.
+        """
+        gone = {self._index(one.account or 0) for one in disturbances if one.what in DISAPPEARING}
+        return {
+            (account.id, key)
+            for index, account in enumerate(self.accounts)
+            if index not in gone and "interviews" in account.resources
+            for key in account.things("interviews")
+        }
+
+    def _write(self, name: str, content: object) -> str:
+        file = self.folder / f"{name}.json"
+        file.write_text(json.dumps(content))
+        return str(file)
+
+    # What holds of every run.
+
+    def _check_end(
+        self, code: int, log: str, disturbances: Sequence[Disturbance], most: int | None
+    ) -> None:
+        assert "Traceback" not in log, log
+        assert "The tap met a" not in log, log
+        kinds = {one.what for one in disturbances}
+        allowed = {0}
+        healthy = all(not a.is_blocked and a.status == "active" for a in self.accounts)
+        if not healthy or kinds - {*CHANGES, *ENDINGS}:
+            allowed.add(1)
+        if "kill" in kinds or most is not None:
+            allowed.add(-signal.SIGKILL)
+        if "terminate" in kinds:
+            allowed |= {128 + signal.SIGTERM, -signal.SIGTERM}
+        assert code in allowed, f"exit code {code}\n{log}"
+
+    def _check_record(self, key: Key, record: Record) -> None:
+        """A record is the row as it was at some time, and never older than what came before."""
+        known = self.versions[key]
+        same = [number for number, version in enumerate(known) if version == record]
+        assert same, f"{record} is none of {known}"
+        assert same[-1] >= self.shown.get(key, 0), f"{record} is older than what came before"
+        self.shown[key] = same[-1]
+
+    def _check_state(self, state: State, given: State | None) -> None:
+        """A bookmark never moves back, and not past the moment when the run began."""
+        before, after = _bookmarks(given), _bookmarks(state)
+        for account, moment in after.items():
+            assert before.get(account, "") <= moment
+            assert moment <= max(before.get(account, ""), _canonical(self.now)), (moment, self.now)
+        assert before.keys() <= after.keys()
+
+
+def _bookmarks(state: State | None) -> dict[str, str]:
+    """Read bookmarks by account, from the form of state that the README shows."""
+    interviews = ((state or {}).get("bookmarks") or {}).get("interviews") or {}
+    return {
+        one["context"]["integrated_account_id"]: one["replication_key_value"]
+        for one in interviews.get("partitions", ())
+        if "replication_key_value" in one
+    }
+
+
+def _canonical(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds")

@@ -1,0 +1,284 @@
+"""Whatever happens to source, tap and state: after an undisturbed run, the table is the source."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import tempfile
+from collections import Counter
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    rule,
+    run_state_machine_as_test,
+)
+
+from sandbox.control import Sandbox
+from sandbox.world import INTERVIEWING
+from tests.end_to_end.convergence.forks import Program, keeping
+from tests.end_to_end.convergence.history import (
+    CHANGES,
+    ENDINGS,
+    FAULTS,
+    ORDERS,
+    UPSETS,
+    WANDERINGS,
+    Change,
+    Disturbance,
+    History,
+    Place,
+)
+from tests.end_to_end.convergence.stand import Stand, stand
+from tests.end_to_end.database import interviews
+from tests.end_to_end.test_targets import FAST, load
+from tests.end_to_end.test_targets import settings as target_settings
+from tests.harness import Run, Tap, full_table
+
+if TYPE_CHECKING:
+    import pytest
+
+    from sandbox.postgres import Postgres
+
+# Bookmarks, and offsets that rows slip through, are where histories go wrong.
+PROVIDER = st.sampled_from([*sorted(INTERVIEWING), "ceipal", "greenhouse", "pinpoint", "pinpoint"])
+SKEW = st.sampled_from([0, 0, -60, -60, 60, -30, 30])
+SECONDS = st.sampled_from([0, 0, 5, 45, 90, 200, 200, 3600, 2 * 86_400])
+ACCOUNT = st.integers(0, 2)
+ROW = st.integers(0, 8)
+TIMES = st.integers(1, 3)
+
+PLACES = st.lists(
+    st.builds(
+        Place,
+        provider=PROVIDER,
+        interviews=st.integers(1, 9),
+        order=st.sampled_from([*ORDERS, "oldest change first"]),
+        skew=SKEW,
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+HAPPENINGS = st.lists(
+    st.builds(
+        Change,
+        what=st.sampled_from([*CHANGES, "change", "delete"]),
+        account=ACCOUNT,
+        row=ROW,
+        after=SECONDS,
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def disturbances(*whats: str, most: int) -> st.SearchStrategy[list[Disturbance]]:
+    """At requests for accounts."""
+    one = st.builds(
+        Disturbance,
+        what=st.sampled_from(whats),
+        account=ACCOUNT,
+        skip=st.integers(0, 6),
+        times=TIMES,
+        row=ROW,
+    )
+    return st.lists(one, min_size=1, max_size=most)
+
+
+MOVES = disturbances(*CHANGES, "change", most=8)
+ENDS = disturbances(*ENDINGS, most=1)
+ILLS = disturbances(*FAULTS, *WANDERINGS, *WANDERINGS, *UPSETS, most=3)
+LISTING_ILLS = st.lists(
+    st.builds(
+        Disturbance,
+        what=st.sampled_from([*ENDINGS, *FAULTS]),
+        skip=st.integers(0, 1),
+        times=TIMES,
+    ),
+    min_size=1,
+    max_size=1,
+)
+
+
+def together(*strategies: st.SearchStrategy[list[Any]]) -> st.SearchStrategy[list[Any]]:
+    return st.tuples(*strategies).map(lambda lists: [one for some in lists for one in some])
+
+
+DISTURBANCES = st.one_of(
+    MOVES, MOVES, ENDS, ILLS, LISTING_ILLS, together(MOVES, ENDS), together(MOVES, ILLS)
+)
+BYTES = st.one_of(st.integers(0, 4000), st.integers(4000, 9000), st.integers(4000, 9000))
+"""SCHEMA messages and the accounts take the first 4,000."""
+
+
+@cache
+def stage() -> tuple[Stand, Program, Path]:
+    """What all histories of this process share: the source, the tap, its files."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    source = stack.enter_context(stand())
+    # A retry waits a random part of half a second at first, and longer each time.
+    tap = stack.enter_context(
+        keeping("tap_truto_ats.tap:TapTrutoAts.cli", {"tap_truto_ats.api.client:FIRST_WAIT": 0.001})
+    )
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    return source, tap, folder
+
+
+class Histories(RuleBasedStateMachine):
+    """What can happen, in any order."""
+
+    history: History
+    totals: ClassVar[Counter[str]] = Counter()
+
+    @initialize(
+        places=PLACES,
+        request_seconds=st.sampled_from([1, 0.2, 30, 600]),
+        page_size=st.integers(1, 3),
+        max_concurrency=st.sampled_from([1, 4]),
+        response_format=st.sampled_from(["unified", "unified", "normalized", "stream"]),
+        named=st.booleans(),
+        window=st.sampled_from([None, None, 1, 14]),
+        whole=st.sampled_from([False, False, False, True]),
+    )
+    def begin(self, places: list[Place], *, window: int | None, whole: bool, **others: Any) -> None:
+        source, tap, folder = stage()
+        catalog = Tap(Sandbox(source.url, source.token)).catalog()
+        self.history = History(
+            source,
+            tap,
+            folder,
+            places,
+            full_table(catalog) if whole else catalog,
+            schedule_window_days=window,
+            emit_activate_version_messages=whole,
+            **others,
+        )
+        self.has_failed = False
+
+    @rule(changes=HAPPENINGS)
+    def happen(self, changes: list[Change]) -> None:
+        self.history.happen(changes)
+
+    @rule(account=ACCOUNT, what=st.sampled_from(sorted(UPSETS)))
+    def upset(self, account: int, what: str) -> None:
+        self.history.upset(account, **UPSETS[what])
+
+    @rule(account=ACCOUNT, seconds=SKEW)
+    def set_clock(self, account: int, seconds: int) -> None:
+        self.history.set_clock(account, seconds)
+
+    @rule(to=st.integers(0, 20))
+    def lose_state(self, to: int) -> None:
+        self.history.lose_state(to)
+
+    @rule()
+    def sync(self) -> None:
+        self.history.sync()
+
+    @rule(disturbances=DISTURBANCES)
+    def sync_disturbed(self, disturbances: list[Disturbance]) -> None:
+        self.history.sync(disturbances)
+
+    @rule(changes=HAPPENINGS, disturbances=MOVES)
+    def sync_while_rows_move(self, changes: list[Change], disturbances: list[Disturbance]) -> None:
+        self.history.happen(changes)
+        self.history.sync(disturbances)
+
+    @rule(most=BYTES)
+    def sync_killed(self, most: int) -> None:
+        self.history.sync(most=most)
+
+    def teardown(self) -> None:
+        if hasattr(self, "history"):
+            self.settle()
+            self.totals.update(histories=1, runs=self.history.runs, kills=self.history.kills)
+
+    def settle(self) -> None:
+        self.history.settle()
+
+
+def explore(machine: type[Histories], histories: int, steps: int = 10) -> None:
+    """Try histories: the same in each run, or others if the environment names their number."""
+    wanted = os.environ.get("CONVERGENCE_HISTORIES")
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=int(wanted or histories),
+            stateful_step_count=steps,
+            deadline=None,
+            print_blob=True,
+            # A history costs some hundred milliseconds, whatever is drawn.
+            suppress_health_check=list(HealthCheck),
+            derandomize=wanted is None,
+            database=None,
+            phases=[Phase.generate, Phase.shrink] if wanted else [Phase.generate],
+        ),
+    )
+
+
+def test_every_history_converges(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        explore(Histories, 200)
+    finally:
+        with capsys.disabled():
+            counts = ", ".join(f"{count} {name}" for name, count in Histories.totals.items())
+            print(f"\nConvergence: {counts}.")  # noqa: T201 - what a soak is run for
+
+
+def test_every_history_converges_in_postgres(database: Postgres, tmp_path: Path) -> None:
+    """The same, what each run wrote up to its end or its kill loaded by the real target."""
+
+    class Loaded(Histories):
+        """Histories that end in Postgres."""
+
+        def settle(self) -> None:
+            super().settle()
+            schema = f"history_{self.totals['histories']}"
+            config = target_settings(database, schema, **FAST)
+            for output in self.history.outputs:
+                if '"RECORD"' in output:
+                    load(Run(0, output, ""), "meltanolabs-target-postgres", config, tmp_path)
+            assert interviews(database, schema) == self.history.source()
+
+    Loaded.totals = Counter()
+    explore(Loaded, 5, steps=4)
+    assert Loaded.totals["histories"] >= 5
+
+
+class TestRegressions:
+    """Histories that once went wrong."""
+
+    def test_what_is_not_offered_any_more_behind_its_candidates(self) -> None:
+        """Fountain's candidates were counted as pages of interviews, so that it was an error."""
+        source, tap, folder = stage()
+        catalog = Tap(Sandbox(source.url, source.token)).catalog()
+        history = History(source, tap, folder, [Place("fountain", interviews=1)], catalog)
+        history.upset(0, **UPSETS["take away"])
+        assert history.sync() == 0
+        history.settle()
+
+    def test_a_row_that_moves_to_where_pages_were_read_is_not_deleted(self) -> None:
+        """It came in no page of that run, and the target was told to delete what did not come."""
+        source, tap, folder = stage()
+        catalog = full_table(Tap(Sandbox(source.url, source.token)).catalog())
+        place = Place("pinpoint", interviews=3, order="newest change first")
+        settings: dict[str, Any] = {
+            "emit_activate_version_messages": True,
+            "page_size": 1,
+            "max_concurrency": 1,
+        }
+        history = History(source, tap, folder, [place], catalog, **settings)
+        history.sync()
+        for row in range(3):
+            for skip in range(1, 3):
+                history.wait(3600)
+                history.sync([Disturbance("change", 0, skip=skip, row=row)])
+        history.settle()

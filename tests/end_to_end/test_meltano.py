@@ -1,0 +1,164 @@
+"""`meltano run tap-truto-ats target-postgres`, from the sandbox into Postgres."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.meltano import MeltanoError, Project
+from tap_truto_ats.model.resources import RESOURCES
+from tests.end_to_end.database import COLUMN_TYPES, column_types, interviews, query
+from tests.harness import rows, server
+
+if TYPE_CHECKING:
+    from sandbox.control import Sandbox
+    from sandbox.postgres import Postgres
+
+RUN = ("run", "tap-truto-ats", "target-postgres")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory, database: Postgres) -> Project:
+    folder = tmp_path_factory.mktemp("project")
+    project = Project.create(folder, folder / "meltano.log", server(), database)
+    project.run("install")
+    return project
+
+
+@pytest.fixture
+def project(installed: Project, request: pytest.FixtureRequest) -> Project:
+    """The project with a schema and a state of its own for each test."""
+    own = {
+        "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": schema(request),
+        "MELTANO_ENVIRONMENT": "prod",
+        "TAP_TRUTO_ATS_MAX_RETRIES": "1",
+    }
+    installed.run("state", "clear", "--force", "prod:tap-truto-ats-to-target-postgres")
+    return Project(installed.folder, installed.environment | own, installed.log)
+
+
+def schema(request: pytest.FixtureRequest) -> str:
+    """A name of the test's own that Postgres does not cut."""
+    name: str = request.node.name
+    return name[:60]
+
+
+def batches(database: Postgres, schema: str) -> dict[str, Any]:
+    """When each interview was last loaded, by account and id."""
+    found = query(
+        database,
+        "SELECT integrated_account_id || ' ' || id AS key, _sdc_batched_at"
+        f" FROM {schema}.interviews",
+    )
+    return {row["key"]: row["_sdc_batched_at"] for row in found}
+
+
+def test_runs_follow_the_source(
+    project: Project,
+    sandbox: Sandbox,
+    database: Postgres,
+    ids: dict[str, str],
+    request: pytest.FixtureRequest,
+) -> None:
+    name = schema(request)
+    project.run(*RUN)
+    assert interviews(database, name) == rows(sandbox.interviews())
+    assert column_types(database, name) == COLUMN_TYPES
+    tables = query(database, f"SELECT tablename FROM pg_tables WHERE schemaname = '{name}'")
+    assert {row["tablename"] for row in tables} == {
+        "integrated_accounts",
+        *(one.name for one in RESOURCES.values() if one.is_default),
+    }
+    accounts = query(database, f"SELECT id, integration_name FROM {name}.integrated_accounts")
+    assert {row["integration_name"]: row["id"] for row in accounts} == ids
+
+    before = batches(database, name)
+    project.run(*RUN)
+    assert interviews(database, name) == rows(sandbox.interviews())
+    after = batches(database, name)
+    loaded = [key.split()[0] for key in after if after[key] != before[key]]
+    for provider, account in ids.items():
+        whole = provider in {"ashby", "fountain"}
+        assert loaded.count(account) == (8 if whole else 1), provider
+
+    for account in ids.values():
+        first, second = sandbox.interviews(account)[:2]
+        sandbox.add(account)
+        sandbox.cancel(account, first["id"])
+        sandbox.change(account, second["id"], end_at="2026-08-01T09:00:00+00:00")
+    project.run(*RUN)
+    assert interviews(database, name) == rows(sandbox.interviews())
+    assert len(interviews(database, name)) == 9 * len(ids)
+
+
+def test_a_failed_account_fails_the_run_and_keeps_the_bookmarks_of_the_others(
+    project: Project,
+    sandbox: Sandbox,
+    database: Postgres,
+    ids: dict[str, str],
+    request: pytest.FixtureRequest,
+) -> None:
+    bad = ids["pinpoint"]
+    sandbox.fault(path="/unified/ats/interviews", integrated_account_id=bad, status=403)
+    with pytest.raises(MeltanoError):
+        project.run(*RUN)
+    assert bad in project.log.read_text()
+    good = rows(row for row in sandbox.interviews() if row["integrated_account_id"] != bad)
+    assert interviews(database, schema(request)) == good
+
+    sandbox.clear_requests()
+    project.run(*RUN)
+    assert interviews(database, schema(request)) == rows(sandbox.interviews())
+    asked = {
+        dict(one["params"])["integrated_account_id"]
+        for one in sandbox.requests("/unified/ats/interviews")
+        if "updated_at[gte]" in dict(one["params"])
+    }
+    assert asked == {ids["greenhouse"], ids["ceipal"]}
+
+
+def test_the_catalog_of_meltano_selects_columns(
+    project: Project,
+    sandbox: Sandbox,
+    database: Postgres,
+    ids: dict[str, str],
+    request: pytest.FixtureRequest,
+) -> None:
+    selection = ["interviews.id", "interviews.integrated_account_id", "interviews.status"]
+    accounts = json.dumps([ids["pinpoint"]])
+    project.run(
+        *RUN,
+        TAP_TRUTO_ATS__SELECT=json.dumps(selection),
+        TAP_TRUTO_ATS_INTEGRATED_ACCOUNT_IDS=accounts,
+    )
+    found = query(
+        database,
+        "SELECT table_name, column_name FROM information_schema.columns"
+        f" WHERE table_schema = '{schema(request)}' AND column_name NOT LIKE '\\_sdc%'",
+    )
+    assert {(row["table_name"], row["column_name"]) for row in found} == {
+        ("interviews", name) for name in ("integrated_account_id", "id", "status", "updated_at")
+    }
+    assert "location" in sandbox.requests("/unified/ats/interviews")[0]["query"]
+
+
+def test_what_is_gone_is_deleted_if_asked(
+    project: Project,
+    sandbox: Sandbox,
+    database: Postgres,
+    ids: dict[str, str],
+    request: pytest.FixtureRequest,
+) -> None:
+    settings = {
+        "TAP_TRUTO_ATS__METADATA": json.dumps({"interviews": {"replication-method": "FULL_TABLE"}}),
+        "TAP_TRUTO_ATS_EMIT_ACTIVATE_VERSION_MESSAGES": "true",
+        "TARGET_POSTGRES_ACTIVATE_VERSION": "true",
+        "TARGET_POSTGRES_HARD_DELETE": "true",
+    }
+    project.run(*RUN, **settings)
+    sandbox.delete(ids["ashby"], sandbox.interviews(ids["ashby"])[0]["id"])
+    project.run(*RUN, **settings)
+    assert interviews(database, schema(request)) == rows(sandbox.interviews())
+    assert len(sandbox.interviews()) == 5 * 8 - 1

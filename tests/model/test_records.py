@@ -1,0 +1,339 @@
+"""What a row becomes on its way out: one form for each value, and nothing dropped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from tap_truto_ats.model.instants import earlier, format_instant, parse_instant
+from tap_truto_ats.model.records import Normaliser
+from tap_truto_ats.streams import SCHEMAS
+
+INSTANTS = {
+    "as written by the tap": ("2026-01-31T09:30:00.000000+00:00", "2026-01-31T09:30:00.000000"),
+    "Z": ("2026-01-31T09:30:00Z", "2026-01-31T09:30:00.000000"),
+    "lower case": ("2026-01-31t09:30:00z", "2026-01-31T09:30:00.000000"),
+    "no zone": ("2026-01-31T09:30:00", "2026-01-31T09:30:00.000000"),
+    "blank instead of T": ("2026-01-31 09:30:00", "2026-01-31T09:30:00.000000"),
+    "blank and Z": ("2026-01-31 09:30:00Z", "2026-01-31T09:30:00.000000"),
+    "blanks around": (" 2026-01-31T09:30:00Z\n", "2026-01-31T09:30:00.000000"),
+    "no seconds": ("2026-01-31T09:30Z", "2026-01-31T09:30:00.000000"),
+    "no seconds, offset": ("2026-01-31T09:30+02:00", "2026-01-31T07:30:00.000000"),
+    "hours only": ("2026-01-31T09", "2026-01-31T09:00:00.000000"),
+    "date only": ("2026-01-31", "2026-01-31T00:00:00.000000"),
+    "basic form": ("20260131T093000Z", "2026-01-31T09:30:00.000000"),
+    "east": ("2026-01-31T09:30:00+01:00", "2026-01-31T08:30:00.000000"),
+    "west, over midnight": ("2026-01-31T21:30:00-05:00", "2026-02-01T02:30:00.000000"),
+    "half an hour": ("2026-01-31T09:30:00+05:30", "2026-01-31T04:00:00.000000"),
+    "minus nothing": ("2026-01-31T09:30:00-00:00", "2026-01-31T09:30:00.000000"),
+    "offset without colon": ("2026-01-31T09:30:00+0100", "2026-01-31T08:30:00.000000"),
+    "offset of hours": ("2026-01-31T09:30:00-03", "2026-01-31T12:30:00.000000"),
+    "blank before the offset": ("2026-01-31 09:30:00 +0100", "2026-01-31T08:30:00.000000"),
+    "tenths": ("2026-01-31T09:30:00.5Z", "2026-01-31T09:30:00.500000"),
+    "milliseconds": ("2026-01-31T09:30:00.123Z", "2026-01-31T09:30:00.123000"),
+    "microseconds": ("2026-01-31T09:30:00.123456Z", "2026-01-31T09:30:00.123456"),
+    "nanoseconds are cut off": ("2026-01-31T09:30:00.123456999Z", "2026-01-31T09:30:00.123456"),
+    "seven digits": ("2026-01-31T09:30:00.9999999Z", "2026-01-31T09:30:00.999999"),
+    "comma": ("2026-01-31T09:30:00,25Z", "2026-01-31T09:30:00.250000"),
+    "leap day": ("2028-02-29T00:00:00Z", "2028-02-29T00:00:00.000000"),
+    "first year": ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000000"),
+    "last year": ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999"),
+}
+
+NO_INSTANTS: dict[str, Any] = {
+    "null": None,
+    "empty": "",
+    "blank": "  ",
+    "word": "tomorrow",
+    "zero date": "0000-00-00 00:00:00",
+    "no such day": "2026-02-30T00:00:00Z",
+    "no such month": "2026-13-01",
+    "no such hour": "2026-01-31T25:00:00Z",
+    "no such offset": "2026-01-31T09:30:00+25:00",
+    "named zone": "2026-01-31T09:30:00 CET",
+    "HTTP date": "Sat, 31 Jan 2026 09:30:00 GMT",
+    "American": "01/31/2026",
+    "year": "2026",
+    "year and month": "2026-01",
+    "time": "09:30:00",
+    "before the first year in UTC": "0001-01-01T00:00:00+01:00",
+    "after the last year in UTC": "9999-12-31T23:59:59-01:00",
+    "year of five digits": "12026-01-31T09:30:00Z",
+    "more after it": "2026-01-31T09:30:00Z, rescheduled",
+    "other digits": "\u0662\u0660\u0662\u0666-01-31",
+    "epoch seconds": 1_769_851_800,
+    "epoch milliseconds": 1_769_851_800_000,
+    "epoch seconds as text": "1769851800",
+    "fraction": 1_769_851_800.5,
+    "true": True,
+    "list": ["2026-01-31T09:30:00Z"],
+    "object": {"date": "2026-01-31"},
+}
+
+
+@pytest.mark.parametrize(("given", "utc"), INSTANTS.values(), ids=INSTANTS)
+def test_every_spelling_of_an_instant_is_read(given: str, utc: str) -> None:
+    instant = parse_instant(given)
+    assert instant is not None
+    assert instant.utcoffset() == timedelta(0)
+    assert format_instant(instant) == f"{utc}+00:00"
+
+
+@pytest.mark.parametrize("given", NO_INSTANTS.values(), ids=NO_INSTANTS)
+def test_what_is_no_iso_date_time_is_none(given: object) -> None:
+    assert parse_instant(given) is None
+
+
+def test_an_instant_is_written_in_utc_whatever_its_zone() -> None:
+    moment = datetime(2026, 1, 31, 9, 30, tzinfo=timezone(timedelta(hours=-3, minutes=-30)))
+    assert format_instant(moment) == "2026-01-31T13:00:00.000000+00:00"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "2026-01-31T00:00:00.000000+00:00"),
+        (120, "2026-01-30T23:58:00.000000+00:00"),
+        (10**11, None),
+        (10**18, None),
+    ],
+)
+def test_going_back_ends_before_all_time(seconds: int, expected: str | None) -> None:
+    before = earlier(datetime(2026, 1, 31, tzinfo=timezone.utc), seconds)
+    assert (format_instant(before) if before else None) == expected
+
+
+TIME = "2026-01-31T09:30:00.000000+00:00"
+INTERVIEWS: dict[str, Any] = SCHEMAS.get_schema("interviews")
+COLUMNS = set(INTERVIEWS["properties"])
+
+# Row → the columns that are not null.
+ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "plain": ({"id": "i1", "location": "Room 1"}, {"id": "i1", "location": "Room 1"}),
+    "id as integer": ({"id": 4000000001}, {"id": "4000000001"}),
+    "id of more than 64 bits": ({"id": 2**70}, {"id": "1180591620717411303424"}),
+    "id of zero": ({"id": 0}, {"id": "0"}),
+    "id as boolean": ({"id": False}, {"id": "false"}),
+    "id as float": ({"id": 1.5}, {"id": "1.5"}),
+    "text as boolean": ({"status": True}, {"status": "true"}),
+    "text as list": ({"location": ["a", {"b": 1}]}, {"location": '["a",{"b":1}]'}),
+    "text as object": ({"location": {"name": "Köln"}}, {"location": '{"name":"Köln"}'}),
+    "empty text": ({"location": ""}, {"location": ""}),
+    "unknown status": ({"status": "no_show"}, {"status": "no_show"}),
+    "nested id": ({"candidate": {"id": 7}}, {"candidate": {"id": "7"}}),
+    "nested null": ({"candidate": {"id": None}}, {"candidate": {"id": None}}),
+    "nested without id": ({"candidate": {}}, {"candidate": {"id": None}}),
+    "nested extra keys": (
+        {"candidate": {"id": 7, "name": "Testa McFixture"}},
+        {"candidate": {"id": "7", "name": "Testa McFixture"}},
+    ),
+    "list of nested": (
+        {"interviewers": [{"id": 1}, {"id": "u2", "role": "lead"}, None, {}]},
+        {"interviewers": [{"id": "1"}, {"id": "u2", "role": "lead"}, None, {"id": None}]},
+    ),
+    "empty list": ({"interviewers": []}, {"interviewers": []}),
+    "date-time": ({"start_at": "2026-01-31 10:30:00+0100"}, {"start_at": TIME}),
+    "null date-time": ({"start_at": None}, {}),
+    "raw data as it is": (
+        {"remote_data": {"id": 7, "at": "31.01.2026", "deep": [{"x": 1.50}]}},
+        {"remote_data": {"id": 7, "at": "31.01.2026", "deep": [{"x": 1.5}]}},
+    ),
+    "unknown property": (
+        {"x_region": "EMEA", "x_score": 4.5, "x_none": None},
+        {"custom_fields": {"x_region": "EMEA", "x_score": 4.5, "x_none": None}},
+    ),
+    "a property called custom_fields": (
+        {"custom_fields": {"a": 1}, "x": 2},
+        {"custom_fields": {"custom_fields": {"a": 1}, "x": 2}},
+    ),
+    "text where an object belongs": (
+        {"candidate": "c7"},
+        {"custom_fields": {"candidate": "c7"}},
+    ),
+    "list where an object belongs": (
+        {"application": [{"id": 1}]},
+        {"custom_fields": {"application": [{"id": 1}]}},
+    ),
+    "object where a list belongs": (
+        {"interviewers": {"id": 1}},
+        {"custom_fields": {"interviewers": {"id": 1}}},
+    ),
+    "list of texts where objects belong": (
+        {"interviewers": ["u1", {"id": 2}]},
+        {"custom_fields": {"interviewers": ["u1", {"id": 2}]}},
+    ),
+    "list where raw data belongs": (
+        {"remote_data": [1]},
+        {"custom_fields": {"remote_data": [1]}},
+    ),
+}
+
+
+def everything(_: tuple[str, ...]) -> bool:
+    return True
+
+
+@pytest.mark.parametrize(("row", "filled"), ROWS.values(), ids=ROWS)
+def test_a_row_becomes_a_record(row: dict[str, Any], filled: dict[str, Any]) -> None:
+    unreadable: Counter[str] = Counter()
+    record = Normaliser(INTERVIEWS, everything)(row, unreadable)
+    assert record == dict.fromkeys(COLUMNS) | filled
+    assert list(record) == list(INTERVIEWS["properties"])
+    assert not unreadable
+
+
+def test_a_record_shares_no_type_with_its_look_alikes() -> None:
+    record = Normaliser(INTERVIEWS, everything)({"id": 1, "candidate": {"id": True}}, Counter())
+    assert (type(record["id"]), record["candidate"]) == (str, {"id": "true"})
+
+
+def test_the_row_itself_stays_as_it_was() -> None:
+    row = {"id": 1, "candidate": {"id": 2, "x": 3}, "interviewers": [{"id": 4}], "y": 5}
+    before = {"id": 1, "candidate": {"id": 2, "x": 3}, "interviewers": [{"id": 4}], "y": 5}
+    Normaliser(INTERVIEWS, everything)(row, Counter())
+    assert row == before
+
+
+ACCOUNTS: dict[str, Any] = SCHEMAS.get_schema("integrated_accounts")
+
+
+@pytest.mark.parametrize(
+    ("given", "column", "kept"),
+    [
+        (True, True, None),
+        (False, False, None),
+        (None, None, None),
+        (1, None, {"is_sandbox": 1}),
+        ("true", None, {"is_sandbox": "true"}),
+    ],
+    ids=str,
+)
+def test_a_boolean_is_no_number_and_no_text(
+    given: object, column: object, kept: dict[str, Any] | None
+) -> None:
+    schema = {"properties": {**ACCOUNTS["properties"], "custom_fields": {"type": "object"}}}
+    record = Normaliser(schema, everything)({"is_sandbox": given}, Counter())
+    assert record["is_sandbox"] is column
+    assert record["custom_fields"] == kept
+
+
+NESTED: dict[str, Any] = {
+    "properties": {
+        "seen_at": {"type": ["string", "null"], "format": "date-time"},
+        "slot": {
+            "type": ["object", "null"],
+            "properties": {"begin": {"type": ["string", "null"], "format": "date-time"}},
+        },
+        "moves": {
+            "type": ["array", "null"],
+            "items": {
+                "type": ["object", "null"],
+                "properties": {"at": {"type": ["string", "null"], "format": "date-time"}},
+            },
+        },
+        "count": {"type": ["integer", "null"]},
+        "score": {"type": ["number", "null"]},
+        "anything": {},
+    }
+}
+
+
+def test_date_times_are_normalised_at_every_depth() -> None:
+    unreadable: Counter[str] = Counter()
+    row = {
+        "seen_at": "2026-01-31T09:30:00Z",
+        "slot": {"begin": "2026-01-31T10:30:00+01:00"},
+        "moves": [{"at": "2026-01-31 09:30"}, {"at": None}],
+    }
+    record = Normaliser(NESTED, everything)(row, unreadable)
+    assert record["seen_at"] == TIME
+    assert record["slot"] == {"begin": TIME}
+    assert record["moves"] == [{"at": TIME}, {"at": None}]
+    assert not unreadable
+
+
+def test_date_times_that_cannot_be_read_become_null_and_are_counted_by_field() -> None:
+    unreadable: Counter[str] = Counter()
+    normalise = Normaliser(NESTED, everything)
+    row = {
+        "seen_at": 1769851800,
+        "slot": {"begin": "soon"},
+        "moves": [{"at": "x"}, {"at": "2026-01-31T09:30:00Z"}, {"at": ""}],
+    }
+    record = normalise(row, unreadable)
+    assert record["seen_at"] is None
+    assert record["slot"] == {"begin": None}
+    assert record["moves"] == [{"at": None}, {"at": TIME}, {"at": None}]
+    normalise({"seen_at": "never"}, unreadable)
+    assert unreadable == {"seen_at": 2, "slot.begin": 1, "moves.at": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "column"),
+    [
+        ("count", 3, 3),
+        ("count", True, None),
+        ("count", 3.5, None),
+        ("count", "3", None),
+        ("score", 3, 3),
+        ("score", 3.5, 3.5),
+        ("score", False, None),
+        ("anything", [1, {"a": None}], [1, {"a": None}]),
+    ],
+)
+def test_numbers_are_numbers(name: str, value: object, column: object) -> None:
+    record = Normaliser(NESTED, everything)({name: value}, Counter())
+    assert record[name] == column
+    assert type(record[name]) is type(column)
+
+
+class TestSelection:
+    """What the catalog deselects is in no record, nor does it come back as a custom field."""
+
+    @staticmethod
+    def without(*names: str) -> Normaliser:
+        dropped = {
+            tuple(part for key in name.split(".") for part in ("properties", key)) for name in names
+        }
+        return Normaliser(INTERVIEWS, lambda breadcrumb: breadcrumb not in dropped)
+
+    def test_a_deselected_column_is_left_out(self) -> None:
+        record = self.without("location")({"id": 1, "location": "Room 1", "x": 2}, Counter())
+        assert set(record) == COLUMNS - {"location"}
+        assert record["custom_fields"] == {"x": 2}
+
+    def test_a_deselected_column_of_the_wrong_shape_is_left_out(self) -> None:
+        record = self.without("candidate")({"id": 1, "candidate": "c7"}, Counter())
+        assert set(record) == COLUMNS - {"candidate"}
+        assert record["custom_fields"] is None
+
+    def test_a_deselected_date_time_is_not_counted(self) -> None:
+        unreadable: Counter[str] = Counter()
+        self.without("start_at")({"id": 1, "start_at": "soon"}, unreadable)
+        assert not unreadable
+
+    def test_a_deselected_nested_property_is_left_out(self) -> None:
+        row = {"id": 1, "candidate": {"id": 7, "name": "Mocka O'Example"}}
+        record = self.without("candidate.id")(row, Counter())
+        assert record["candidate"] == {"name": "Mocka O'Example"}
+
+    def test_custom_fields_are_left_out(self) -> None:
+        record = self.without("custom_fields")({"id": 1, "x": 2, "candidate": "c7"}, Counter())
+        assert set(record) == COLUMNS - {"custom_fields"}
+        assert record["candidate"] is None
+
+    def test_a_known_property_that_the_schema_lacks_is_no_custom_field(self) -> None:
+        schema = {
+            "properties": {
+                name: INTERVIEWS["properties"][name]
+                for name in COLUMNS
+                if name not in {"remote_data", "location"}
+            }
+        }
+        normalise = Normaliser(schema, everything, frozenset({"remote_data"}))
+        record = normalise({"id": 1, "remote_data": {"a": 1}, "location": "Room 1"}, Counter())
+        assert "remote_data" not in record
+        assert record["custom_fields"] == {"location": "Room 1"}

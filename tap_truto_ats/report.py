@@ -1,4 +1,4 @@
-"""What the operator sees of a run: how far it is while it goes on, and at its end what it did."""
+"""What the operator sees of a run: its progress, and at its end what each account sync did."""
 
 from __future__ import annotations
 
@@ -17,40 +17,47 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tap_truto_ats.api.limits import RateLimiter
-    from tap_truto_ats.sync.account_sync import Reading
+    from tap_truto_ats.sync.account_sync import AccountSync
 
 logger = logging.getLogger(__name__)
 
 LOG_SECONDS = 30.0
-"""Between two lines on progress in a log."""
+"""The time between two lines on progress in a log."""
 
 SCREEN_SECONDS = 0.5
-"""Between two looks at progress on a terminal."""
+"""The time between two updates of the progress line on a terminal."""
 
 SHOWN = 20
-"""Accounts with a line of their own in the table."""
+"""How many account syncs have a line of their own in the table."""
 
 LENGTHS = {"bookmark_before": 19, "bookmark_after": 19, "error": 80}
-"""Characters that the table shows: seconds will do, and an error has a line of its own as well."""
+"""How many characters the table shows: fractions of seconds and the end of an error are cut off.
+
+The whole error has a line of its own in the log."""
 
 NUMBERS = ("pages", "rows", "retries", "waited_seconds")
 
 
 class Report:
-    """All readings of a run, as text and as data."""
+    """All account syncs of a run, as text and as data."""
 
     def __init__(self, waiting: Callable[[], Counter[str]], limiter: RateLimiter) -> None:
-        """Take what tells how many accounts wait for a limit, and what counts the requests."""
-        self.readings: list[Reading] = []
+        """Start with no account sync.
+
+        Args:
+            waiting: Returns how many accounts wait for a limit, by the limit's name.
+            limiter: Counts the requests.
+        """
+        self.account_syncs: list[AccountSync] = []
         self._waiting = waiting
         self._limiter = limiter
         self._begin = time.monotonic()
 
     def progress(self) -> str:
         """Say in a line how far the run is."""
-        accounts = {reading.account.id for reading in self.readings}
-        unfinished = {reading.account.id for reading in self.readings if not reading.has_ended}
-        rows = sum(reading.rows for reading in self.readings)
+        accounts = {one.account.id for one in self.account_syncs}
+        unfinished = {one.account.id for one in self.account_syncs if not one.has_ended}
+        rows = sum(one.rows for one in self.account_syncs)
         speed = rows / max(time.monotonic() - self._begin, 1e-3)
         waiting = [
             f"{count} for the limit of the {name}" for name, count in self._waiting().items()
@@ -62,12 +69,12 @@ class Report:
         )
 
     def entries(self) -> list[dict[str, Any]]:
-        """Give the readings that matter most, failures first, and the sum of all others."""
+        """Return the account syncs that matter most, failures first, and the sum of the others."""
         ranked = sorted(
-            self.readings,
+            self.account_syncs,
             key=lambda one: (not one.error, -one.usage.requests, one.account.id),
         )
-        entries = [_entry(reading) for reading in ranked]
+        entries = [_entry(one) for one in ranked]
         if others := entries[SHOWN:]:
             sums = {name: round(sum(entry[name] for entry in others), 1) for name in NUMBERS}
             rest = {**dict.fromkeys(others[0]), "account": f"{len(others)} others", **sums}
@@ -76,7 +83,7 @@ class Report:
 
     def log(self) -> None:
         """Log a table of the entries, and the same as one line of JSON."""
-        if not self.readings:
+        if not self.account_syncs:
             return
         entries = self.entries()
         logger.info("%s\n%s", self.progress(), _table(entries))
@@ -125,19 +132,19 @@ def _repeating(show: Callable[[], None], seconds: float) -> Iterator[None]:
         thread.join()
 
 
-def _entry(reading: Reading) -> dict[str, Any]:
+def _entry(one: AccountSync) -> dict[str, Any]:
     return {
-        "account": reading.account.id,
-        "stream": reading.stream.name,
-        "provider": reading.account.provider,
-        "mode": reading.way,
-        "pages": reading.usage.pages,
-        "rows": reading.rows,
-        "retries": reading.usage.retries,
-        "waited_seconds": round(reading.usage.waited_seconds, 1),
-        "bookmark_before": reading.bookmark and format_instant(reading.bookmark),
-        "bookmark_after": reading.new_bookmark and format_instant(reading.new_bookmark),
-        "error": reading.error and str(reading.error),
+        "account": one.account.id,
+        "stream": one.stream,
+        "provider": one.account.provider,
+        "mode": one.way,
+        "pages": one.usage.pages,
+        "rows": one.rows,
+        "retries": one.usage.retries,
+        "waited_seconds": round(one.usage.waited_seconds, 1),
+        "bookmark_before": one.bookmark and format_instant(one.bookmark),
+        "bookmark_after": one.new_bookmark and format_instant(one.new_bookmark),
+        "error": one.error and str(one.error),
     }
 
 

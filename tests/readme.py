@@ -15,7 +15,7 @@ from tap_truto_ats.model.resources import RESOURCES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tap_truto_ats.model.resources import Offer, Resource
+    from tap_truto_ats.model.declaration import Offer, Resource
 
 PATH = Path(__file__).parent.parent / "README.md"
 

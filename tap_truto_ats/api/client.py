@@ -1,9 +1,10 @@
-"""HTTP to Truto: one request in, one page out, under the limits and with retries."""
+"""HTTP to Truto: a request comes in, and a page goes out, under the limits and with retries."""
 
 from __future__ import annotations
 
 import logging
 import random
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -15,12 +16,17 @@ from typing import TYPE_CHECKING, Any
 import backoff
 import requests
 from requests.adapters import HTTPAdapter
-from singer_sdk.authenticators import BearerTokenAuthenticator
+from requests.auth import AuthBase
 
 from tap_truto_ats.api.envelope import Page, decode_chunks, decode_object, decode_page
 from tap_truto_ats.api.errors import BrokenBodyError, TransientError, error_for
 from tap_truto_ats.api.limits import LONGEST_WAIT, RateLimiter
 from tap_truto_ats.api.network import NetworkError, unreachable
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -32,70 +38,83 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FIRST_WAIT, LAST_WAIT = 0.5, 60.0
-"""Seconds: the upper bounds of the random waits before the first and the later retries."""
+"""Seconds: the upper bound of the random wait before the first retry, and before any retry."""
 
 CHUNK_BYTES = 1 << 16
 
 LONGEST_TIMEOUT = 86_400
-"""Seconds: sockets take no timeout of any length."""
+"""Seconds: sockets do not take longer timeouts on every system."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A GET of one page.
-
-    `params` may nest (`{"start_at": {"gte": …}}`); `single` asks for one object instead of an
-    envelope of rows; `rows` marks the pages whose rows the caller wants to see; with `arriving` the
-    page is handed out in parts while it arrives, a part each time the request is made.
-    """
+    """A GET of one page."""
 
     path: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    """They may nest: `{"start_at": {"gte": …}}`."""
     account_id: str | None = None
     single: bool = False
+    """Whether the answer is one object instead of an envelope of rows."""
     rows: bool = False
+    """Whether the caller wants to see the page's rows."""
     arriving: ArrivingPage | None = field(default=None, compare=False)
+    """With it, the page is given out in parts while it arrives: one part each time that the request
+    is made."""
 
     @property
     def limited_account(self) -> str | None:
-        """The account whose limit counts the request: Truto counts unified calls only."""
+        """The account whose limit counts the request; Truto counts unified calls only."""
         return self.account_id if self.path.startswith("/unified/") else None
 
     def having(self, params: Mapping[str, Any]) -> Request:
-        """Ask for the same with further parameters, from the page's start."""
+        """Return the same request with further parameters."""
         arriving = ArrivingPage() if self.arriving else None
         return replace(self, params={**self.params, **params}, arriving=arriving)
 
     def after(self, cursor: str) -> Request:
-        """Ask for the page behind this one: all parameters are sent again."""
+        """Return the request for the next page, which repeats all parameters."""
         return self.having({"next_cursor": cursor})
 
 
 @dataclass
 class Usage:
-    """What a reading has cost so far; one thread at a time adds to it."""
+    """What requests have cost so far; one thread at a time adds to it."""
 
     requests: int = 0
     """HTTP requests, retries included."""
     pages: int = 0
-    """Pages that have arrived, those of parents included."""
+    """Pages that have arrived, including those of parents."""
     retries: int = 0
     waited_seconds: float = 0.0
-    """Seconds spent waiting for Truto's limits or the provider's, by `Retry-After` as well."""
+    """Seconds spent waiting for Truto's limits, the provider's quota, and `Retry-After`."""
 
     def add(self, other: Usage) -> None:
-        """Add what something else has cost."""
+        """Add another usage to this one."""
         for name, value in vars(other).items():
             setattr(self, name, getattr(self, name) + value)
 
 
 class ArrivingPage:
-    """A page read while it arrives; when it breaks, it is asked for again from its start."""
+    """A page that is read while it arrives; one that breaks off is requested again."""
 
     def __init__(self) -> None:
         """Start with nothing asked for."""
         self.parts: Iterator[Page] | None = None
         self.failures = 0
+
+
+class BearerToken(AuthBase):
+    """Sends the token with each request; as `auth`, no netrc entry for the host replaces it."""
+
+    def __init__(self, token: str) -> None:
+        """Take Truto's API token."""
+        self._header = f"Bearer {token}"
+
+    @override
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._header
+        return request
 
 
 class TrutoClient:
@@ -107,17 +126,16 @@ class TrutoClient:
         self.limiter = limiter or RateLimiter()
         self._timeout = min(settings.request_timeout_seconds, LONGEST_TIMEOUT)
         self._session = requests.Session()
-        # As `auth`, since a netrc entry for the host would replace a header.
-        self._session.auth = BearerTokenAuthenticator(token=settings.api_token)
+        self._session.auth = BearerToken(settings.api_token)
         adapter = HTTPAdapter(pool_maxsize=settings.max_concurrency)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
-        # urllib3 logs whole URLs: cursors and candidates' ids stand in them.
+        # urllib3 logs whole URLs, which hold cursors and candidates' ids.
         for name in ("connection", "connectionpool", "response", "util.retry"):
             logging.getLogger(f"urllib3.{name}").disabled = True
 
     def admit(self, request: Request) -> Refusal | None:
-        """Count the first try of a request against the limits, unless one is against it."""
+        """Count the first try of a request, or return the limit that does not allow it yet."""
         if request.arriving and request.arriving.parts:
             return None
         return self.limiter.admit(request.limited_account)
@@ -126,8 +144,8 @@ class TrutoClient:
         """Get one page, trying again when that may help.
 
         Args:
-            request: The page; `admit` has counted its first try.
-            usage: Where to count what it costs.
+            request: The request for the page, whose first try `admit` has counted.
+            usage: Where the cost is counted.
 
         Raises:
             AccountError: The account cannot be read.
@@ -186,7 +204,7 @@ class TrutoClient:
             failure = unreachable(error)
         else:
             return Page([decode_object(body)]) if request.single else decode_page(body)
-        raise failure  # out here, since the caught error's text holds the URL
+        raise failure  # Raised out here, since the caught error's text holds the URL.
 
     def _next_part(self, request: Request, arriving: ArrivingPage, usage: Usage) -> Page:
         try:
@@ -213,7 +231,7 @@ class TrutoClient:
         return response
 
     def _read(self, response: requests.Response) -> bytes:
-        """Read a body to its end; the timeout of `requests` begins anew with each byte."""
+        """Read a body within the timeout, which `requests` would start anew with each byte."""
         deadline = time.monotonic() + self._timeout
         body = bytearray()
         with response:
@@ -242,7 +260,7 @@ def _parts(response: requests.Response) -> Iterator[Page]:
 
 
 def encode_params(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Flatten parameters the way Truto reads them: `a[b]=1`, `c[]=2&c[]=3`, `true` and `false`.
+    """Flatten parameters into the form that Truto reads: `a[b]=1`, `c[]=2&c[]=3`, `d=true`.
 
     Source: Truto's page on querying.
     """

@@ -19,16 +19,16 @@ ROWS_KEYS = ("result", "results")
 """Some pages on platform lists spell it `results`, and Truto's own SDK accepts both."""
 
 TOP = 1
-"""Depth of the envelope's own keys."""
+"""The depth of the envelope's own keys."""
 
 DEEPEST = 500
-"""The most depth of a row read while it arrives, since none deeper could be written."""
+"""The greatest depth of a row that is read while it arrives: a deeper one could not be written."""
 
 _decode = msgspec.json.Decoder().decode
 
 
 class Page(NamedTuple):
-    """Rows of one answer. Of an answer that is still arriving, `unread` says that more follow."""
+    """Rows of one answer, or of a part of it; `unread` says that further parts follow."""
 
     rows: list[Any]
     next_cursor: str | None = None
@@ -52,7 +52,7 @@ def decode_object(body: bytes) -> dict[str, Any]:
 
 
 def _decode_repaired(body: bytes) -> object:
-    r"""Decode JSON that is right but for half a character, or None.
+    r"""Decode JSON in which some character is half there; return None for anything worse.
 
     Providers that cut a text in the middle of an emoji leave a lone `\ud83d`.
     """
@@ -98,7 +98,7 @@ def decode_chunks(chunks: Iterable[bytes]) -> Iterator[Page]:
             yield Page(rows, unread=True)
         parser.close()
     except (ijson.JSONError, ValueError, ArithmeticError, RecursionError, SystemError):
-        # SystemError: what ijson's C parser makes of an integer that is too long for Python.
+        # ijson's C parser raises a SystemError for an integer that is too long for Python.
         reader.found_rows = False
     if not reader.found_rows:
         what = "it holds no rows, or was cut off"
@@ -107,7 +107,7 @@ def decode_chunks(chunks: Iterable[bytes]) -> Iterator[Page]:
 
 
 def _cursor(value: object) -> str | None:
-    """Any falsy value means the end, as it does to Truto's SDKs; a number may be a page's."""
+    """Any falsy value means the end, as in Truto's SDKs; a number may be that of a page."""
     if not value:
         return None
     if isinstance(value, bool) or not isinstance(value, (str, int)):
@@ -117,7 +117,7 @@ def _cursor(value: object) -> str | None:
 
 
 class _EnvelopeReader:
-    """Picks rows and cursor out of a JSON parser's events, by depth."""
+    """Picks rows and cursor out of a JSON parser's events by their depth."""
 
     def __init__(self) -> None:
         self.found_rows = False

@@ -1,4 +1,4 @@
-"""What can end the reading of an account, or the run; and what Truto's answers mean."""
+"""The errors that end an account sync or the run, and what Truto's answers mean."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ BLOCKED_CURE = "Ask Truto's support to unblock it"
 
 
 class AccountError(Exception):
-    """One account cannot be read; the other accounts go on.
+    """An account cannot be read; the other accounts go on.
 
-    Its text is a cause and a cure. It never holds a provider's body.
+    The text is a cause and a cure, and never holds a provider's body.
     """
 
     is_fault = False
     """Whether the tap itself is to blame."""
     is_of_account = False
-    """Whether nothing else can be read from the account either."""
+    """Whether no other stream can be read from the account either."""
     missing_parameters: tuple[str, ...] = ()
-    """Query parameters without which Truto refuses."""
+    """Query parameters that the request lacked, by Truto's answer."""
 
     def __init__(self, cause: str, cure: str, *, status: int | None = None) -> None:
-        """Take what happened, what the user can do, and the HTTP status if there was one."""
+        """Take what happened, what the user can do, and the HTTP status if there was an answer."""
         super().__init__(f"{cause}. {cure}.")
         self.cause = cause
         self.cure = cure
@@ -36,7 +36,7 @@ class AccountError(Exception):
 
 
 class TransientError(AccountError):
-    """An answer that may be better next time; an account error once the tries are used up."""
+    """The next try may succeed; once the tries are used up, the account cannot be read."""
 
     def __init__(
         self,
@@ -47,14 +47,14 @@ class TransientError(AccountError):
         tries: float = math.inf,
         retry_after: float | None = None,
     ) -> None:
-        """Add the most tries it is worth, and the seconds that the server asked to wait."""
+        """Add the most tries that make sense, and the seconds that the server asked to wait."""
         super().__init__(cause, cure, status=status)
         self.tries = tries
         self.retry_after = retry_after
 
 
 class BrokenBodyError(TransientError):
-    """A body that is not Truto's envelope: HTML, cut off, or without its rows."""
+    """A body is not Truto's envelope: it is HTML, say, or it was cut off, or it has no rows."""
 
     def __init__(self, what: str) -> None:
         """Take what is wrong with the body, in words that quote nothing of it."""
@@ -64,13 +64,13 @@ class BrokenBodyError(TransientError):
 class RunError(SystemExit):
     """The run cannot go on for any account.
 
-    No `Exception`, since singer-sdk would log it as an unhandled error of one stream.
+    It is no `Exception`, which singer-sdk would log as an unhandled error of one stream.
     """
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a status means for the account, how often it is worth a try, and the cure."""
+    """What a status means for the account, how many tries it is worth, and the cure."""
 
     cause: str
     cure: str
@@ -115,19 +115,19 @@ Source: Truto's pages on errors and rate limits, and its skills repository's err
 
 
 OTHERS = ((500, FAILING), (400, REFUSED), (300, REDIRECTED), (0, FAILING))
-"""Every other status: from which number on, and what it means."""
+"""For every other status: the number from which on it means so."""
 
 
 def error_for(
     status: int, body: object, *, retry_after: float | None = None, token: str = ""
 ) -> AccountError | RunError:
-    """Tell what an answer other than 200 means.
+    """Return the error that an answer other than 200 means.
 
     Args:
         status: The HTTP status.
-        body: The decoded body; Truto's error envelope if all is well, anything otherwise.
+        body: The decoded body: Truto's error envelope, or anything else.
         retry_after: The seconds that the server asked to wait.
-        token: The API token, which must not come back in a text.
+        token: The API token, which is masked in the error's text.
     """
     envelope = body if isinstance(body, dict) else {}
     remote = envelope.get("truto_is_remote_error") is True
@@ -160,7 +160,7 @@ def error_for(
 
 
 def unexpected(error: Exception) -> AccountError:
-    """Tell of a fault that nothing foresaw, by its kind and place: its text may quote a row."""
+    """Describe an unforeseen exception by its type and place, since its text may quote a row."""
     place = extract_tb(error.__traceback__)[-1]
     cause = f"The tap met a {type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
     failure = AccountError(cause, "Report it to the tap's maintainers")
@@ -177,7 +177,7 @@ def _missing_scopes(insight: object) -> tuple[str, ...]:
 
 
 def _value(insight: object, key: str) -> object:
-    """Look into `truto_error_insight`, whose keys hold `{value: …}`."""
+    """Return the value of a key of `truto_error_insight`, whose keys hold `{value: …}`."""
     entry = dig(insight, key)
     return entry.get("value") if isinstance(entry, dict) else entry
 

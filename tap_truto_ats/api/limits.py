@@ -1,4 +1,4 @@
-"""Truto's rate limits, kept before each request."""
+"""Truto's rate limits, which every request is counted against before it is made."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ ACCOUNT_LIMIT = 50
 """Requests in 10 seconds, per API token and per integrated account (Truto's error model page)."""
 
 PERIOD = 10.5
-"""Seconds: Truto's 10, and half a second for what a first request loses to its handshake."""
+"""Seconds: Truto's 10, and half a second by which a connection's handshake may delay a request."""
 
 LONGEST_WAIT = 300.0
-"""Seconds: the most that a server's wish to wait is obeyed."""
+"""Seconds: the longest wait that a server's answer can ask for."""
 
 
 def expected_seconds(requests: int) -> float:
-    """Tell how long this many requests for one account take at its limit."""
+    """Return how many seconds this many requests for one account take at its limit."""
     return requests / ACCOUNT_LIMIT * PERIOD
 
 
@@ -35,7 +35,7 @@ class Window:
         self._not_before = 0.0
 
     def free_at(self, now: float) -> float:
-        """Tell when the next request may be made."""
+        """Return when the next request may be made."""
         full = len(self._made) == self._made.maxlen
         return max(now, self._not_before, self._made[0] + PERIOD if full else now)
 
@@ -49,22 +49,22 @@ class Window:
 
 
 class Refusal(NamedTuple):
-    """A request that may not be made yet."""
+    """The limit that does not allow a request yet."""
 
     limit: str
     """Whose limit it is: `account` or `token`."""
     since: float
     until: float
-    """Before then, no other request is allowed either."""
+    """When the limit allows the next request."""
 
     @property
     def is_for_all(self) -> bool:
-        """Whether requests for other accounts are not allowed either."""
+        """Whether the limit holds for all accounts."""
         return self.limit == "token"
 
 
 class RateLimiter:
-    """Both of Truto's windows, and the provider's own quota where its headers tell it.
+    """Keeps Truto's two limits, and a provider's own quota where its headers show it.
 
     Thread-safe.
     """
@@ -84,10 +84,10 @@ class RateLimiter:
         self._accounts: defaultdict[str | None, Window] = defaultdict(lambda: Window(ACCOUNT_LIMIT))
 
     def admit(self, account_id: str | None) -> Refusal | None:
-        """Count a request that is about to be made, unless a limit is against it.
+        """Count a request that is about to be made, or return the limit that does not allow it yet.
 
         Args:
-            account_id: Whose limit counts the request; None is a request for no one account.
+            account_id: The account whose limit counts the request; None where none does.
         """
         with self._lock:
             now = self._clock()
@@ -103,15 +103,15 @@ class RateLimiter:
         return None
 
     def wait(self, account_id: str | None) -> None:
-        """Count a request when no limit is against it any more."""
+        """Wait until the limits allow a request, and count it."""
         while refusal := self.admit(account_id):
             self._sleep(refusal.until - refusal.since)
 
     def heed(self, account_id: str | None, headers: Mapping[str, str]) -> None:
-        """Hold the account back when the provider says that its quota is used up.
+        """Allow an account no request while its provider says that its quota is used up.
 
-        `ratelimit-remaining` and `ratelimit-reset` (seconds to go) describe the provider's quota;
-        they are present only when the provider shows it (Truto's page on rate limits).
+        The headers `ratelimit-remaining` and `ratelimit-reset` (in seconds) describe the provider's
+        quota; they are there only if the provider shows it (Truto's page on rate limits).
         """
         remaining = _leading_number(headers.get("ratelimit-remaining"))
         reset = _leading_number(headers.get("ratelimit-reset"))

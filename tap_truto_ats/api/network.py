@@ -1,4 +1,4 @@
-"""What is named when Truto cannot be reached: never an exception's text, since it holds the URL."""
+"""Why Truto could not be reached, in words of our own: exceptions' texts may hold the URL."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 NetworkError = (OSError, HTTPError)
-"""Everything that requests and urllib3 raise; a CA bundle that is not there is a plain OSError."""
+"""All that requests and urllib3 raise; for a missing CA bundle, it is a plain OSError."""
 
 CHECK_NETWORK = "Check `api_url` and the network"
 CHECK_PROXY = "Check the proxy (`HTTPS_PROXY`, `NO_PROXY`)"
 CHECK_CERTIFICATES = "Check `api_url`, and the CA bundle (`REQUESTS_CA_BUNDLE`)"
 
 NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
-"""OpenSSL's reasons when what answers is no TLS: they differ between its versions."""
+"""OpenSSL's reasons where the server does not speak TLS; they differ between its versions."""
 
 NO_BUNDLE = {"NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE", "PEM_LIB"}
-"""And when a file of certificates holds none."""
+"""OpenSSL's reasons where a file of certificates holds none."""
 
 TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})\b")
 
 
 def unreachable(error: BaseException) -> TransientError:
-    """Tell why Truto could not be reached, by the most telling of an exception's causes."""
+    """Return an error that names the most telling of an exception's causes."""
     causes = list(_causes(error))
     words, cure = next(
         (found, cure)
@@ -52,7 +52,7 @@ def unreachable(error: BaseException) -> TransientError:
 
 
 def _causes(error: object) -> Iterator[BaseException]:
-    """Follow an exception to those that it was made of: arguments, attributes, causes."""
+    """Yield an exception and those within it: in its arguments, attributes and causes."""
     waiting, seen = [error], set[int]()
     while waiting:
         one = waiting.pop(0)
@@ -104,4 +104,7 @@ KINDS: tuple[tuple[type[BaseException], str, Callable[[BaseException], str]], ..
     (requests.ConnectionError, CHECK_NETWORK, _words("the connection failed")),
     (BaseException, CHECK_NETWORK, _words("the answer could not be read")),
 )
-"""From the most telling to the least: what an exception means, and the cure."""
+"""From the most telling to the least: an exception's type, the cure, and what it means.
+
+An empty meaning passes the exception on to the next line.
+"""

@@ -1,14 +1,14 @@
-"""Date-times, as instants: read in any spelling of ISO 8601 that Python knows, written in one."""
+"""Date-times: read in every form of ISO 8601 that Python knows, and written in one form."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
 _USUAL = {"--T::Z", "--T::."}
-"""Every third character of `2026-01-31T09:30:00Z` and of the same with a fraction, from the 5th."""
+"""Every third character, from the 5th on, of `2026-01-31T09:30:00Z`, with or without a fraction."""
 
 _TAILS = {20: ".000000+00:00", 24: "000+00:00", 27: "+00:00"}
-"""What turns such a text, by its length, into the form that `format_instant` gives it."""
+"""By length: what replaces the `Z` of such a text, so that it has the form of `format_instant`."""
 
 
 def parse_instant(value: object) -> datetime | None:
@@ -49,8 +49,8 @@ def format_instant(instant: datetime) -> str:
 def normalise_instant(value: object) -> str | None:
     """Write what `parse_instant` reads in the form of `format_instant`.
 
-    Nearly all date-times are `…Z`, and formatting costs ten times what parsing does: theirs is
-    done by completing the text.
+    Formatting costs ten times as much as parsing. Nearly all date-times end in `Z`, and those get
+    the form by replacing their end.
     """
     if not isinstance(value, str):
         return None
@@ -66,7 +66,7 @@ def normalise_instant(value: object) -> str | None:
 
 
 def earlier(instant: datetime, seconds: int) -> datetime | None:
-    """Go back by some seconds; None is before all time."""
+    """Go back by some seconds; None where that is before the year 1."""
     try:
         return instant - timedelta(seconds=seconds)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""Rows of Truto turned into records: normalised once, by a stream's schema and selection."""
+"""Rows of Truto become records: they are normalised once, by a stream's schema and selection."""
 
 from __future__ import annotations
 
@@ -15,33 +15,34 @@ if TYPE_CHECKING:
 CUSTOM_FIELDS = "custom_fields"
 
 Unreadable: TypeAlias = "Counter[str]"
-"""How many values of a field could not be read and became null."""
+"""By field: how many values could not be read and became null."""
 
 Conversion: TypeAlias = Callable[[Any, Unreadable], Any]
 
 Columns: TypeAlias = list[tuple[str, type | None, Conversion]]
-"""Names of properties, the type whose values stay as they are, and the conversion of all others."""
+"""For each property: its name, the type whose values are kept as they are, and the conversion of
+other values."""
 
 
 class UnfitError(Exception):
-    """A value whose form its column cannot hold."""
+    """A value has a form that its column cannot hold."""
 
 
 def dig(value: object, *keys: str) -> Any:  # noqa: ANN401
-    """Follow keys into nested objects; None where there is no such thing."""
+    """Follow keys into nested objects; None where one is missing."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
 
 
 def usable_key(row: object) -> str | int | float | None:
-    """Tell a row's id; None for what is no row, or has no id by which it can be kept."""
+    """Return a row's id; None for what is no row, or has no id that can be a key."""
     key = row.get("id") if isinstance(row, dict) else None
     return None if isinstance(key, (dict, list)) or key == "" else key
 
 
 def kinds(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    """Tell the types of a JSON Schema, which may hold one or a list of them."""
+    """Return the types of a JSON Schema, whose `type` is one name or a list of names."""
     given = schema.get("type", ())
     return (given,) if isinstance(given, str) else tuple(given)
 
@@ -64,8 +65,8 @@ class Normaliser:
 
         Args:
             schema: The stream's JSON Schema.
-            is_selected: Whether the catalog selects a breadcrumb (`("properties", "id")`).
-            known: Names of properties that are no custom fields, though the schema lacks them.
+            is_selected: Returns whether the catalog selects a breadcrumb (`("properties", "id")`).
+            known: Properties that are not custom fields, even where the schema lacks them.
         """
         columns = _columns(schema, (), is_selected)
         self._columns = [column for column in columns if column[0] != CUSTOM_FIELDS]
@@ -193,4 +194,4 @@ _SCALARS: dict[str, tuple[type | None, Conversion]] = {
     "object": (dict, _unfit),
     "array": (list, _unfit),
 }
-"""By JSON Schema type: what stays as it is, and the conversion of all else."""
+"""By JSON Schema type: the type whose values are kept, and the conversion of other values."""

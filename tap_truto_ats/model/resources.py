@@ -6,158 +6,17 @@ What differs between providers stands in these tables and nowhere else. A resour
 
 from __future__ import annotations
 
-import operator
-import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-T = TypeVar("T")
-
-BASE_PATH = "/unified/ats"
-
-OPERATORS = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}
-"""Comparisons of date-time parameters (Truto's page on querying)."""
-
-
-@dataclass(frozen=True)
-class Filter:
-    """A query parameter, and the field of a row (`a.b` for nested) by which it can be checked.
-
-    Without a field, rows are not checked: the page does not say which field the provider goes by,
-    or the provider rightly gives rows that the field would rule out.
-    """
-
-    field: str | None = None
-    is_date_time: bool = False
-
-
-@dataclass(frozen=True)
-class Requirement:
-    """A parameter that a provider wants with each request, taken from a field of a resource."""
-
-    parameter: str
-    """As on the wire: `job_id`, `jobs[id]`."""
-    resource: str
-    field: str = "id"
-    changed: tuple[str, ...] = ("updated_at", "last_interaction_at")
-    """Fields of that resource that tell when a parent last changed."""
-
-
-@dataclass(frozen=True)
-class Offer:
-    """What one provider gives of a resource."""
-
-    fills: frozenset[str] | None
-    """The fields that rows carry; None where the page does not name them by provider."""
-    takes: frozenset[str] = frozenset()
-    """The filters that the page names the provider at."""
-    requires: tuple[Requirement, ...] = ()
-    """Outermost first. Each one's resource is listed with the parameters before it, so that several
-    parameters are the pairs that exist: the candidates of a job, each with the job it came by."""
-    schedule: str | None = None
-    """Where rows lack the replication key: the filter that `schedule_window_days` is sent by."""
-    lists_partially: bool = False
-    """Whether its list gives fewer fields than a single GET."""
-
-
-@dataclass(frozen=True)
-class Resource:
-    """A list endpoint under `/unified/ats/`."""
-
-    name: str
-    description: str = ""
-    filters: Mapping[str, Filter] = field(default_factory=dict)
-    offers: Mapping[str, Offer] = field(default_factory=dict)
-    """By provider. Those that are not in it may list the resource nonetheless: pages are cut."""
-    replication_key: str | None = "updated_at"
-    is_default: bool = False
-    """Whether the catalog selects it unless told otherwise."""
-
-    @property
-    def path(self) -> str:
-        """The endpoint."""
-        return f"{BASE_PATH}/{self.name}"
-
-    def offer(self, provider: str | None) -> Offer | None:
-        """What the provider gives of it; None if the provider is not in the table.
-
-        Only letters and digits count, in lower case: how Truto spells the names of two words
-        (`zohorecruit`, `zoho_recruit`, `zoho-recruit`) is not known of all.
-        """
-        return self.offers.get(re.sub("[^a-z0-9]", "", (provider or "").lower()))
-
-
-ALL = "all"
-"""In place of providers: all that list the resource."""
-
-
-def _resource(  # noqa: PLR0913 - a reference page has that many lists
-    name: str,
-    description: str,
-    *,
-    providers: str,
-    filters: Mapping[str, tuple[Filter, str]],
-    fills: Mapping[str, str] | None = None,
-    requires: Mapping[tuple[Requirement, ...], str] | None = None,
-    schedule: Mapping[str, str] | None = None,
-    partial: str = "",
-    replication_key: str | None = "updated_at",
-    is_default: bool = False,
-) -> Resource:
-    """Turn a reference page, which names the providers at each thing, into offers by provider.
-
-    Args:
-        name: The resource's name.
-        description: What its rows are.
-        providers: Who lists it; who is named further down does, too.
-        filters: By parameter: how rows are checked, and who takes it.
-        fills: By field: whose rows carry it.
-        requires: By what is wanted with each request: who wants it.
-        schedule: By filter on the schedule: who has it in place of the replication key.
-        partial: Whose list gives fewer fields than a single GET.
-        replication_key: The field that tells when a row last changed.
-        is_default: Whether it is selected by default.
-    """
-    takes = {parameter: takers for parameter, (_, takers) in filters.items()}
-    fills, requires, schedule = fills or {}, requires or {}, schedule or {}
-    lists = (takes, fills, requires, schedule)
-    named = " ".join((providers, partial, *(names for one in lists for names in one.values())))
-    return Resource(
-        name=name,
-        description=description,
-        filters={parameter: known for parameter, (known, _) in filters.items()},
-        offers={
-            provider: Offer(
-                fills=frozenset(_of(provider, fills)) if fills else None,
-                takes=frozenset(_of(provider, takes)),
-                requires=next(_of(provider, requires), ()),
-                schedule=next(_of(provider, schedule), None),
-                lists_partially=provider in partial.split(),
-            )
-            for provider in sorted({*named.split()} - {ALL})
-        },
-        replication_key=replication_key,
-        is_default=is_default,
-    )
-
-
-def _of(provider: str, lists: Mapping[T, str]) -> Iterator[T]:
-    """Tell the things at which the provider is named."""
-    return (thing for thing, names in lists.items() if provider in names.split() or names == ALL)
+from tap_truto_ats.model.declaration import ALL, UNCHECKED, Filter, Requirement, declare
 
 
 def _at(name: str) -> Filter:
     return Filter(name, is_date_time=True)
 
 
-UNCHECKED = Filter()
 CREATED, UPDATED = _at("created_at"), _at("updated_at")
 ANY = {"created_at": (CREATED, ALL), "updated_at": (UPDATED, ALL)}
-"""What every resource takes by Truto's page on querying; used where the page of the resource's own
-list, and so what else it takes, is not known."""
+"""The filters that every resource takes by Truto's page on querying; used where the reference page
+of the resource's list, and with it further filters, is not known."""
 
 JOB = Requirement("job_id", "jobs", changed=("updated_at",))
 CANDIDATE = Requirement("candidate_id", "candidates")
@@ -165,7 +24,7 @@ CANDIDATE = Requirement("candidate_id", "candidates")
 RESOURCES = {
     resource.name: resource
     for resource in (
-        _resource(
+        declare(
             "interviews",
             "Scheduled interviews of candidates",
             is_default=True,
@@ -197,7 +56,7 @@ RESOURCES = {
             requires={(CANDIDATE,): "fountain"},
             schedule={"start_at": "ashby", "end_at": "fountain"},
         ),
-        _resource(
+        declare(
             "applications",
             "Applications of candidates for jobs",
             is_default=True,
@@ -215,9 +74,9 @@ RESOURCES = {
                 (Requirement("jobs[id]", "jobs", changed=JOB.changed),): "loxo",
             },
         ),
-        # The page has the filters `name`, `tags`, `title` and `company` as well, but whose they are
-        # is not known. Of `emails[email]`, it is as many providers as list candidates.
-        _resource(
+        # The page has the filters `name`, `tags`, `title` and `company` as well, but does not name
+        # their providers. At `emails[email]`, it names as many providers as list candidates.
+        declare(
             "candidates",
             "People who applied or were sourced",
             is_default=True,
@@ -252,8 +111,8 @@ RESOURCES = {
             },
             requires={(JOB,): "breezy sagehr"},
         ),
-        # Most of the providers are those that give a single job.
-        _resource(
+        # Most of these providers are named on the page for a single job only.
+        declare(
             "jobs",
             "Jobs, or requisitions",
             is_default=True,
@@ -265,14 +124,14 @@ RESOURCES = {
             partial="applicantstack ashby bamboohr cats",
             filters=ANY,
         ),
-        _resource(
+        declare(
             "job_interview_stages",
             "Stages of the jobs' pipelines",
             is_default=True,
             providers="ashby bamboohr cats jobscore",
             filters=ANY,
         ),
-        _resource(
+        declare(
             "users",
             "Users of the applicant tracking system: recruiters, interviewers",
             is_default=True,
@@ -285,13 +144,13 @@ RESOURCES = {
                 "name": (UNCHECKED, "workable"),
             },
         ),
-        _resource(
+        declare(
             "activities",
             "Notes on candidates, and e-mails",
             providers="ashby breezy fountain greenhouse workable",
             filters={
                 "activity_type": (Filter("activity_type"), ALL),
-                # Unchecked: Fountain is asked by a candidate's id, whoever a row's actor is.
+                # Unchecked: Fountain is asked by a candidate's id, whatever actor a row names.
                 "actor[id]": (UNCHECKED, ALL),
                 "candidate[id]": (Filter("candidate.id"), ALL),
                 "candidate_id": (Filter("candidate.id"), "ashby breezy greenhouse"),
@@ -305,9 +164,9 @@ RESOURCES = {
                 (Requirement("actor[id]", "candidates"),): "fountain",
             },
         ),
-        # Fountain wants an application's id as `candidate_id`, by the page, but lists no
-        # applications: its candidates' ids are what there is.
-        _resource(
+        # By the page, Fountain wants an application's id as `candidate_id`, but it lists no
+        # applications; so its candidates' ids are sent.
+        declare(
             "attachments",
             "Files of candidates and applications",
             providers="ashby breezy fountain greenhouse jobscore lever loxo zohorecruit",
@@ -323,19 +182,19 @@ RESOURCES = {
                 (JOB, CANDIDATE): "breezy",
             },
         ),
-        _resource(
+        declare(
             "departments",
             "Departments",
             providers="ashby greenhouse jobscore recruitee",
             filters={"created_at": (CREATED, "jobscore"), "updated_at": (UPDATED, "jobscore")},
         ),
-        _resource(
+        declare(
             "eeocs",
             "Candidates' answers on equal employment: race, gender, veteran, disability",
             providers="greenhouse",
             filters=ANY,
         ),
-        _resource(
+        declare(
             "job_form_fields",
             "Fields of the jobs' application forms",
             replication_key=None,
@@ -346,7 +205,7 @@ RESOURCES = {
             },
             requires={(JOB,): ALL},
         ),
-        _resource(
+        declare(
             "offers",
             "Job offers",
             providers="ashby greenhouse",
@@ -359,26 +218,26 @@ RESOURCES = {
                 "updated_at": (UPDATED, "greenhouse"),
             },
         ),
-        _resource(
+        declare(
             "offices",
             "Offices",
             providers="ashby greenhouse jobvite keka pinpoint",
             filters={"country": (UNCHECKED, "jobvite"), "name": (UNCHECKED, ALL)},
         ),
-        _resource(
+        declare(
             "organizations",
             "Organizations that jobs belong to",
             replication_key=None,
             providers="breezy jobvite loxo",
             filters={},
         ),
-        _resource(
+        declare(
             "reject_reasons",
             "Reasons for rejecting an application",
             providers="ashby",
             filters=ANY,
         ),
-        _resource(
+        declare(
             "scorecards",
             "Interviewers' feedback",
             providers="ashby breezy greenhouse",
@@ -390,12 +249,10 @@ RESOURCES = {
             },
             requires={(JOB, CANDIDATE): "breezy"},
         ),
-        _resource("tags", "Tags of candidates", providers="ashby jobscore", filters=ANY),
+        declare("tags", "Tags of candidates", providers="ashby jobscore", filters=ANY),
     )
 }
 """By name: first those that are selected by default, then the others."""
 
-INTERVIEWS = RESOURCES["interviews"]
-
 PARAMETERS = frozenset().union(*(resource.filters for resource in RESOURCES.values()))
-"""Every filter there is: a provider may require what no page of the resource's own names."""
+"""Every filter of any resource: a provider may require one that the resource's page lacks."""

@@ -1,4 +1,4 @@
-"""The integrated accounts of a run: which they are, and what can be read from them."""
+"""The integrated accounts of a run: which there are, and what can be read from them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from urllib.parse import quote
 from tap_truto_ats.api.client import Request
 from tap_truto_ats.api.errors import BLOCKED_CURE, AccountError, RunError
 from tap_truto_ats.model.records import dig
-from tap_truto_ats.sync.tasks import Steps, Walk, pages
+from tap_truto_ats.sync.tasks import Steps, Task, pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tap_truto_ats.settings.schema import Settings
-    from tap_truto_ats.sync.scheduler import Reader
+    from tap_truto_ats.sync.scheduler import Scheduler
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ PATH = "/integrated-account"
 CATEGORY = "ats"
 ACTIVE = "active"
 NOT_SHOWN = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
-"""Answers of the account endpoints to a token that may not use them."""
+"""Statuses by which the account endpoints answer a token that may not use them."""
 
 STREAM = "integrated_accounts"
 
@@ -37,7 +37,7 @@ CURES = {
 
 @dataclass(frozen=True)
 class Account:
-    """An integrated account; what is not known of it is None."""
+    """An integrated account; whatever is not known of it is None."""
 
     id: str
     is_named: bool
@@ -52,26 +52,19 @@ class Account:
 
     @property
     def is_active(self) -> bool:
-        """Whether Truto serves it, as far as known."""
+        """Whether Truto serves it; an unknown status counts as active."""
         return self.status in {None, ACTIVE}
 
     def refusal(self) -> AccountError:
-        """Tell why an account that is blocked or not active is not read."""
+        """Return the error that says why an account which is blocked or not active is not read."""
         if self.is_blocked:
             return AccountError("Truto says that the account is blocked", BLOCKED_CURE)
         cure = CURES.get(self.status or "", "Look at the account's last error in Truto")
         return AccountError(f"The account's status is {self.status}", cure)
 
     def offers(self, resource: str) -> bool:
-        """Whether its provider lists the resource, as far as known."""
+        """Return whether its provider lists the resource; True where that is not known."""
         return self.resources is None or resource in self.resources
-
-
-@dataclass
-class Description:
-    """An account, with its capabilities once they were asked for."""
-
-    account: Account
 
 
 @dataclass(frozen=True)
@@ -87,20 +80,20 @@ class Failure:
 class Accounts:
     """The accounts named in the settings, or else those found in the token's environment."""
 
-    def __init__(self, settings: Settings, reader: Reader) -> None:
-        """Ask for nothing yet."""
+    def __init__(self, settings: Settings, scheduler: Scheduler) -> None:
+        """Make no request yet."""
         self._settings = settings
-        self._reader = reader
+        self._scheduler = scheduler
         self._named = {
             name: Account(name, is_named=True) for name in settings.integrated_account_ids
         }
         self._listed: dict[str, Account] | None = None
-        self._described: dict[str, tuple[Walk[None], Description]] = {}
+        self._described: dict[str, Task[None]] = {}
         self._refused: dict[str, AccountError] = {}
         self.failures: dict[tuple[str, str], Failure] = {}
 
     def fail(self, account: Account, error: AccountError, stream: str) -> None:
-        """Remember why a stream of an account could not be read; the run's end reports it."""
+        """Remember why a stream of an account could not be read; the log ends with all of these."""
         failure = self.failures.setdefault((account.id, str(error)), Failure(account, error))
         failure.streams[stream] = None
 
@@ -109,16 +102,17 @@ class Accounts:
         self._refused[account.id] = error
 
     def check(self, account: Account) -> None:
-        """Raise what has shown already that nothing can be read from an account.
+        """Do nothing for an account that may be read.
 
         Raises:
-            AccountError: Its login was refused, it is blocked, or it could not be looked up.
+            AccountError: It has turned out before that nothing can be read from the account: its
+                login was refused, it is blocked, or it could not be looked up.
         """
         if account.id in self._refused:
             raise self._refused[account.id]
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """Yield the accounts' own rows as `/integrated-account` gives them, each once.
+        """Yield each account's row once, as `/integrated-account` gives it.
 
         Raises:
             RunError: No account is named, and the token may not list them.
@@ -132,7 +126,7 @@ class Accounts:
         self._listed = listed
 
     def all(self) -> list[Account]:
-        """Tell the run's accounts, listing them first if that is needed.
+        """Return the run's accounts; they are listed first if that was not done yet.
 
         Raises:
             RunError: No account is named, and the token may not list them.
@@ -143,46 +137,45 @@ class Accounts:
         return list((self._named | (self._listed or {})).values())
 
     def describe(self, account: Account) -> Steps[Account]:
-        """Add the account's capabilities, asked for once a run.
+        """Return the account with its capabilities, which are requested once a run.
 
         Raises:
-            AccountError: Truto cannot tell; a token without the right to ask is no error.
+            AccountError: Truto's answer is an error; that the token may not ask is none.
         """
         if account.id not in self._described:
-            description = Description(account)
-            walk = Walk(None, _describe(description), account.id)
-            self._described[account.id] = walk, description
-        walk, description = self._described[account.id]
-        yield walk
-        return description.account
+            self._described[account.id] = Task(None, _describe(account), account.id)
+        task = self._described[account.id]
+        yield task
+        described: Account = task.result
+        return described
 
     def _look_up(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of the named accounts, one request each."""
-        walks = [
-            Walk(account, pages(Request(_path(account), single=True, rows=True)), account.id)
+        tasks = [
+            Task(account, pages(Request(_path(account), single=True, rows=True)), account.id)
             for account in self._named.values()
         ]
         hidden = []
-        for walk, rows, _ in self._reader.read(walks):
-            yield from ({**row, "id": walk.subject.id} for row in rows)
-            if walk.error and walk.error.status in NOT_SHOWN:
-                hidden.append(walk.subject.id)
-            elif walk.error:
-                self.refuse(walk.subject, walk.error)
-                self.fail(walk.subject, walk.error, STREAM)
+        for task, rows, _ in self._scheduler.read(tasks):
+            yield from ({**row, "id": task.subject.id} for row in rows)
+            if task.error and task.error.status in NOT_SHOWN:
+                hidden.append(task.subject.id)
+            elif task.error:
+                self.refuse(task.subject, task.error)
+                self.fail(task.subject, task.error, STREAM)
         if hidden:
             logger.warning("This token is not shown the integrated accounts %s.", ", ".join(hidden))
 
     def _list(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows of the ATS category, of each tenant in the settings or of all."""
-        walks = []
+        """Yield the rows of the ATS category, for each tenant in the settings or for all."""
+        tasks = []
         for tenant in self._settings.tenant_ids or (None,):
             params = {"limit": self._settings.page_size} | ({"tenant_id": tenant} if tenant else {})
-            walks.append(Walk(tenant, pages(Request(PATH, params, rows=True))))
+            tasks.append(Task(None, pages(Request(PATH, params, rows=True))))
         found = without_id = 0
-        for walk, rows, _ in self._reader.read(walks):
-            if walk.error:
-                raise _cannot_list(walk.error)
+        for task, rows, _ in self._scheduler.read(tasks):
+            if task.error:
+                raise _cannot_list(task.error)
             for row in rows:
                 if not dig(row, "id"):
                     without_id += 1
@@ -195,24 +188,23 @@ class Accounts:
             logger.warning("No integrated account was found: check `tenant_ids` and the token.")
 
     def _is_wanted(self, row: dict[str, Any]) -> bool:
-        """Check what the server was asked for, since its filters are hints."""
+        """Check a row against the filters that were sent, since the server may ignore them."""
         category, tenants = dig(row, "integration", "category"), self._settings.tenant_ids
         return (category is None or str(category).lower() == CATEGORY) and (
             not tenants or str(row.get("tenant_id")) in tenants
         )
 
 
-def _describe(description: Description) -> Steps[None]:
-    account = description.account
+def _describe(account: Account) -> Steps[Account]:
     path = f"{_path(account)}/capabilities"
     try:
         page = yield Request(path, {"type": "unified"}, account.id, single=True)
     except AccountError as error:
         if error.status not in NOT_SHOWN:
             raise
-    else:
-        assert page is not None  # noqa: S101 - an answer to a request is a page
-        description.account = _with_capabilities(account, page.rows[0])
+        return account
+    assert page is not None  # noqa: S101 - an answer to a request is a page
+    return _with_capabilities(account, page.rows[0])
 
 
 def _path(account: Account) -> str:
@@ -229,7 +221,7 @@ def _account(row: dict[str, Any], *, is_named: bool) -> Account:
 
 
 def _with_capabilities(account: Account, body: dict[str, Any]) -> Account:
-    """Add what `/integrated-account/{id}/capabilities` tells; what it lacks stays as it was."""
+    """Add what `/integrated-account/{id}/capabilities` tells; keep what it does not tell."""
     entries = body.get("unified")
     resources = None
     if isinstance(entries, list):
@@ -248,7 +240,7 @@ def _with_capabilities(account: Account, body: dict[str, Any]) -> Account:
 
 
 def _lists(methods: object) -> bool:
-    """Whether a resource can be listed; methods of an unknown form are no reason to skip it."""
+    """Return whether a resource can be listed; methods of an unknown form do not rule it out."""
     if not isinstance(methods, list) or not all(isinstance(one, str) for one in methods):
         return True
     return not methods or "list" in map(str.lower, methods)

@@ -19,8 +19,8 @@ class Bookmarks:
     `{"partitions": [{"context": {"integrated_account_id": …}, "replication_key": "updated_at",
     "replication_key_value": "2026-01-31T09:30:00.000000+00:00"}]}`
 
-    An account whose rows carry no replication key has `"whole_read_at": "…"` instead: when the run
-    began that last read it whole.
+    An account whose rows carry no replication key has `"whole_read_at": "…"` instead: the start of
+    the last run that read it whole.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Bookmarks:
 
         Args:
             stream_state: `bookmarks.<stream>` of the state.
-            replication_key: The field whose instants are kept.
+            replication_key: The field whose date-times are kept.
             run_start: No bookmark moves past it, since a row that changes while the run reads may
                 have been read before.
         """
@@ -43,18 +43,18 @@ class Bookmarks:
         self.run_start = run_start
 
     def get(self, account_id: str) -> datetime | None:
-        """Tell the instant up to which the account was read; None without a readable bookmark."""
+        """Return up to which change the account was read; None without a readable bookmark."""
         partition = self._by_account.get(account_id, {})
         if partition.get("replication_key") != self._replication_key:
             return None
         return parse_instant(partition.get("replication_key_value"))
 
     def whole_read_at(self, account_id: str) -> datetime | None:
-        """Tell when the run began that last read the account whole, if its rows lack the key."""
+        """Return the start of the last run that read the account whole; None if there was none."""
         return parse_instant(self._by_account.get(account_id, {}).get(WHOLE_READ_AT))
 
     def note_whole_read(self, account_id: str) -> None:
-        """Remember that this run has read the account whole, and that its rows are all out."""
+        """Remember that this run has read the account whole; its rows must all be out."""
         self._partition(account_id)[WHOLE_READ_AT] = format_instant(self.run_start)
 
     def advance(self, account_id: str, newest: datetime | None) -> bool:
@@ -62,7 +62,7 @@ class Bookmarks:
 
         Args:
             account_id: The account.
-            newest: The newest instant among its rows, None if no row had one.
+            newest: The latest change among its rows; None if no row tells its own.
 
         Returns:
             Whether the bookmark moved; it never moves back.

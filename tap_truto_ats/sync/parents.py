@@ -1,4 +1,4 @@
-"""Parents: the rows of one resource that another resource has to be asked for by."""
+"""Parents: rows of one resource whose ids are required to request another resource."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tap_truto_ats.api.limits import expected_seconds
 from tap_truto_ats.model.instants import parse_instant
 from tap_truto_ats.model.records import dig
 from tap_truto_ats.model.resources import RESOURCES
-from tap_truto_ats.sync.tasks import Fork, Walk, pages, pages_unless_gone
+from tap_truto_ats.sync.tasks import Fork, Task, pages, pages_unless_gone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tap_truto_ats.model.resources import Requirement
+    from tap_truto_ats.model.declaration import Requirement
     from tap_truto_ats.sync.accounts import Account
-    from tap_truto_ats.sync.tasks import See, Steps
+    from tap_truto_ats.sync.tasks import OnRows, Steps
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
 
 
 class Parent(NamedTuple):
-    """The value of a parameter, and the parameters by which the parent itself was listed."""
+    """The value of a required parameter, and the parameters by which the parent was listed."""
 
     value: str
     listed_by: tuple[tuple[str, str], ...] = ()
@@ -38,15 +38,15 @@ class Parents:
     """The parents of one resource in one account."""
 
     def __init__(self, requirement: Requirement) -> None:
-        """Know of none yet."""
+        """Start without parents."""
         self.changed: dict[Parent, datetime] = {}
-        """When each last changed, as far as its row tells."""
+        """When each last changed, or `LONG_AGO` where its row does not tell."""
         self.lacking = 0
-        """Rows without a value."""
+        """Rows that lack the value to request children by."""
         self._requirement = requirement
 
-    def see(self, listed_by: tuple[tuple[str, str], ...], rows: list[Any]) -> None:
-        """Take a page of rows."""
+    def add(self, listed_by: tuple[tuple[str, str], ...], rows: list[Any]) -> None:
+        """Add the rows of a page."""
         for row in rows:
             value = dig(row, *self._requirement.field.split("."))
             if not value or isinstance(value, (dict, list)):
@@ -59,13 +59,13 @@ class Parents:
     def bindings(
         self, requirements: Sequence[Requirement], params: dict[str, Any]
     ) -> list[dict[str, str]]:
-        """Tell the values of the required parameters, those of what changed last first.
+        """Return the values of the required parameters, with the last changed parents first.
 
-        Several parameters mean pairs that exist: a candidate with the jobs it is listed by.
+        Several parameters make pairs that exist: a candidate with the job by which it was listed.
 
         Args:
-            requirements: All that the child is asked by, the one for these parents last.
-            params: What the child is asked with anyway; a parent that contradicts it is left out.
+            requirements: All that are required, the one for these parents last.
+            params: The request's own parameters; a parent that contradicts them is left out.
         """
         found: dict[tuple[tuple[str, str], ...], None] = {}
         names = {requirement.parameter for requirement in requirements}
@@ -78,40 +78,45 @@ class Parents:
 
 
 class ParentLists:
-    """The parents that a run needs: each resource of an account is listed once for all streams."""
+    """The parents of all streams of a run: each list of an account is requested once."""
 
-    def __init__(self, page_size: int, *, is_look: bool = False) -> None:
-        """List nothing yet; a look at an account needs one page of each list only."""
+    def __init__(self, page_size: int, *, only_first: bool = False) -> None:
+        """Request nothing yet.
+
+        Args:
+            page_size: Sent as `limit`.
+            only_first: Request only the first page of each list.
+        """
         self._page_size = page_size
-        self._is_look = is_look
-        self._walks: dict[str, dict[tuple[str, str], tuple[Walk[None], Parents]]] = {}
+        self._only_first = only_first
+        self._tasks: dict[str, dict[tuple[str, str], Task[None]]] = {}
 
     def forget(self, account_id: str) -> None:
-        """Free what an account does not need any more."""
-        self._walks.pop(account_id, None)
+        """Free the memory of an account whose syncs have all ended."""
+        self._tasks.pop(account_id, None)
 
     def of(self, account: Account, requirement: Requirement) -> Steps[Parents]:
-        """Wait for the list of an account's parents.
+        """Wait for the list of an account's parents, and return them.
 
         Raises:
-            AccountError: It could not be had.
+            AccountError: The list could not be read.
         """
-        known = self._walks.setdefault(account.id, {})
+        tasks = self._tasks.setdefault(account.id, {})
         key = requirement.resource, requirement.field
-        if key not in known:
-            parents = Parents(requirement)
-            known[key] = Walk(None, self._list(account, requirement, parents), account.id), parents
-        walk, parents = known[key]
+        if key not in tasks:
+            tasks[key] = Task(None, self._list(account, requirement), account.id)
         try:
-            yield walk
+            yield tasks[key]
         except AccountError as error:
             cause = f"Its {requirement.resource} could not be listed: {error.cause}"
             failure = AccountError(cause, error.cure)
             failure.is_fault, failure.is_of_account = error.is_fault, error.is_of_account
             raise failure from None
+        parents: Parents = tasks[key].result
         return parents
 
-    def _list(self, account: Account, requirement: Requirement, parents: Parents) -> Steps[None]:
+    def _list(self, account: Account, requirement: Requirement) -> Steps[Parents]:
+        parents = Parents(requirement)
         resource = RESOURCES[requirement.resource]
         params = {
             "integrated_account_id": account.id,
@@ -121,18 +126,19 @@ class ParentLists:
         request = Request(resource.path, params, account.id)
         offer = resource.offer(account.provider)
         if not (offer and offer.requires):
-            yield from pages(request, partial(parents.see, ()), only_first=self._is_look)
-            return
+            yield from pages(request, partial(parents.add, ()), only_first=self._only_first)
+            return parents
         above = yield from self.of(account, offer.requires[-1])
         yield Fork(
             pages_unless_gone(
                 request.having(binding),
                 [],
-                partial(parents.see, tuple(binding.items())),
-                only_first=self._is_look,
+                partial(parents.add, tuple(binding.items())),
+                only_first=self._only_first,
             )
             for binding in above.bindings(offer.requires, params)
         )
+        return parents
 
 
 def pages_for_each(
@@ -140,22 +146,21 @@ def pages_for_each(
     requirement: Requirement,
     parents: Parents,
     bindings: list[dict[str, str]],
-    see: See | None = None,
+    on_rows: OnRows | None = None,
 ) -> Steps[None]:
-    """Ask for the pages of a request once for each binding of its required parameters.
+    """Request all pages for each of the values of the required parameters.
 
-    A parent that is gone when its turn comes (HTTP 404: deleted since it was listed) is passed
-    over.
+    A parent that answers 404, since it was deleted after it was listed, is passed over.
 
     Args:
-        request: The first page, the required parameters lacking.
-        requirement: Where the parents are from.
-        parents: What is known of them.
-        bindings: What is asked for, in this order.
-        see: What is shown the rows of each page.
+        request: The first page, without the required parameters.
+        requirement: Where the parents come from.
+        parents: The parents.
+        bindings: The values of the required parameters, in the order in which they are requested.
+        on_rows: Takes the rows of each page.
 
     Raises:
-        AccountError: A page could not be had, or every parent was gone.
+        AccountError: A page could not be read, or every parent answered 404.
     """
     if len(bindings) > 1:
         logger.info(
@@ -166,7 +171,7 @@ def pages_for_each(
             timedelta(seconds=round(expected_seconds(len(bindings)))),
         )
     gone: list[AccountError] = []
-    yield Fork(pages_unless_gone(request.having(binding), gone, see) for binding in bindings)
+    yield Fork(pages_unless_gone(request.having(binding), gone, on_rows) for binding in bindings)
     if gone and len(gone) == len(bindings):
         raise gone[0]
     if gone or parents.lacking:

@@ -1,4 +1,4 @@
-"""How an account is read: what is asked of it, after what, and why so."""
+"""How one resource of an account is read: which requests, in which order, and why so."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tap_truto_ats.api.client import ArrivingPage, Request
 from tap_truto_ats.api.errors import AccountError
 from tap_truto_ats.model.instants import earlier
 from tap_truto_ats.model.records import usable_key
-from tap_truto_ats.sync import account_sync as readings
+from tap_truto_ats.sync.account_sync import Mode
 from tap_truto_ats.sync.parents import pages_for_each
 from tap_truto_ats.sync.tasks import Fork, Rows, pages
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tap_truto_ats.model.resources import Offer, Resource
+    from tap_truto_ats.model.declaration import Offer, Resource
     from tap_truto_ats.settings.schema import Settings
-    from tap_truto_ats.sync.account_sync import Mode, Reading
+    from tap_truto_ats.sync.account_sync import AccountSync
     from tap_truto_ats.sync.accounts import Account, Accounts
     from tap_truto_ats.sync.bookmarks import Bookmarks
     from tap_truto_ats.sync.parents import ParentLists
@@ -34,73 +34,73 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NOT_LISTED = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
-"""Answers for a resource that the provider does not offer."""
+"""Statuses by which Truto answers for a resource that the provider does not offer."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How one resource is read from any account."""
+    """How one resource is read from each account."""
 
     resource: Resource
     query: Query
     bookmarks: Bookmarks | None
-    """What earlier runs have read; None where that does not matter."""
+    """How far earlier runs have read; None for a stream that is always read whole."""
     settings: Settings
     accounts: Accounts
     parents: ParentLists
 
-    def steps(self, reading: Reading) -> Steps[None]:
-        """Ask for all pages of the resource, and where it is needed what the account can do.
+    def steps(self, sync: AccountSync) -> Steps[None]:
+        """Request all pages of the resource, and the account's capabilities where they are needed.
 
         Raises:
             AccountError: The account cannot be read.
         """
         try:
-            yield from self._steps(reading)
+            yield from self._steps(sync)
         except AccountError as error:
             if error.is_of_account:
-                self.accounts.refuse(reading.account, error)
+                self.accounts.refuse(sync.account, error)
             raise
 
-    def _steps(self, reading: Reading) -> Steps[None]:
-        account, name = reading.account, self.resource.name
+    def _steps(self, sync: AccountSync) -> Steps[None]:
+        account, name = sync.account, self.resource.name
         self.accounts.check(account)
-        # A provider that is known to list the resource need not be asked, unlike all others:
-        # what it refuses would cost as many requests as there are streams.
+        # A provider that is known to list the resource need not be asked for its capabilities. For
+        # others, one request for them saves a refused request for each stream that they lack.
         is_known = self.resource.offer(account.provider) is not None
         if account.is_active and (account.is_named or not is_known):
-            account = reading.account = yield from self.accounts.describe(account)
+            account = sync.account = yield from self.accounts.describe(account)
         if account.is_blocked or (account.is_named and not account.is_active):
             raise account.refusal()
         if not account.is_active:
-            reading.mode = readings.INACTIVE
+            sync.mode = Mode.INACTIVE
         elif not account.offers(name):
-            reading.mode = readings.NOT_OFFERED
+            sync.mode = Mode.NOT_OFFERED
         else:
             try:
-                yield from self._pages(reading)
+                yield from self._pages(sync)
             except AccountError as error:
                 if error.missing_parameters:
                     raise self._with_filters(error) from None
-                has_pages = reading.usage.pages > reading.pages_of_parents
+                has_pages = sync.usage.pages > sync.pages_of_parents
                 if error.status not in NOT_LISTED or has_pages:
                     raise
-                account = reading.account = yield from self.accounts.describe(account)
+                account = sync.account = yield from self.accounts.describe(account)
                 may_be_hidden = account.resources is not None or account.provider is None
                 if account.offers(name) and (is_known or may_be_hidden):
                     raise
-                reading.mode = readings.NOT_OFFERED
+                sync.mode = Mode.NOT_OFFERED
 
     def _with_filters(self, error: AccountError) -> AccountError:
-        """Show the setting that would give what the table of providers does not know of."""
+        """Show the setting that gives required parameters which the table of providers lacks."""
         missing = {self.resource.name: dict.fromkeys(error.missing_parameters, "…")}
         setting = json.dumps(missing, ensure_ascii=False)
         return AccountError(error.cause, f"Give them in `filters`: {setting}", status=error.status)
 
-    def _pages(self, reading: Reading) -> Steps[None]:
-        account, offer = reading.account, self.resource.offer(reading.account.provider)
+    def _pages(self, sync: AccountSync) -> Steps[None]:
+        account, offer = sync.account, self.resource.offer(sync.account.provider)
         window = self._window(account, offer)
-        reading.mode = self._mode(offer, window)
+        sync.mode = self._mode(offer, window)
         if untaken := self.query.untaken(account):
             logger.info(
                 "Account %s: its provider takes no %s; rows of %s are kept unless they show"
@@ -112,35 +112,35 @@ class Plan:
         arriving = ArrivingPage() if self.settings.response_format == "stream" else None
         request = Request(
             self.resource.path,
-            self.query.params(account, reading.changed_since, window),
+            self.query.params(account, sync.changed_since, window),
             account.id,
             rows=not self._hydrates(offer),
             arriving=arriving,
         )
         requires = offer.requires if offer else ()
-        see = partial(self._hydrate, reading) if self._hydrates(offer) else None
+        on_rows = partial(self._hydrate, sync) if self._hydrates(offer) else None
         if all(requirement.parameter in request.params for requirement in requires):
-            yield from pages(request, see)
+            yield from pages(request, on_rows)
             return
         innermost = requires[-1]
-        reading.parent = innermost.resource.removesuffix("s")
+        sync.parent = innermost.resource.removesuffix("s")
         parents = yield from self.parents.of(account, innermost)
-        reading.parents_without_value = parents.lacking
-        reading.pages_of_parents = reading.usage.pages
+        sync.parents_without_value = parents.lacking
+        sync.pages_of_parents = sync.usage.pages
         bindings = parents.bindings(requires, dict(request.params))
-        yield from pages_for_each(request, innermost, parents, bindings, see)
+        yield from pages_for_each(request, innermost, parents, bindings, on_rows)
 
     def _mode(self, offer: Offer | None, window: datetime | None) -> Mode:
         if self.bookmarks is None:
-            return readings.CHOSEN
+            return Mode.CHOSEN
         if offer is None or offer.fills is None:
-            return readings.ASKED if self.query.asks_for_changes(offer) else readings.UNKNOWN
+            return Mode.ASKED if self.query.asks_for_changes(offer) else Mode.UNKNOWN
         if self.query.asks_for_changes(offer):
-            return readings.INCREMENTAL
-        return readings.WINDOW if window else readings.WHOLE
+            return Mode.INCREMENTAL
+        return Mode.WINDOW if window else Mode.WHOLE
 
     def _window(self, account: Account, offer: Offer | None) -> datetime | None:
-        """Tell from when on an account's schedule is read; None reads it from its beginning."""
+        """Return from when on an account's schedule is read; None for all of it."""
         days, bookmarks = self.settings.schedule_window_days, self.bookmarks
         if days is None or bookmarks is None or not (offer and offer.schedule):
             return None
@@ -153,23 +153,23 @@ class Plan:
         is_asked_for = self.resource.name in self.settings.hydrate and not self.settings.is_raw
         return is_asked_for and offer is not None and offer.lists_partially
 
-    def _hydrate(self, reading: Reading, rows: list[Any]) -> Steps[None]:
-        """Ask for each listed row in full."""
-        yield Fork(self._row_in_full(reading, row) for row in rows)
+    def _hydrate(self, sync: AccountSync, rows: list[Any]) -> Steps[None]:
+        """Request each listed row by its id, since the list gives only some of its fields."""
+        yield Fork(self._row_in_full(sync, row) for row in rows)
 
-    def _row_in_full(self, reading: Reading, row: Any) -> Steps[None]:  # noqa: ANN401
+    def _row_in_full(self, sync: AccountSync, row: Any) -> Steps[None]:  # noqa: ANN401
         key = usable_key(row)
-        if key is None or not self.query.wants(row, self.query.changed(row), reading.wanted_since):
+        if key is None or not self.query.wants(row, self.query.changed(row), sync.wanted_since):
             yield Rows([row])
             return
         path = f"{self.resource.path}/{quote(str(key), safe='')}"
-        params = self.query.single_params(reading.account)
+        params = self.query.single_params(sync.account)
         try:
-            page = yield Request(path, params, reading.account.id, single=True)
+            page = yield Request(path, params, sync.account.id, single=True)
         except AccountError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
-            yield Rows([row])  # deleted since it was listed
+            yield Rows([row])  # It was deleted after it was listed.
         else:
             assert page is not None  # noqa: S101 - an answer to a request is a page
             yield Rows([{**row, **page.rows[0], "id": key}])

@@ -1,18 +1,18 @@
-"""What is asked of Truto for an account, and which of the rows that come back are wanted."""
+"""The parameters of an account's requests, and which of the rows in the answers are wanted."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tap_truto_ats.model.declaration import OPERATORS, UNCHECKED
 from tap_truto_ats.model.instants import format_instant, parse_instant
 from tap_truto_ats.model.records import dig
-from tap_truto_ats.model.resources import OPERATORS, UNCHECKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from tap_truto_ats.model.resources import Filter, Offer, Resource
+    from tap_truto_ats.model.declaration import Filter, Offer, Resource
     from tap_truto_ats.settings.schema import Settings
     from tap_truto_ats.sync.accounts import Account
 
@@ -20,14 +20,20 @@ REMOTE_DATA = "remote_data"
 
 
 class Query:
-    """One stream's parameters and its checks of rows.
+    """One stream's parameters, and its checks of rows.
 
-    Servers may ignore a parameter, so that each row is checked here as well. A row that lacks the
-    field to be judged by is wanted.
+    Providers may ignore a parameter, so that each row is checked here as well. A row that lacks the
+    field to check is wanted.
     """
 
     def __init__(self, resource: Resource, settings: Settings, deselected: Iterable[str]) -> None:
-        """Take the settings, and the resource's fields that the catalog does not select."""
+        """Work out the parameters that are the same for all accounts.
+
+        Args:
+            resource: The stream's resource.
+            settings: Filters, `remote_query`, `start_date`, page size and response format.
+            deselected: The resource's fields that the catalog does not select.
+        """
         self._resource = resource
         self._settings = settings
         self._filters = settings.filters.get(resource.name, {})
@@ -39,16 +45,16 @@ class Query:
     def params(
         self, account: Account, since: datetime | None, window: datetime | None = None
     ) -> dict[str, Any]:
-        """Work out the parameters of an account's first page.
+        """Return the parameters of an account's first page.
 
         Filters are sent to the providers that take them, and to unknown providers. Where rows carry
-        the replication key, those changed since the bookmark are asked for, by that name and by
-        every other name that the provider takes for the field.
+        the replication key, only rows that changed since the bookmark are requested: by the key's
+        name, and by every other name that the provider takes for that field.
 
         Args:
             account: The account.
             since: The bookmark less the lookback.
-            window: From when on the provider's schedule is asked for; None asks for all of it.
+            window: The begin of the schedule that is requested; with None, all of it is.
         """
         offer = self._resource.offer(account.provider)
         params = {"integrated_account_id": account.id, **self._fixed}
@@ -61,24 +67,24 @@ class Query:
         return params
 
     def single_params(self, account: Account) -> dict[str, Any]:
-        """Work out the parameters of a request for one row by its id."""
+        """Return the parameters of a request for one row by its id."""
         return {"integrated_account_id": account.id, **self._left_out}
 
     def asks_for_changes(self, offer: Offer | None) -> bool:
-        """Whether a provider can be asked for the rows that changed since some time."""
+        """Return whether a provider can be asked for the rows that changed since some time."""
         return bool(self._names_of_changes(offer))
 
     def changed(self, row: Mapping[str, Any]) -> datetime | None:
-        """Tell when a row last changed, if it says so."""
+        """Return when a row last changed; None if it does not tell."""
         key = self._resource.replication_key
         return parse_instant(row.get(key)) if key else None
 
     def _names_of_changes(self, offer: Offer | None) -> list[str]:
-        """Name the parameters by which a provider is asked for changes.
+        """Return the parameters by which a provider is asked for changes.
 
-        These are the replication key, where rows carry it, and every filter on it that the
-        provider takes. Where it is not documented what rows carry, the filter tells: Truto's pages
-        name the same providers for both.
+        They are the replication key, where rows carry it, and every filter on it that the provider
+        takes. Where it is not documented what rows carry, a provider that takes the filter is
+        believed to fill the field: Truto's pages name the same providers for both.
         """
         key = self._resource.replication_key
         if offer is None or key is None:
@@ -92,9 +98,9 @@ class Query:
         return [key, *(name for name in taken if name != key)] if is_filled else []
 
     def untaken(self, account: Account) -> list[str]:
-        """Name the filters in the settings that the account's provider does not take.
+        """Return the filters in the settings that the account's provider does not take.
 
-        Of those that no page names for the resource, that is not known.
+        A filter that no page names for the resource is not among them: who takes it is not known.
         """
         offer = self._resource.offer(account.provider)
         known = [name for name in self._filters if name in self._resource.filters]
@@ -103,12 +109,12 @@ class Query:
     def wants(
         self, row: Mapping[str, Any], updated: datetime | None, since: datetime | None
     ) -> bool:
-        """Check a row against bookmark, `start_date` and filters.
+        """Return whether a row passes the bookmark, `start_date` and the filters.
 
         Args:
             row: The row as Truto gave it.
-            updated: Its replication key.
-            since: The oldest replication key that is wanted.
+            updated: When it last changed.
+            since: From when on changes are wanted.
         """
         if updated is not None:
             if since is not None and updated < since:
@@ -131,7 +137,7 @@ class Query:
         return params
 
     def _leave_out(self, deselected: frozenset[str]) -> dict[str, Any]:
-        """Ask for nothing that the catalog deselects, unless a check of rows needs it."""
+        """Return parameters that leave out deselected fields, unless rows are checked by them."""
         params: dict[str, Any] = {}
         if REMOTE_DATA in deselected:
             params["truto_ignore_remote_data"] = True
@@ -152,7 +158,7 @@ def _from(instant: datetime, given: object) -> object:
 
 
 def _matches(row: Mapping[str, Any], known: Filter, wanted: object) -> bool:
-    """Check one filter; a plain date-time is not checked, its meaning being undocumented."""
+    """Check one filter; a date-time without operator is not, since its meaning is undocumented."""
     found = dig(row, *(known.field or "").split("."))
     if found is None:
         return True

@@ -1,4 +1,4 @@
-"""The loop: requests for many accounts at the same time, their pages in the order of arrival."""
+"""The one loop over all accounts: many requests at a time, pages in the order of their arrival."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
     from tap_truto_ats.api.client import Request, Usage
     from tap_truto_ats.api.limits import Refusal
-    from tap_truto_ats.sync.tasks import Walk
+    from tap_truto_ats.sync.tasks import Task
 
     Fetch: TypeAlias = Callable[[Request, Usage], Page]
     Admit: TypeAlias = Callable[[Request], Refusal | None]
-    Arrival: TypeAlias = tuple[Walk[Any], Page | BaseException]
+    Arrival: TypeAlias = tuple[Task[Any], Page | BaseException]
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
-class Reader:
-    """Has pages fetched by threads and hands them to the thread that reads.
+class Scheduler:
+    """Has pages fetched by threads, and hands them to the thread that reads.
 
-    One reading at a time: walks that need another reading's result wait until it has ended.
+    Only one `read` goes on at a time.
     """
 
     def __init__(
@@ -43,7 +43,14 @@ class Reader:
         concurrency: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take what gets a page, what counts a request or refuses it, and how many go at once."""
+        """Start no thread yet.
+
+        Args:
+            fetch: Gets a page; called by many threads at a time.
+            admit: Counts a request, or returns the limit that does not allow it yet.
+            concurrency: How many requests may be under way at the same time.
+            clock: Returns seconds.
+        """
         self._fetch = fetch
         self._admit = admit
         self._concurrency = concurrency
@@ -52,37 +59,37 @@ class Reader:
         self._exit_code: int | None = None
 
     def stop(self, exit_code: int) -> None:
-        """End the reading before its next page. A signal handler may call this."""
+        """End `read` before its next page; a signal handler may call this."""
         self._exit_code = exit_code
         self._loop.arrived.put(None)
 
     def waiting(self) -> Counter[str]:
-        """Tell how many accounts wait for a limit at this moment, by the limit's name."""
+        """Return how many accounts wait for a limit at this moment, by the limit's name."""
         now = self._clock()
-        refusals = [lane.refusal for lane in list(self._loop.lanes.values())]
+        refusals = [queue.refusal for queue in list(self._loop.queues.values())]
         return Counter(one.limit for one in refusals if one and one.until > now)
 
-    def read(self, walks: Iterable[Walk[T]]) -> Iterator[tuple[Walk[T], Sequence[Any], bool]]:
-        """Yield the rows of each page with their walk, as pages arrive; and each walk's end (True).
+    def read(self, tasks: Iterable[Task[T]]) -> Iterator[tuple[Task[T], Sequence[Any], bool]]:
+        """Yield the rows of each page with their task, as pages arrive; and each task's end (True).
 
-        Walks of the same account have their turn in the order given, and so have accounts: what
-        has begun is brought to its end before more is begun. An account whose limit is used up is
-        passed over until the limit allows more.
+        Accounts have their turn in the order given, and so have the tasks of an account: those that
+        have begun end before others begin. An account whose limit is used up is passed over until
+        the limit allows more.
 
-        A walk's next page is requested before the rows of its last one are yielded. One page of
-        each request under way is outstanding, so that memory is bounded by `concurrency` pages.
-        The end of a branch is not told; its rows are.
+        A task's next page is requested before the rows of its last one are yielded. No more than
+        `concurrency` pages are held at a time, which bounds the memory. The rows of branches are
+        yielded, but not their ends.
 
         Raises:
             RunError: Nothing can be read for any account.
             SystemExit: `stop` was called.
         """
-        loop = self._loop = self._new_loop(walks)
+        loop = self._loop = self._new_loop(tasks)
         try:
             while True:
                 loop.request()
                 yield from loop.take_out()
-                if not loop.lanes:
+                if not loop.queues:
                     return
                 self._check_stopped()
                 loop.wait()
@@ -90,8 +97,8 @@ class Reader:
         finally:
             loop.close()
 
-    def _new_loop(self, walks: Iterable[Walk[Any]]) -> _Loop:
-        return _Loop(self._fetch, self._admit, self._concurrency, self._clock, walks)
+    def _new_loop(self, tasks: Iterable[Task[Any]]) -> _Loop:
+        return _Loop(self._fetch, self._admit, self._concurrency, self._clock, tasks)
 
     def _check_stopped(self) -> None:
         if self._exit_code is not None:
@@ -100,19 +107,19 @@ class Reader:
 
 
 @dataclass
-class _Lane:
-    """What is to be done for one account."""
+class _AccountQueue:
+    """The tasks of one account."""
 
-    walks: deque[Walk[Any]] = field(default_factory=deque)
-    """Those that have not begun, that have a request to make, or that have branches to begin."""
+    tasks: deque[Task[Any]] = field(default_factory=deque)
+    """Those that have not begun, that have a request to make, or that have branches to take up."""
     under_way: int = 0
-    """Requests that are being made."""
+    """Requests that wait for their answers."""
     refusal: Refusal | None = None
-    """Why the first walk's request could not be made yet."""
+    """The limit that did not allow the first task's request."""
 
 
 class _Loop:
-    """One reading: which request is next, and what its answer leads to."""
+    """One `read`: which request is next, and what its answer leads to."""
 
     def __init__(
         self,
@@ -120,56 +127,55 @@ class _Loop:
         admit: Admit,
         concurrency: int,
         clock: Callable[[], float],
-        walks: Iterable[Walk[Any]],
+        tasks: Iterable[Task[Any]],
     ) -> None:
         self._fetch = fetch
         self._admit = admit
-        self._free = concurrency
+        self._concurrency = concurrency
         self._clock = clock
-        self._requested: SimpleQueue[tuple[Walk[Any], Request] | None] = SimpleQueue()
+        self._requested: SimpleQueue[tuple[Task[Any], Request] | None] = SimpleQueue()
         self.arrived: SimpleQueue[Arrival | None] = SimpleQueue()
         self._threads = self._under_way = 0
-        self.lanes: dict[str | None, _Lane] = {}
-        self._out: list[tuple[Walk[Any], Sequence[Any], bool]] = []
-        for walk in walks:
-            self.lanes.setdefault(walk.account_id, _Lane()).walks.append(walk)
+        self.queues: dict[str | None, _AccountQueue] = {}
+        self._out: list[tuple[Task[Any], Sequence[Any], bool]] = []
+        for task in tasks:
+            self.queues.setdefault(task.account_id, _AccountQueue()).tasks.append(task)
 
-    def take_out(self) -> list[tuple[Walk[Any], Sequence[Any], bool]]:
-        """Take what is to be handed out."""
+    def take_out(self) -> list[tuple[Task[Any], Sequence[Any], bool]]:
+        """Return what is to be yielded, and forget it."""
         out, self._out = self._out, []
         return out
 
     def request(self) -> None:
-        """Make requests, as many as may be under way and as the limits allow."""
-        while self._free and (lane := self._next_lane()):
-            walk = self._first(lane)
-            if walk is None or walk.request is None:
+        """Make as many requests as may be under way and as the limits allow."""
+        while self._is_free and (queue := self._next_queue()):
+            task = self._first(queue)
+            if task is None or task.request is None:
                 continue
-            refusal = self._admit(walk.request)
-            if lane.refusal:
-                walk.usage.waited_seconds += self._clock() - lane.refusal.since
-            lane.refusal = refusal
+            refusal = self._admit(task.request)
+            if queue.refusal:
+                task.usage.waited_seconds += self._clock() - queue.refusal.since
+            queue.refusal = refusal
             if refusal is None:
-                lane.walks.popleft()
-                self._make(lane, walk, walk.request)
+                queue.tasks.popleft()
+                self._make(queue, task, task.request)
 
     def wait(self) -> None:
-        """Wait for an answer, or until a limit allows more; and take what has come."""
+        """Wait for an answer, or until a limit allows more, and let the answer's task go on."""
         try:
             arrival = self.arrived.get(timeout=self._patience())
         except Empty:
             return
         if arrival is None:
             return
-        walk, answer = arrival
+        task, answer = arrival
         if isinstance(answer, BaseException) and not isinstance(answer, AccountError):
             raise answer
-        self._free += 1
         self._under_way -= 1
-        self.lanes[walk.account_id].under_way -= 1
+        self.queues[task.account_id].under_way -= 1
         rows = answer.rows if isinstance(answer, Page) else ()
-        self._advance(walk, answer, rows if walk.request and walk.request.rows else ())
-        self._tidy(walk.account_id)
+        self._advance(task, answer, rows if task.request and task.request.rows else ())
+        self._tidy(task.account_id)
 
     def close(self) -> None:
         """Let the threads end."""
@@ -177,120 +183,123 @@ class _Loop:
             self._requested.put(None)
 
     def _patience(self) -> float | None:
-        """Tell for how long nothing can be done but wait for an answer; None is for ever."""
-        refusals = [lane.refusal for lane in self.lanes.values() if lane.refusal and self._free]
+        """Return for how many seconds only an answer can change anything; None for any time."""
+        refusals = [one.refusal for one in self.queues.values() if one.refusal and self._is_free]
         if not refusals:
             return None
         return max(min(one.until for one in refusals) - self._clock(), 0.0)
 
-    def _make(self, lane: _Lane, walk: Walk[Any], request: Request) -> None:
+    @property
+    def _is_free(self) -> bool:
+        return self._under_way < self._concurrency
+
+    def _make(self, queue: _AccountQueue, task: Task[Any], request: Request) -> None:
         """Have a thread make a request."""
         if self._threads == self._under_way:
             self._threads += 1
-            queues = self._requested, self.arrived
-            Thread(target=_work, args=(self._fetch, *queues), daemon=True).start()
-        self._free -= 1
+            args = self._fetch, self._requested, self.arrived
+            Thread(target=_work, args=args, daemon=True).start()
         self._under_way += 1
-        lane.under_way += 1
-        self._requested.put((walk, request))
+        queue.under_way += 1
+        self._requested.put((task, request))
 
-    def _next_lane(self) -> _Lane | None:
-        """Choose, of the accounts that no limit holds back, the first with the fewest requests."""
+    def _next_queue(self) -> _AccountQueue | None:
+        """Choose, of the accounts that the limits allow, the first with the fewest under way."""
         now, chosen = self._clock(), None
-        for lane in self.lanes.values():
-            if not lane.walks or (chosen and lane.under_way >= chosen.under_way):
+        for queue in self.queues.values():
+            if not queue.tasks or (chosen and queue.under_way >= chosen.under_way):
                 continue
-            if lane.refusal and lane.refusal.until > now:
-                if lane.refusal.is_for_all:
+            if queue.refusal and queue.refusal.until > now:
+                if queue.refusal.is_for_all:
                     return None
                 continue
-            chosen = lane
-            if not lane.under_way:
+            chosen = queue
+            if not queue.under_way:
                 break
         return chosen
 
-    def _first(self, lane: _Lane) -> Walk[Any] | None:
-        """Bring a walk that has a request to make to the front of its lane."""
-        account_id = lane.walks[0].account_id
-        while lane.walks:
-            walk = lane.walks[0]
-            if walk.request:
-                return walk
-            if not walk.has_begun:
-                lane.walks.popleft()
-                self._advance(walk)
-            elif walk.branches and (branch := next(walk.branches, None)):
-                self._join(walk, branch)
+    def _first(self, queue: _AccountQueue) -> Task[Any] | None:
+        """Bring a task that has a request to make to the front of its queue."""
+        account_id = queue.tasks[0].account_id
+        while queue.tasks:
+            task = queue.tasks[0]
+            if task.request:
+                return task
+            if not task.has_begun:
+                queue.tasks.popleft()
+                self._advance(task)
+            elif task.to_await and (awaited := next(task.to_await, None)):
+                self._await(task, awaited)
             else:
-                lane.walks.popleft()
-                walk.branches = None
-                self._go_on(walk)
+                queue.tasks.popleft()
+                task.to_await = None
+                self._go_on(task)
         self._tidy(account_id)
         return None
 
-    def _join(self, walk: Walk[Any], branch: Walk[Any]) -> None:
-        """Let a walk wait for a branch of its own, or for a walk that others may wait for, too."""
-        if branch.ended:
-            _note_failure(walk, branch)
+    def _await(self, task: Task[Any], awaited: Task[Any]) -> None:
+        """Let a task wait for a branch of its own, or for a task that others may wait for, too."""
+        if awaited.has_ended:
+            _note_failure(task, awaited)
             return
-        walk.outstanding += 1
-        branch.followers.append(walk)
-        if not branch.has_begun:
-            self._advance(branch)
+        task.awaited += 1
+        awaited.dependents.append(task)
+        if not awaited.has_begun:
+            self._advance(awaited)
 
     def _advance(
         self,
-        walk: Walk[Any],
+        task: Task[Any],
         answer: Page | AccountError | None = None,
         rows: Sequence[Any] = (),
     ) -> None:
-        """Let a walk take its next step, and what waits for it go on if that was its last."""
-        further = walk.advance(answer)
+        """Let a task take its next step; if that was its last, let those that wait for it go on."""
+        further = task.advance(answer)
         rows = [*rows, *further] if further else rows
-        is_end = walk.ended and not walk.is_branch
+        is_end = task.has_ended and not task.is_branch
         if rows or is_end:
-            self._out.append((walk, rows, is_end))
-        if not walk.ended:
-            self.lanes[walk.account_id].walks.appendleft(walk)
+            self._out.append((task, rows, is_end))
+        if not task.has_ended:
+            self.queues[task.account_id].tasks.appendleft(task)
             return
-        if walk.followers:
-            walk.followers[0].usage.add(walk.usage)
-        for follower in walk.followers:
-            follower.outstanding -= 1
-            _note_failure(follower, walk)
-            self._go_on(follower)
+        if task.dependents:
+            task.dependents[0].usage.add(task.usage)
+        for dependent in task.dependents:
+            dependent.awaited -= 1
+            _note_failure(dependent, task)
+            self._go_on(dependent)
 
-    def _go_on(self, walk: Walk[Any]) -> None:
-        if walk.branches is None and not walk.outstanding:
-            self._advance(walk, walk.failure)
+    def _go_on(self, task: Task[Any]) -> None:
+        if task.to_await is None and not task.awaited:
+            self._advance(task, task.failure)
 
     def _tidy(self, account_id: str | None) -> None:
         """Forget an account of which nothing is left."""
-        lane = self.lanes[account_id]
-        if not lane.walks and not lane.under_way:
-            del self.lanes[account_id]
+        queue = self.queues[account_id]
+        if not queue.tasks and not queue.under_way:
+            del self.queues[account_id]
 
 
-def _note_failure(walk: Walk[Any], ended: Walk[Any]) -> None:
-    """The first error of what a walk waits for ends the waiting for all that has not begun."""
-    if ended.error and not walk.failure:
-        walk.failure = ended.error
-        walk.branches = iter(()) if walk.branches else None
+def _note_failure(task: Task[Any], ended: Task[Any]) -> None:
+    """Keep the first error of the tasks that a task waits for, and let it wait for no others."""
+    if ended.error and not task.failure:
+        task.failure = ended.error
+        task.to_await = iter(()) if task.to_await else None
 
 
 def _work(
     fetch: Fetch,
-    requested: SimpleQueue[tuple[Walk[Any], Request] | None],
+    requested: SimpleQueue[tuple[Task[Any], Request] | None],
     arrived: SimpleQueue[Arrival | None],
 ) -> None:
     while order := requested.get():
-        walk, request = order
+        task, request = order
         try:
-            answer: Page | BaseException = fetch(request, walk.usage)
+            answer: Page | BaseException = fetch(request, task.usage)
         except AccountError as error:
             answer = error
         except Exception as error:  # noqa: BLE001 - one account's oddity ends that account
             answer = unexpected(error)
         except BaseException as error:  # noqa: BLE001 - the reading thread raises it
             answer = error
-        arrived.put((walk, answer))
+        arrived.put((task, answer))

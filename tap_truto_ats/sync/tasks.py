@@ -1,4 +1,8 @@
-"""Ways through pages: what is requested after what, without any I/O."""
+"""Tasks: which request follows which page, as generators that do no I/O.
+
+A task yields a request and is sent its page. It may also fork into branches, or wait for another
+task. The scheduler makes the requests of all tasks.
+"""
 
 from __future__ import annotations
 
@@ -16,33 +20,35 @@ R = TypeVar("R")
 
 
 class Rows(NamedTuple):
-    """Rows to hand out that are no page of an answer."""
+    """Rows to hand out that are not the rows of one page."""
 
     rows: list[Any]
 
 
 @dataclass(frozen=True)
 class Fork:
-    """Ways that may be gone at the same time; the walk goes on when all have ended."""
+    """Steps that may be taken at the same time; the task goes on when all have ended."""
 
-    ways: Iterable[Steps[Any]]
+    branches: Iterable[Steps[Any]]
 
 
-Step: TypeAlias = Union[Request, Rows, Fork, "Walk[Any]"]
-"""A request, rows to hand out, or what the walk waits for: branches, or a walk of its own right.
+Step: TypeAlias = Union[Request, Rows, Fork, "Task[Any]"]
+"""A request, rows to hand out, or what the task waits for: branches of its own, or another task.
 
-A walk that several others wait for is walked once."""
+A task that several others wait for runs once."""
 
 Steps: TypeAlias = Generator[Step, Page | None, R]
-"""Steps one after another. Where a request was yielded, its page is sent in; where a page could not
-be had, or a walk that was waited for ended with an error, the `AccountError` is thrown in."""
+"""Steps one after another.
 
-See: TypeAlias = Callable[[list[Any]], "Steps[None] | None"]
-"""Is shown the rows of a page; it may have steps of its own to be taken before the next page."""
+Where a request was yielded, its page is sent in. The `AccountError` is thrown in where a page could
+not be had, or where an awaited task ended with it."""
+
+OnRows: TypeAlias = Callable[[list[Any]], "Steps[None] | None"]
+"""Takes the rows of a page; may return steps to be taken before the next page."""
 
 
-class Walk(Generic[T]):
-    """The way of one subject (the caller's own, an account for example) through its pages."""
+class Task(Generic[T]):
+    """Steps, and how far they have been taken."""
 
     def __init__(
         self,
@@ -51,64 +57,61 @@ class Walk(Generic[T]):
         account_id: str | None = None,
         usage: Usage | None = None,
     ) -> None:
-        """Request nothing yet.
+        """Take no step yet.
 
         Args:
-            subject: What the caller knows the walk by.
-            steps: The way.
-            account_id: The account among whose requests those of the walk have their turn.
-            usage: Where to count what the walk costs.
+            subject: The caller's own object that the task is for, an account sync for example.
+            steps: What is to be done.
+            account_id: The account in whose queue the task has its turn; None for no account.
+            usage: Where the task's cost is counted.
         """
         self.subject = subject
         self.account_id = account_id
         self.usage = usage or Usage()
         self.is_branch = False
         self.has_begun = False
-        self.ended = False
-        """Whether nothing is outstanding: all was read, or `error` tells why not."""
+        self.has_ended = False
         self.request: Request | None = None
-        self.branches: Iterator[Walk[Any]] | None = None
-        """Walks to wait for that have not begun yet; None if there are none."""
-        self.outstanding = 0
-        """Walks to wait for that have begun and not ended."""
+        """The request that the task waits for, or that is to be made next."""
+        self.to_await: Iterator[Task[Any]] | None = None
+        """Further tasks to wait for, from which the scheduler has not taken all; None if it has."""
+        self.awaited = 0
+        """How many of the tasks that it waits for have not ended."""
         self.failure: AccountError | None = None
-        """What one of those ended with."""
-        self.followers: list[Walk[Any]] = []
-        """Walks that wait for this one."""
+        """The first error with which one of them ended."""
+        self.dependents: list[Task[Any]] = []
+        """The tasks that wait for this one."""
+        self.result: Any = None
+        """What the steps returned."""
         self.error: AccountError | None = None
+        """The error with which the steps ended."""
         self._steps = steps
 
-    def branch(self, steps: Steps[Any]) -> Walk[T]:
-        """Make a walk of the same subject, which this one will wait for."""
-        branch = Walk(self.subject, steps, self.account_id)
-        branch.is_branch = True
-        return branch
-
     def advance(self, answer: Page | AccountError | None = None) -> list[Any]:
-        """Take an answer (None where none was asked for) and work out what follows.
+        """Take the answer to the last step (None where it asked for none), and the next step.
 
         Returns:
             Rows to hand out.
         """
         self.has_begun = True
-        self.request = self.branches = self.failure = None
+        self.request = self.to_await = self.failure = None
         rows: list[Any] = []
         try:
             step = self._next(answer)
             while isinstance(step, Rows):
                 rows += step.rows
                 step = self._next(None)
-        except StopIteration:
-            self.ended = True
+        except StopIteration as end:
+            self.has_ended, self.result = True, end.value
         except AccountError as error:
-            self.ended, self.error = True, error
+            self.has_ended, self.error = True, error
         except Exception as error:  # noqa: BLE001 - one account's oddity ends that account
-            self.ended, self.error = True, unexpected(error)
+            self.has_ended, self.error = True, unexpected(error)
         else:
             if isinstance(step, Request):
                 self.request = step
             else:
-                self.branches = iter([step]) if isinstance(step, Walk) else self._fork(step)
+                self.to_await = iter([step]) if isinstance(step, Task) else self._branches(step)
         return rows
 
     def _next(self, answer: Page | AccountError | None) -> Step:
@@ -116,37 +119,40 @@ class Walk(Generic[T]):
             return self._steps.throw(answer)
         return self._steps.send(answer)
 
-    def _fork(self, fork: Fork) -> Iterator[Walk[T]]:
-        return (self.branch(steps) for steps in fork.ways)
+    def _branches(self, fork: Fork) -> Iterator[Task[T]]:
+        for steps in fork.branches:
+            branch = Task(self.subject, steps, self.account_id)
+            branch.is_branch = True
+            yield branch
 
 
 def pages(
     request: Request,
-    see: See | None = None,
+    on_rows: OnRows | None = None,
     page: Page | None = None,
     *,
     only_first: bool = False,
 ) -> Steps[None]:
-    """Ask for a page and for all that follow it, to the end of the cursor.
+    """Request a page and all that follow it, to the end of the cursor.
 
     An empty page with a cursor is not the end: integrations may be set up to give one
     (`allow_empty_page_cursor` in Truto's pagination config).
 
     Args:
         request: The first page.
-        see: What is shown the rows of each page.
-        page: The first page, if it was asked for already.
-        only_first: Ask for no page that follows.
+        on_rows: Takes the rows of each page.
+        page: The first page, if it is there already.
+        only_first: Request no page that follows.
 
     Raises:
-        AccountError: A cursor came back a second time, so that the walk would never end.
+        AccountError: A cursor came back a second time, so that the pages would never end.
     """
-    seen: set[int] = set()  # of hashes, since a cursor may be a long URL
+    seen: set[int] = set()  # Hashes, since a cursor may be a long URL.
     while True:
         if page is None:
             page = yield request
         assert page is not None  # noqa: S101 - an answer to a request is a page
-        if see and (steps := see(page.rows)):
+        if on_rows and (steps := on_rows(page.rows)):
             yield from steps
         if page.unread:
             page = None
@@ -163,16 +169,16 @@ def pages(
 def pages_unless_gone(
     request: Request,
     gone: list[AccountError],
-    see: See | None = None,
+    on_rows: OnRows | None = None,
     *,
     only_first: bool = False,
 ) -> Steps[None]:
-    """Ask for pages as `pages` does, of what may have been deleted since it was listed.
+    """Request pages as `pages` does, for a parent that may have been deleted since it was listed.
 
     Args:
         request: The first page. If it answers 404, there are none.
-        gone: Where the 404 is put down.
-        see: As for `pages`.
+        gone: Where the 404 is added.
+        on_rows: As for `pages`.
         only_first: As for `pages`.
     """
     try:
@@ -182,13 +188,13 @@ def pages_unless_gone(
             raise
         gone.append(error)
     else:
-        yield from pages(request, see, page, only_first=only_first)
+        yield from pages(request, on_rows, page, only_first=only_first)
 
 
 def until_rows(steps: Steps[Any]) -> Steps[bool]:
     """Take steps up to the first page whose rows are wanted, and end there.
 
-    Of branches, one at a time is taken, and none after the one that came to rows.
+    Branches are taken one after another, and none after the one that came to rows.
 
     Returns:
         Whether there was such a page.
@@ -208,8 +214,8 @@ def until_rows(steps: Steps[Any]) -> Steps[bool]:
                 yield step
                 return True
             if isinstance(step, Fork):
-                for way in step.ways:
-                    if (yield from until_rows(way)):
+                for branch in step.branches:
+                    if (yield from until_rows(branch)):
                         return True
             else:
                 answer = yield step

@@ -308,7 +308,7 @@ def run(truto: Truto, **changes: Any) -> tuple[TapTrutoAts, list[dict[str, Any]]
         tap = TapTrutoAts(config=config, catalog=catalog)
         sys.stdout = SimpleNamespace(buffer=buffer)
         try:
-            tap.run(tap.sync_all)
+            tap.carry_out(tap.sync_all)
             code = 0
         except SystemExit as end:
             code = end.code  # type: ignore[assignment]
@@ -374,11 +374,11 @@ def test_rows(truto: Truto, name: str, pages: list[list[Any]]) -> None:
     check(messages, log)
     written = [one for one in messages if (one["type"], one.get("stream")) == KIND]
     emitted = [one["record"] for one in written]
-    for reading in tap.report.readings:
-        own = [one for one in emitted if one["integrated_account_id"] == reading.account.id]
-        assert reading.rows == len(own)
-        if not reading.error:
-            assert reading.rows + reading.rows_without_id == len(accounts[reading.account.id])
+    for sync in tap.run.report.account_syncs:
+        own = [one for one in emitted if one["integrated_account_id"] == sync.account.id]
+        assert sync.rows == len(own)
+        if not sync.error:
+            assert sync.rows + sync.rows_without_id == len(accounts[sync.account.id])
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -335,12 +335,12 @@ class TestFailOnAccountError:
         logging.getLogger("tap-truto-ats").setLevel(logging.CRITICAL)
         tap_ = TapTrutoAts(config=tap.config(fail_on_account_error=False), catalog=tap.catalog())
         with pytest.raises(SystemExit) as ended:
-            tap_.run(tap_.sync_all)
+            tap_.carry_out(tap_.sync_all)
         assert ended.value.code == 1
-        assert [one.error.is_fault for one in tap_.accounts.failures.values()] == [True]
+        assert [one.error.is_fault for one in tap_.run.accounts.failures.values()] == [True]
 
 
-def test_a_look_does_not_excuse_anything_else(tap: Tap, sandbox: Sandbox) -> None:
+def test_testing_does_not_excuse_anything_else(tap: Tap, sandbox: Sandbox) -> None:
     sandbox.fault(path=PATH, status=403)
     settings: dict[str, Any] = {"fail_on_account_error": False}
     assert tap("--test", **settings).code == 1

@@ -91,7 +91,7 @@ def test_06_the_limiter_sees_every_try(tap: Tap, sandbox: Sandbox, ids: dict[str
     account = ids["pinpoint"]
     one = TapTrutoAts(config=tap.config(integrated_account_ids=[account]), catalog=tap.catalog())
     admitted: list[str | None] = []
-    limiter = one.client.limiter
+    limiter = one.run.client.limiter
     admit = limiter.admit
 
     def counted(account_id: str | None) -> Refusal | None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_truto_ats.model.resources import RESOURCES, Filter, Offer, Requirement, Resource
+from tap_truto_ats.model.declaration import Filter, Offer, Requirement, Resource
+from tap_truto_ats.model.resources import RESOURCES
 from tests.readme import PROVIDERS
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ def _faults_of_requirements(
         for position, one in enumerate(offer.requires):
             if one.parameter not in offer.takes:
                 yield f"{provider} requires {one.parameter} and does not take it"
-            parent = resources.get(one.resource, Resource("")).offers.get(provider)
+            parent = resources.get(one.resource, Resource("", "")).offers.get(provider)
             if parent is None:
                 yield f"{provider} requires of {one.resource}, which it does not list"
                 continue

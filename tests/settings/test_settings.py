@@ -14,7 +14,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from tap_truto_ats.model.instants import format_instant
-from tap_truto_ats.settings.schema import SCHEMA, Settings, problems
+from tap_truto_ats.settings.checks import problems
+from tap_truto_ats.settings.schema import SCHEMA, Settings
 from tests.harness import TAP, Run
 
 if TYPE_CHECKING:

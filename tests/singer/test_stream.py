@@ -1,207 +1,53 @@
-"""The parts of singer-sdk that the tap leans on without a promise: a new version may move them.
+"""The parts of singer-sdk that streams lean on without a promise: a new version may move them.
 
-Each test says what would have to be looked at again in `tap_truto_ats/singer/`.
+Each test says what would have to be looked at again in `tap_truto_ats/singer/stream.py`.
 """
 
 from __future__ import annotations
 
-import fcntl
-import inspect
-import io
 import json
-import os
-import re
-import signal
 import sys
-from contextlib import nullcontext
-from dataclasses import fields
 from datetime import datetime, timezone
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from singer_sdk import Stream, Tap
-from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder, serialize_jsonl
-from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers._state import StateWriter, increment_state
-from singer_sdk.plugin_base import PluginBase, _ConfigInput
-from singer_sdk.singerlib import RecordMessage, StateMessage
 
-from tap_truto_ats.singer import stream as sdk
-from tap_truto_ats.singer.stream import CommandLineTap, PagedStream, PageWriter, RecordLine
+from tap_truto_ats.singer import stream as module
+from tap_truto_ats.singer import writer
+from tap_truto_ats.singer.command_line import CommandLineTap
+from tap_truto_ats.singer.stream import PagedStream
+from tests.singer.pins import listed, overridden, signature
+from tests.singer.taps import APRIL, MARCH, ROWS, SCHEMA, Collector, OneTap, OwnStream, synced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from contextlib import AbstractContextManager
-
-    from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.singerlib.encoding.simple import Message
-
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "id": {"type": ["string", "null"]},
-        "updated_at": {"type": ["string", "null"], "format": "date-time"},
-        "score": {"type": ["number", "null"]},
-    },
-}
-MARCH, APRIL = "2026-03-01T00:00:00+00:00", "2026-04-01T00:00:00+00:00"
-ROWS = [{"id": 1, "updated_at": MARCH, "score": 1.5}, {"id": 2, "updated_at": APRIL, "x": 3}]
+    from collections.abc import Sequence
 
 
-class Collector(PageWriter):
-    """Keeps messages instead of writing them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.messages: list[dict[str, Any]] = []
-
-    def write_message(self, message: Message) -> None:
-        self.messages.append(json.loads(self.format_message(message)))
-
-    def write_records(self, lines: list[RecordLine]) -> None:
-        self.messages += map(json.loads, encoder.encode_lines(lines).splitlines())
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [message for message in self.messages if message["type"] == kind]
-
-
-class PlainStream(Stream):
-    """A stream as the SDK has it."""
-
-    name = "plain"
-    primary_keys: ClassVar[tuple[str, ...]] = ("id",)
-    replication_key = "updated_at"
-
-    def get_records(self, context: Context | None) -> Iterable[Record]:
-        del context
-        yield from (dict(row) for row in ROWS)
-
-
-class OwnStream(PagedStream):
-    """The same as the tap has it."""
-
-    name = "own"
-    primary_keys: ClassVar[tuple[str, ...]] = ("id",)
-    replication_key = "updated_at"
-
-    unread: str | None = None
-
-    def get_pages(self, *, alone: bool) -> Iterator[tuple[PagedStream, list[Record]]]:
-        for stream in [self] if alone else self.companions:
-            yield stream, [dict(row) for row in ROWS]
-
-    def missing(self) -> str | None:
-        return self.unread
-
-
-class OneTap(CommandLineTap):
-    """A tap of both streams that leaves the process's signals alone."""
-
-    name = "tap-one"
-    config_jsonschema: ClassVar[dict[str, Any]] = {
-        "properties": {"size": {"type": ["integer", "null"]}, "word": {"type": ["string", "null"]}}
-    }
-    stopped: int | None = None
-
-    def _setup_signal_handlers(self) -> None:
-        pass
-
-    def discover_streams(self) -> Sequence[Stream]:
-        return [OwnStream(self, schema=SCHEMA), PlainStream(self, schema=SCHEMA)]
-
-    def stop(self, exit_code: int) -> None:
-        self.stopped = exit_code
-
-    def look(self) -> None:
-        pass
-
-    def watching(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def end(self) -> bool:
-        return True
-
-
-def synced(name: str, state: dict[str, Any] | None = None) -> Collector:
-    """Sync one stream and tell what it wrote."""
-    writer = Collector()
-    tap = OneTap(state=state, message_writer=writer)
-    tap.streams[name].sync()
-    return writer
-
-
-OVERRIDDEN: dict[str, tuple[type, str, str]] = {
-    "Stream._write_starting_replication_value": (Stream, PagedStream.__name__, "(self, context)"),
-    "Stream._increment_stream_state": (
-        Stream,
-        PagedStream.__name__,
-        "(self, latest_record, *, context=None)",
-    ),
-    "Stream._generate_record_messages": (Stream, PagedStream.__name__, "(self, record)"),
-    "Stream._write_schema_message": (Stream, PagedStream.__name__, "(self)"),
-    "PluginBase._validate_config": (
-        PluginBase,
-        CommandLineTap.__name__,
-        "(self, *, raise_errors=True)",
-    ),
-    "PluginBase._handle_termination": (
-        PluginBase,
-        CommandLineTap.__name__,
-        "(self, signum, frame)",
-    ),
+OVERRIDDEN = {
+    "_sync_records": "(self, context=None, *, write_messages=True)",
+    "_write_starting_replication_value": "(self, context)",
+    "_increment_stream_state": "(self, latest_record, *, context=None)",
+    "_generate_record_messages": "(self, record)",
+    "_write_schema_message": "(self)",
+    "_write_activate_version_message": "(self, full_table_version)",
 }
 """Private methods that are overridden, with their signatures."""
 
 
-def signature(owner: type, name: str) -> str:
-    found = inspect.signature(getattr(owner, name))
-    bare = [one.replace(annotation=one.empty) for one in found.parameters.values()]
-    return str(inspect.Signature(bare))
-
-
-@pytest.mark.parametrize(("owner", "by", "expected"), OVERRIDDEN.values(), ids=OVERRIDDEN)
-def test_what_is_overridden_has_the_signature_of_its_override(
-    owner: type, by: str, expected: str, request: pytest.FixtureRequest
-) -> None:
-    name = request.node.callspec.id.split(".")[1]
-    assert signature(owner, name) == expected
-    assert signature(getattr(sdk, by), name) == expected
+@pytest.mark.parametrize(("name", "expected"), OVERRIDDEN.items(), ids=OVERRIDDEN)
+def test_what_is_overridden_has_the_signature_of_its_override(name: str, expected: str) -> None:
+    assert signature(Stream, name) == signature(PagedStream, name) == expected
 
 
 def test_the_module_lists_every_private_method_that_it_overrides() -> None:
-    listed = set(re.findall(r"`\w+\.(_\w+)`", sdk.__doc__ or ""))
-    overridden = {
-        name
-        for one in (PagedStream, CommandLineTap)
-        for name in vars(one)
-        if re.match("_[a-z]", name)
-        and not name.startswith("_abc_")
-        and any(name in vars(base) for base in one.__mro__[1:])
-    }
-    assert overridden <= listed
-    private = {name for one in (Stream, *Tap.__mro__) for name in vars(one)}
-    attributes = {"_tap", "_stream_version", "_initialized_at", "_config"}
-    modules = {"_classproperty", "_ConfigInput"}
-    assert listed - private == attributes | modules
+    assert listed(module) == overridden(PagedStream) == OVERRIDDEN.keys()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("_tap", "_stream_version", "_initialized_at", "stream_maps", "mask", "tap_state"),
-        "stream_state",
-    ],
-)
+@pytest.mark.parametrize("name", ["stream_maps", "mask", "tap_state", "stream_state"])
 def test_what_a_stream_is_read_for_exists(name: str) -> None:
     assert hasattr(OneTap(message_writer=Collector()).streams["own"], name)
-
-
-def test_what_the_environment_is_read_with_exists() -> None:
-    assert OneTap._env_var_prefix == "TAP_ONE_"
-    assert issubclass(classproperty, property)
-    assert {one.name for one in fields(_ConfigInput)} == {"config", "parse_env"}
 
 
 class TestState:
@@ -326,23 +172,18 @@ class TestRecords:
         ]
 
 
-class TestCompanions:
-    """Streams that are read in one loop, by the first whose turn it is."""
+class TestStreamsOfOneKind:
+    """They are read in one loop, by the first whose turn it is."""
 
     class Twin(OwnStream):
         """One of two."""
-
-        @property
-        def companions(self) -> list[PagedStream]:
-            streams = self._tap.streams.values()
-            twins = [one for one in streams if isinstance(one, TestCompanions.Twin)]
-            return [one for one in twins if one.selected and not one.has_been_read]
 
     class Twins(OneTap):
         """A tap of two; the setting `word` names one that is not selected."""
 
         def discover_streams(self) -> Sequence[Stream]:
-            twins = [TestCompanions.Twin(self, schema=SCHEMA, name=name) for name in ("a", "b")]
+            kind = TestStreamsOfOneKind.Twin
+            twins = [kind(self, schema=SCHEMA, name=name) for name in ("a", "b")]
             for twin in twins:
                 twin.selected_by_default = twin.name != self.config.get("word")
             return twins
@@ -373,179 +214,15 @@ class TestCompanions:
         self.Twins(config={"word": "b"}, message_writer=writer).sync_all()
         assert {one["stream"] for one in writer.messages if "stream" in one} == {"a"}
 
-
-class TestWriter:
-    """Messages reach stdout whole, a page at a time."""
-
-    def test_a_long_state_waits_for_more_output(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """States grow with accounts: one behind each of thousands would be most of the output."""
-        buffer = io.BytesIO()
-        self.stdout(monkeypatch, buffer)
-        monkeypatch.setattr(sdk, "LONG_STATE_BYTES", 1000)
-        writer = PageWriter()
-        short, long = StateMessage(value={"a": 1}), StateMessage(value={"a": "x" * 2000})
-        line = RecordLine("own", {"id": "y" * 500})
-        for _ in range(2):
-            writer.write_message(short)
-            assert not writer.puts_off_state()
-        writer.write_message(long)
-        written = len(buffer.getvalue())
-        while writer.puts_off_state():
-            assert writer.owes_state
-            writer.write_records([line])
-            writer.flush()
-        size = len(buffer.getvalue()) - written
-        assert 4 * 2000 <= size < 4 * 2000 + 1000
-        assert not writer.owes_state
-
     def test_a_state_that_was_put_off_comes_at_the_end(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(sdk, "LONG_STATE_BYTES", 0)
-        writer = Collector()
-        writer.owes_state = True
-        tap = OneTap(message_writer=writer)
+        monkeypatch.setattr(writer, "LONG_STATE_BYTES", 0)
+        collector = Collector()
+        collector.owes_state = True
+        tap = OneTap(message_writer=collector)
         tap.streams["own"].sync()
-        assert len(writer.of("STATE")) == 1 + len(synced("own").of("STATE"))
-
-    @staticmethod
-    def stdout(monkeypatch: pytest.MonkeyPatch, buffer: io.RawIOBase | io.BytesIO) -> None:
-        monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=buffer))
-
-    def test_the_sdks_serialiser_gives_out_one_buffer_again_and_again(self) -> None:
-        first = serialize_jsonl({"a": 1})
-        assert serialize_jsonl({"b": 22}) is first
-        assert issubclass(PageWriter, MsgSpecWriter)
-
-    def test_records_wait_for_the_end_of_their_page(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        stdout = io.BytesIO()
-        self.stdout(monkeypatch, stdout)
-        writer = PageWriter()
-        for number in range(3):
-            writer.write_message(RecordMessage(stream="s", record={"id": number}))
-        assert stdout.getvalue() == b""
-        writer.flush()
-        lines = [json.loads(line) for line in stdout.getvalue().splitlines()]
-        assert [line["record"]["id"] for line in lines] == [0, 1, 2]
-
-    def test_a_state_goes_out_at_once_behind_the_records(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        stdout = io.BytesIO()
-        self.stdout(monkeypatch, stdout)
-        writer = PageWriter()
-        writer.write_message(RecordMessage(stream="s", record={"id": 1}))
-        writer.write_message(StateMessage(value={"bookmarks": {"s": {"é": 1}}}))
-        record, state = stdout.getvalue().splitlines()
-        assert json.loads(record)["type"] == "RECORD"
-        assert json.loads(state) == {"type": "STATE", "value": {"bookmarks": {"s": {"é": 1}}}}
-
-    def test_nothing_is_written_twice(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        stdout = io.BytesIO()
-        self.stdout(monkeypatch, stdout)
-        writer = PageWriter()
-        writer.write_message(StateMessage(value={}))
-        writer.flush()
-        writer.write_message(StateMessage(value={}))
-        assert len(stdout.getvalue().splitlines()) == 2
-
-    def test_an_output_that_takes_a_part_only_gets_the_rest_too(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        taken = bytearray()
-
-        class Narrow(io.RawIOBase):
-            def writable(self) -> bool:
-                return True
-
-            def write(self, data: Any) -> int | None:
-                part = bytes(data[:7])
-                taken.extend(part)
-                return len(part)
-
-        self.stdout(monkeypatch, Narrow())
-        PageWriter().write_message(StateMessage(value={"bookmarks": {"s": {"x": "y" * 50}}}))
-        assert json.loads(taken)["value"]["bookmarks"]["s"]["x"] == "y" * 50
-        assert taken.endswith(b"\n")
-
-    def test_a_pipe_is_made_to_hold_more(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        reading_end, writing_end = os.pipe()
-        with open(reading_end, "rb"), open(writing_end, "w") as stdout:  # noqa: PTH123
-            monkeypatch.setattr(sys, "stdout", stdout)
-            PageWriter()
-            size = fcntl.fcntl(writing_end, fcntl.F_GETPIPE_SZ)
-        assert size == sdk.PIPE_BYTES
-
-
-class TestSettings:
-    """The SDK quotes wrong values, and fails with a traceback on some."""
-
-    class SdksTap(Tap):
-        name = "tap-one"
-        config_jsonschema: ClassVar[dict[str, Any]] = OneTap.config_jsonschema
-
-        def _setup_signal_handlers(self) -> None:
-            pass
-
-        def discover_streams(self) -> Sequence[Stream]:
-            return []
-
-    def test_the_sdk_quotes_what_is_wrong(self) -> None:
-        with pytest.raises(ConfigValidationError) as caught:
-            self.SdksTap(config={"word": 4242})
-        assert "4242" in str(caught.value.errors)
-
-    def test_the_tap_does_not(self) -> None:
-        with pytest.raises(ConfigValidationError) as caught:
-            OneTap(config={"word": 4242})
-        assert caught.value.errors == ["Setting 'word' takes a string."]
-
-    def test_the_sdk_fails_on_a_variable_that_is_no_number(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("TAP_ONE_SIZE", "many")
-        with pytest.raises(ValueError, match="many"):
-            self.SdksTap(parse_env_config=True)
-
-    def test_the_tap_names_the_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("TAP_ONE_SIZE", "many")
-        with pytest.raises(ConfigValidationError) as caught:
-            OneTap(parse_env_config=True)
-        (line,) = caught.value.errors
-        assert "TAP_ONE_SIZE" in line
-        assert "many" not in line
-
-    def test_a_variable_is_read_as_its_type(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("TAP_ONE_SIZE", "7")
-        monkeypatch.setenv("TAP_ONE_WORD", "7")
-        config = OneTap(parse_env_config=True).config
-        assert (config["size"], config["word"]) == (7, "7")
-
-    def test_discovery_takes_wrong_settings(self) -> None:
-        assert OneTap(config={"size": "x"}, validate_config=False).catalog_dict["streams"]
-
-
-def test_the_sdk_ends_a_run_at_once_and_the_tap_between_two_pages(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.setattr(signal, "alarm", lambda _: None)
-    with pytest.raises(SystemExit) as caught:
-        TestSettings.SdksTap(message_writer=Collector())._handle_termination(15, None)
-    assert caught.value.code == 0
-    tap = OneTap(message_writer=Collector())
-    tap._handle_termination(15, None)
-    assert tap.stopped == 143
-
-
-def test_a_second_signal_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    handlers: dict[int, object] = {}
-    alarms: list[int] = []
-    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
-    monkeypatch.setattr(signal, "alarm", alarms.append)
-    OneTap(message_writer=Collector())._handle_termination(signal.SIGINT, None)
-    assert handlers.pop(signal.SIGINT) == signal.SIG_DFL
-    assert (list(handlers), alarms) == ([signal.SIGALRM], [5])
+        assert len(collector.of("STATE")) == 1 + len(synced("own").of("STATE"))
 
 
 @pytest.mark.parametrize(
@@ -555,8 +232,3 @@ def test_a_second_signal_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> No
 def test_what_the_sdk_calls_final_is_not_overridden(owner: type, name: str) -> None:
     assert getattr(getattr(owner, name), "__final__", sys.version_info < (3, 11))
     assert not any(name in vars(one) for one in (PagedStream, CommandLineTap))
-
-
-def test_the_sdk_teaches_python_3_10_to_read_iso_date_times() -> None:
-    """`tap_truto_ats.model.instants` reads them with `fromisoformat`, which 3.11 taught itself."""
-    assert datetime.fromisoformat("20260131T093000.5Z").utcoffset() is not None

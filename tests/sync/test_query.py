@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from tap_truto_ats.model.declaration import Requirement
 from tap_truto_ats.model.instants import parse_instant
-from tap_truto_ats.model.resources import INTERVIEWS, RESOURCES, Requirement
+from tap_truto_ats.model.resources import RESOURCES
 from tap_truto_ats.settings.schema import Settings
 from tap_truto_ats.sync.accounts import Account
 from tap_truto_ats.sync.query import Query
+
+INTERVIEWS = RESOURCES["interviews"]
 
 ASHBY, CEIPAL, FOUNTAIN, GREENHOUSE, PINPOINT = PROVIDERS = (
     "ashby",
@@ -97,7 +100,7 @@ class TestReferencePage:
             assert TAKEN[name] <= FILLED[column], name
 
     def test_the_resource_is_found_by_its_name(self) -> None:
-        assert RESOURCES["interviews"] is INTERVIEWS
+        assert INTERVIEWS.name == "interviews"
         assert INTERVIEWS.path == "/unified/ats/interviews"
         assert INTERVIEWS.replication_key == "updated_at"
 

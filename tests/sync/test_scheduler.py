@@ -1,4 +1,4 @@
-"""The loop that takes many walks at the same time."""
+"""The loop that runs many tasks at the same time."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tap_truto_ats.api.client import Request
 from tap_truto_ats.api.envelope import Page
 from tap_truto_ats.api.errors import AccountError, RunError
 from tap_truto_ats.api.limits import Refusal
-from tap_truto_ats.sync.scheduler import Reader
-from tap_truto_ats.sync.tasks import Fork, Rows, Walk, pages
+from tap_truto_ats.sync.scheduler import Scheduler
+from tap_truto_ats.sync.tasks import Fork, Rows, Task, pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,9 +30,9 @@ def gone(status: int | None = 404) -> AccountError:
     return AccountError("cause", "cure", status=status)
 
 
-def unlimited(fetch: Callable[[Request, Usage], Page], concurrency: int) -> Reader:
-    """A reader without limits."""
-    return Reader(fetch, lambda _: None, concurrency)
+def unlimited(fetch: Callable[[Request, Usage], Page], concurrency: int) -> Scheduler:
+    """A scheduler without limits."""
+    return Scheduler(fetch, lambda _: None, concurrency)
 
 
 class Source:
@@ -47,9 +47,9 @@ class Source:
         self.threads: set[threading.Thread] = set()
         self.before: Callable[[str], object] = str
 
-    def walks(self) -> Iterator[Walk[str]]:
+    def tasks(self) -> Iterator[Task[str]]:
         for account in self.counts:
-            yield Walk(account, pages(Request("/rows", {}, account, rows=True)), account)
+            yield Task(account, pages(Request("/rows", {}, account, rows=True)), account)
 
     def fetch(self, request: Request, _: Usage) -> Page:
         account, number = request.account_id or "", int(request.params.get("next_cursor", 1))
@@ -58,7 +58,7 @@ class Source:
             self.requested.append(name)
             self.threads.add(threading.current_thread())
             self.under_way[account] += 1
-            assert self.under_way[account] == 1, "two requests of one walk at the same time"
+            assert self.under_way[account] == 1, "two requests of one task at the same time"
             self.most_under_way = max(self.most_under_way, self.under_way.total())
         try:
             self.before(name)
@@ -80,17 +80,17 @@ class Source:
             assert not thread.is_alive()
 
 
-def flat(reading: Iterator[tuple[Walk[str], Sequence[Any], bool]]) -> list[str]:
+def flat(reading: Iterator[tuple[Task[str], Sequence[Any], bool]]) -> list[str]:
     return [row for _, rows, _ in reading for row in rows]
 
 
-class TestReader:
-    """Pages of many walks at the same time."""
+class TestScheduler:
+    """Pages of many tasks at the same time."""
 
     @pytest.mark.parametrize("concurrency", [1, 2, 3, 10])
-    def test_every_page_of_every_walk_arrives_once(self, concurrency: int) -> None:
+    def test_every_page_of_every_task_arrives_once(self, concurrency: int) -> None:
         source = Source(a=3, b=1, c=5, d=2)
-        rows = flat(unlimited(source.fetch, concurrency).read(source.walks()))
+        rows = flat(unlimited(source.fetch, concurrency).read(source.tasks()))
         assert sorted(rows) == sorted(source.everything())
         assert source.most_under_way <= concurrency
         for account in source.counts:
@@ -98,22 +98,22 @@ class TestReader:
             assert mine == sorted(mine)
         source.join()
 
-    def test_as_many_walks_as_allowed_are_under_way_at_once(self) -> None:
+    def test_as_many_tasks_as_allowed_are_under_way_at_once(self) -> None:
         source = Source(**{f"a{n}": 1 for n in range(9)})
         barrier = threading.Barrier(3)
         source.before = lambda _: barrier.wait(PATIENCE)
-        assert len(flat(unlimited(source.fetch, 3).read(source.walks()))) == 9
+        assert len(flat(unlimited(source.fetch, 3).read(source.tasks()))) == 9
         assert source.most_under_way == 3
         assert len(source.threads) == 3
 
-    def test_a_walk_begins_when_another_one_has_ended(self) -> None:
+    def test_a_task_begins_when_another_one_has_ended(self) -> None:
         source = Source(a=1, b=2, c=1, d=1)
-        rows = flat(unlimited(source.fetch, 1).read(source.walks()))
+        rows = flat(unlimited(source.fetch, 1).read(source.tasks()))
         assert rows == ["a/1", "b/1", "b/2", "c/1", "d/1"]
 
-    def test_no_more_threads_than_walks(self) -> None:
+    def test_no_more_threads_than_tasks(self) -> None:
         source = Source(a=5)
-        flat(unlimited(source.fetch, 100).read(source.walks()))
+        flat(unlimited(source.fetch, 100).read(source.tasks()))
         assert len(source.threads) == 1
 
     def test_pages_are_handled_in_the_order_in_which_they_arrive(self) -> None:
@@ -121,7 +121,7 @@ class TestReader:
         handled = threading.Event()
         source.before = lambda name: name == "slow/1" and handled.wait(PATIENCE)
         rows = []
-        for row in flat_lazily(unlimited(source.fetch, 2).read(source.walks())):
+        for row in flat_lazily(unlimited(source.fetch, 2).read(source.tasks())):
             rows.append(row)
             if row == "fast/2":
                 handled.set()
@@ -133,46 +133,46 @@ class TestReader:
         source = Source(a=3)
         requested = {f"a/{n}": threading.Event() for n in (1, 2, 3)}
         source.before = lambda name: requested[name].set()
-        for row in flat_lazily(unlimited(source.fetch, 1).read(source.walks())):
+        for row in flat_lazily(unlimited(source.fetch, 1).read(source.tasks())):
             number = int(row[-1])
             if number < 3:
                 assert requested[f"a/{number + 1}"].wait(PATIENCE)
 
-    def test_one_page_of_a_walk_is_ahead_and_no_more(self) -> None:
+    def test_one_page_of_a_task_is_ahead_and_no_more(self) -> None:
         source = Source(a=5)
         arrived: list[int] = []
-        for _ in flat_lazily(unlimited(source.fetch, 4).read(source.walks())):
+        for _ in flat_lazily(unlimited(source.fetch, 4).read(source.tasks())):
             with source.lock:
                 arrived.append(len(source.requested))
         assert all(count <= n + 2 for n, count in enumerate(arrived))
 
-    def test_each_walk_tells_its_end_once(self) -> None:
+    def test_each_task_tells_its_end_once(self) -> None:
         source = Source(a=2, b=1)
         ends = [
-            (walk.subject, walk.error)
-            for walk, _, is_end in unlimited(source.fetch, 2).read(source.walks())
+            (task.subject, task.error)
+            for task, _, is_end in unlimited(source.fetch, 2).read(source.tasks())
             if is_end
         ]
         assert sorted(ends, key=str) == [("a", None), ("b", None)]
 
-    def test_a_walk_without_requests_ends_at_once(self) -> None:
+    def test_a_task_without_requests_ends_at_once(self) -> None:
         def none() -> Steps[None]:
             yield from ()
 
         source = Source(a=1)
-        walks = [Walk("none", none()), *source.walks(), Walk("none", none())]
-        read = [(one.subject, rows) for one, rows, _ in unlimited(source.fetch, 2).read(walks)]
+        tasks = [Task("none", none()), *source.tasks(), Task("none", none())]
+        read = [(one.subject, rows) for one, rows, _ in unlimited(source.fetch, 2).read(tasks)]
         assert sorted(read) == [("a", ["a/1"]), ("none", ()), ("none", ())]
 
-    def test_no_walks(self) -> None:
+    def test_no_tasks(self) -> None:
         assert list(unlimited(Source().fetch, 3).read([])) == []
 
     def test_only_rows_that_are_wanted_are_handed_out(self) -> None:
-        walk = Walk("a", pages(Request("/rows", {}, "a")))
-        read = [(*rows, is_end) for _, rows, is_end in unlimited(Source(a=2).fetch, 1).read([walk])]
+        task = Task("a", pages(Request("/rows", {}, "a")))
+        read = [(*rows, is_end) for _, rows, is_end in unlimited(Source(a=2).fetch, 1).read([task])]
         assert read == [(True,)]
 
-    def test_an_account_error_ends_its_walk_only(self) -> None:
+    def test_an_account_error_ends_its_task_only(self) -> None:
         source, error = Source(a=3, b=3), gone()
 
         def fail(name: str) -> None:
@@ -182,14 +182,14 @@ class TestReader:
         source.before = fail
         rows: list[str] = []
         errors = {}
-        for walk, some, is_end in unlimited(source.fetch, 2).read(source.walks()):
+        for task, some, is_end in unlimited(source.fetch, 2).read(source.tasks()):
             rows += some
             if is_end:
-                errors[walk.subject] = walk.error
+                errors[task.subject] = task.error
         assert sorted(rows) == ["a/1", "b/1", "b/2", "b/3"]
         assert errors == {"a": error, "b": None}
 
-    def test_an_unforeseen_fault_ends_its_walk_and_quotes_nothing(self) -> None:
+    def test_an_unforeseen_fault_ends_its_task_and_quotes_nothing(self) -> None:
         source = Source(a=3, b=2)
 
         def fail(name: str) -> None:
@@ -199,9 +199,9 @@ class TestReader:
 
         source.before = fail
         errors = {}
-        for walk, _, is_end in unlimited(source.fetch, 2).read(source.walks()):
+        for task, _, is_end in unlimited(source.fetch, 2).read(source.tasks()):
             if is_end:
-                errors[walk.subject] = walk.error
+                errors[task.subject] = task.error
         assert errors["b"] is None
         assert "The tap met a ValueError in test_scheduler.py:" in str(errors["a"])
         assert "never in a log" not in str(errors["a"])
@@ -216,14 +216,14 @@ class TestReader:
 
         source.before = fail
         with pytest.raises(type(fault)) as caught:
-            flat(unlimited(source.fetch, 2).read(source.walks()))
+            flat(unlimited(source.fetch, 2).read(source.tasks()))
         assert caught.value is fault
         source.join()
 
-    def test_a_reader_can_read_again(self) -> None:
+    def test_a_scheduler_can_read_again(self) -> None:
         source = Source(a=2)
-        reader = unlimited(source.fetch, 2)
-        assert flat(reader.read(source.walks())) == flat(reader.read(source.walks()))
+        scheduler = unlimited(source.fetch, 2)
+        assert flat(scheduler.read(source.tasks())) == flat(scheduler.read(source.tasks()))
 
 
 class Paths:
@@ -255,34 +255,34 @@ def fork(*paths: str, before: str = "first", after: str = "last") -> Steps[None]
 
 
 class TestBranches:
-    """Walks that wait for other walks."""
+    """Tasks that wait for other tasks."""
 
     @pytest.mark.parametrize("concurrency", [1, 2, 9])
-    def test_a_walk_goes_on_when_its_branches_have_ended(self, concurrency: int) -> None:
+    def test_a_task_goes_on_when_its_branches_have_ended(self, concurrency: int) -> None:
         fetch = Paths()
-        walk = Walk("a", fork("x", "y", "z"), "a")
-        read = list(unlimited(fetch, concurrency).read([walk]))
+        task = Task("a", fork("x", "y", "z"), "a")
+        read = list(unlimited(fetch, concurrency).read([task]))
         assert fetch.requested[0] == "first"
         assert sorted(fetch.requested[1:4]) == ["x", "y", "z"]
         assert fetch.requested[4] == "last"
         assert {row for _, rows, _ in read for row in rows} == set(fetch.requested)
         assert [(one.subject, is_end) for one, _, is_end in read if is_end] == [("a", True)]
-        assert walk.usage.requests == 5
+        assert task.usage.requests == 5
 
     def test_branches_are_gone_at_the_same_time(self) -> None:
         barrier = threading.Barrier(3)
         fetch = Paths()
         fetch.before = lambda path: path in "xyz" and barrier.wait(PATIENCE)
-        list(unlimited(fetch, 3).read([Walk("a", fork("x", "y", "z"), "a")]))
+        list(unlimited(fetch, 3).read([Task("a", fork("x", "y", "z"), "a")]))
         assert fetch.requested[-1] == "last"
 
-    def test_the_first_error_of_a_branch_ends_the_walk_and_no_further_branch_begins(self) -> None:
+    def test_the_first_error_of_a_branch_ends_the_task_and_no_further_branch_begins(self) -> None:
         error = gone(403)
         fetch = Paths(y=error)
-        walk = Walk("a", fork("x", "y", "z"), "a")
-        list(unlimited(fetch, 1).read([walk]))
+        task = Task("a", fork("x", "y", "z"), "a")
+        list(unlimited(fetch, 1).read([task]))
         assert fetch.requested == ["first", "x", "y"]
-        assert walk.error is error
+        assert task.error is error
 
     def test_an_error_of_a_branch_can_be_taken(self) -> None:
         def steps() -> Steps[None]:
@@ -292,10 +292,10 @@ class TestBranches:
                 yield from request("instead")
 
         fetch = Paths(x=gone())
-        walk = Walk("a", steps(), "a")
-        list(unlimited(fetch, 2).read([walk]))
+        task = Task("a", steps(), "a")
+        list(unlimited(fetch, 2).read([task]))
         assert fetch.requested == ["x", "instead"]
-        assert walk.error is None
+        assert task.error is None
 
     @pytest.mark.parametrize("concurrency", [1, 4])
     def test_branches_may_have_branches(self, concurrency: int) -> None:
@@ -304,7 +304,7 @@ class TestBranches:
             yield from request("end")
 
         fetch = Paths()
-        list(unlimited(fetch, concurrency).read([Walk("a", steps(), "a")]))
+        list(unlimited(fetch, concurrency).read([Task("a", steps(), "a")]))
         assert Counter(fetch.requested) == {
             **{f"{n}{letter}": 1 for n in range(3) for letter in "az"},
             "x": 3,
@@ -323,7 +323,7 @@ class TestBranches:
             yield from ()
 
         fetch = Paths()
-        list(unlimited(fetch, 2).read([Walk("a", steps(), "a")]))
+        list(unlimited(fetch, 2).read([Task("a", steps(), "a")]))
         assert fetch.requested == ["end"]
 
     def test_rows_of_a_branchs_own_are_handed_out(self) -> None:
@@ -334,47 +334,47 @@ class TestBranches:
         def steps() -> Steps[None]:
             yield Fork([own()])
 
-        read = list(unlimited(Paths(), 1).read([Walk("a", steps(), "a")]))
+        read = list(unlimited(Paths(), 1).read([Task("a", steps(), "a")]))
         assert [(list(rows), is_end) for _, rows, is_end in read] == [(["own"], False), ([], True)]
 
 
-class TestSharedWalks:
-    """A walk that several others wait for."""
+class TestSharedTasks:
+    """A task that several others wait for."""
 
     @staticmethod
-    def waiting(shared: Walk[str], name: str) -> Walk[str]:
+    def waiting(shared: Task[str], name: str) -> Task[str]:
         def steps() -> Steps[None]:
             yield shared
             yield from request(name)
 
-        return Walk(name, steps(), "a")
+        return Task(name, steps(), "a")
 
     @pytest.mark.parametrize("concurrency", [1, 5])
-    def test_it_is_walked_once(self, concurrency: int) -> None:
-        shared = Walk("shared", request("shared"), "a")
-        walks = [self.waiting(shared, name) for name in "xyz"]
+    def test_it_runs_once(self, concurrency: int) -> None:
+        shared = Task("shared", request("shared"), "a")
+        tasks = [self.waiting(shared, name) for name in "xyz"]
         fetch = Paths()
-        read = list(unlimited(fetch, concurrency).read(walks))
+        read = list(unlimited(fetch, concurrency).read(tasks))
         assert fetch.requested[0] == "shared"
         assert sorted(fetch.requested[1:]) == ["x", "y", "z"]
         assert sorted(one.subject for one, _, is_end in read if is_end) == ["shared", *"xyz"]
 
     def test_who_comes_late_goes_on_at_once(self) -> None:
-        shared = Walk("shared", request("shared"), "a")
-        reader = unlimited(Paths(), 1)
-        list(reader.read([self.waiting(shared, "x")]))
+        shared = Task("shared", request("shared"), "a")
+        scheduler = unlimited(Paths(), 1)
+        list(scheduler.read([self.waiting(shared, "x")]))
         fetch = Paths()
         list(unlimited(fetch, 1).read([self.waiting(shared, "y")]))
         assert fetch.requested == ["y"]
 
     def test_its_error_is_everybodys(self) -> None:
         error = gone(403)
-        shared = Walk("shared", request("shared"), "a")
-        walks = [self.waiting(shared, name) for name in "xyz"]
+        shared = Task("shared", request("shared"), "a")
+        tasks = [self.waiting(shared, name) for name in "xyz"]
         fetch = Paths(shared=error)
-        list(unlimited(fetch, 3).read(walks))
+        list(unlimited(fetch, 3).read(tasks))
         assert fetch.requested == ["shared"]
-        assert [walk.error for walk in walks] == [error] * 3
+        assert [task.error for task in tasks] == [error] * 3
 
 
 class Limits:
@@ -394,8 +394,8 @@ class Limits:
         until = self.until.get(request.account_id or "", 0.0)
         return Refusal(self.limit, self.now, until) if until > self.now else None
 
-    def reader(self, source: Source, concurrency: int) -> Reader:
-        return Reader(source.fetch, self.admit, concurrency, self.clock)
+    def scheduler(self, source: Source, concurrency: int) -> Scheduler:
+        return Scheduler(source.fetch, self.admit, concurrency, self.clock)
 
 
 class TestTurns:
@@ -403,26 +403,26 @@ class TestTurns:
 
     def test_what_has_begun_is_brought_to_its_end_first(self) -> None:
         source = Source(a=3, b=3, c=3)
-        rows = flat(unlimited(source.fetch, 2).read(source.walks()))
+        rows = flat(unlimited(source.fetch, 2).read(source.tasks()))
         begun_late = rows.index("c/1")
         assert "a/3" in rows[: begun_late + 1] or "b/3" in rows[: begun_late + 1]
 
-    def test_walks_of_an_account_have_their_turn_in_their_order(self) -> None:
+    def test_tasks_of_an_account_have_their_turn_in_their_order(self) -> None:
         source = Source(a=2)
-        walks = [*source.walks(), *source.walks()]
-        rows = flat(unlimited(source.fetch, 1).read(walks))
+        tasks = [*source.tasks(), *source.tasks()]
+        rows = flat(unlimited(source.fetch, 1).read(tasks))
         assert rows == ["a/1", "a/2", "a/1", "a/2"]
 
     def test_accounts_share_what_may_be_under_way(self) -> None:
         barrier = threading.Barrier(4)
         fetch = Paths()
         fetch.before = lambda _: barrier.wait(PATIENCE)
-        walks = [
-            Walk(f"{account}{n}", request(f"{account}{n}"), account)
+        tasks = [
+            Task(f"{account}{n}", request(f"{account}{n}"), account)
             for account in "ab"
             for n in range(4)
         ]
-        reading = unlimited(fetch, 4).read(walks)
+        reading = unlimited(fetch, 4).read(tasks)
         next(reading)
         assert sorted(fetch.requested[:4]) == ["a0", "a1", "b0", "b1"]
         assert len(list(reading)) == 7
@@ -430,7 +430,7 @@ class TestTurns:
     def test_an_account_whose_limit_is_used_up_is_passed_over(self) -> None:
         limits, source = Limits(a=5.0), Source(a=1, b=2, c=1)
         rows = []
-        for row in flat_lazily(limits.reader(source, 1).read(source.walks())):
+        for row in flat_lazily(limits.scheduler(source, 1).read(source.tasks())):
             rows.append(row)
             if len(rows) == 3:
                 limits.now = 5.0
@@ -439,7 +439,7 @@ class TestTurns:
 
     def test_it_waits_without_holding_a_place(self) -> None:
         limits, source = Limits(a=5.0, b=5.0), Source(a=1, b=1, c=5)
-        reading = flat_lazily(limits.reader(source, 1).read(source.walks()))
+        reading = flat_lazily(limits.scheduler(source, 1).read(source.tasks()))
         assert [next(reading) for _ in range(5)] == [f"c/{n}" for n in range(1, 6)]
         limits.now = 5.0
         assert list(reading) == ["a/1", "b/1"]
@@ -448,30 +448,30 @@ class TestTurns:
         limits = Limits(a=5.0, b=5.0, c=5.0)
         limits.limit = "token"
         source = Source(a=1, b=1, c=1)
-        reader = limits.reader(source, 3)
+        scheduler = limits.scheduler(source, 3)
         released = threading.Timer(0.05, lambda: setattr(limits, "now", 5.0))
         released.start()
-        assert len(flat(reader.read(source.walks()))) == 3
+        assert len(flat(scheduler.read(source.tasks()))) == 3
         assert limits.asked[0] == "a"
         assert sorted(map(str, limits.asked[1:])) == ["a", "b", "c"]
 
     def test_what_was_waited_is_counted(self) -> None:
         limits, source = Limits(a=5.0), Source(a=1, b=1)
-        (waiting, other) = source.walks()
-        for walk, _, _ in limits.reader(source, 1).read([waiting, other]):
-            if walk is other:
+        (waiting, other) = source.tasks()
+        for task, _, _ in limits.scheduler(source, 1).read([waiting, other]):
+            if task is other:
                 limits.now = 5.0
         assert (waiting.usage.waited_seconds, other.usage.waited_seconds) == (5.0, 0.0)
 
     def test_it_tells_who_waits(self) -> None:
         limits, source = Limits(a=5.0), Source(a=1, b=2)
-        reader = limits.reader(source, 1)
-        reading = flat_lazily(reader.read(source.walks()))
-        assert reader.waiting() == {}
+        scheduler = limits.scheduler(source, 1)
+        reading = flat_lazily(scheduler.read(source.tasks()))
+        assert scheduler.waiting() == {}
         next(reading)
-        assert reader.waiting() == {"account": 1}
+        assert scheduler.waiting() == {"account": 1}
         limits.now = 5.0
-        assert reader.waiting() == {}
+        assert scheduler.waiting() == {}
         assert len(list(reading)) == 2
 
 
@@ -487,16 +487,16 @@ class TestStopping:
             released.wait(PATIENCE)
 
         source.before = wait
-        reader = unlimited(source.fetch, 1)
+        scheduler = unlimited(source.fetch, 1)
 
         def stop() -> None:
             asked.wait(PATIENCE)
-            reader.stop(143)
+            scheduler.stop(143)
 
         stopper = threading.Thread(target=stop)
         stopper.start()
         with pytest.raises(SystemExit) as caught:
-            flat(reader.read(source.walks()))
+            flat(scheduler.read(source.tasks()))
         assert caught.value.code == 143
         released.set()
         stopper.join()
@@ -504,10 +504,10 @@ class TestStopping:
 
     def test_stop_ends_the_reading_before_its_next_page(self) -> None:
         source = Source(a=9)
-        reader = unlimited(source.fetch, 1)
-        rows = flat_lazily(reader.read(source.walks()))
+        scheduler = unlimited(source.fetch, 1)
+        rows = flat_lazily(scheduler.read(source.tasks()))
         assert next(rows) == "a/1"
-        reader.stop(130)
+        scheduler.stop(130)
         with pytest.raises(SystemExit) as caught:
             next(rows)
         assert caught.value.code == 130
@@ -515,10 +515,10 @@ class TestStopping:
 
     def test_what_was_stopped_reads_no_more(self) -> None:
         source = Source(a=1)
-        reader = unlimited(source.fetch, 1)
-        reader.stop(143)
+        scheduler = unlimited(source.fetch, 1)
+        scheduler.stop(143)
         with pytest.raises(SystemExit):
-            flat(reader.read(source.walks()))
+            flat(scheduler.read(source.tasks()))
 
     def test_an_abandoned_reading_leaves_no_thread_behind(self) -> None:
         source, before = Source(a=9, b=9, c=9), set(threading.enumerate())
@@ -537,22 +537,22 @@ class TestStopping:
         def fetch(request: Request, usage: Usage) -> Page:
             return (late if request.account_id in late.counts else fresh).fetch(request, usage)
 
-        reader = unlimited(fetch, 2)
-        begin_and_abandon(reader, late)
-        second = flat_lazily(reader.read(fresh.walks()))
+        scheduler = unlimited(fetch, 2)
+        begin_and_abandon(scheduler, late)
+        second = flat_lazily(scheduler.read(fresh.tasks()))
         rows = [next(second)]
         released.set()
         late.join()
         assert [*rows, *second] == ["fresh/1", "fresh/2"]
 
 
-def flat_lazily(reading: Iterator[tuple[Walk[str], Sequence[Any], bool]]) -> Iterator[str]:
+def flat_lazily(reading: Iterator[tuple[Task[str], Sequence[Any], bool]]) -> Iterator[str]:
     for _, rows, _ in reading:
         yield from rows
 
 
-def begin_and_abandon(reader: Reader, source: Source) -> None:
-    reading = reader.read(source.walks())
+def begin_and_abandon(scheduler: Scheduler, source: Source) -> None:
+    reading = scheduler.read(source.tasks())
     next(reading)
     assert isinstance(reading, Generator)
     reading.close()

@@ -1,4 +1,4 @@
-"""Ways through pages: what is requested after what."""
+"""Tasks: which request follows which page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tap_truto_ats.api.client import ArrivingPage, Request
 from tap_truto_ats.api.envelope import Page
 from tap_truto_ats.api.errors import AccountError, BrokenBodyError
-from tap_truto_ats.sync.tasks import Fork, Rows, Walk, pages, pages_unless_gone, until_rows
+from tap_truto_ats.sync.tasks import Fork, Rows, Task, pages, pages_unless_gone, until_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,16 +32,16 @@ def key(request: Request) -> str:
 
 
 def take(steps: Steps[Any], answers: Mapping[str, Answer]) -> tuple[list[str], AccountError | None]:
-    """Walk to the end and tell what was requested, and the error it ended with."""
-    walk = Walk("a1", steps)
+    """Take all steps; return what was requested, and the error with which they ended."""
+    task = Task("a1", steps)
     requested: list[str] = []
-    walk.advance()
-    while walk.request is not None:
-        requested.append(key(walk.request))
-        assert len(requested) < 50, "the walk does not end"
-        walk.advance(answers[requested[-1]])
-    assert walk.ended
-    return requested, walk.error
+    task.advance()
+    while task.request is not None:
+        requested.append(key(task.request))
+        assert len(requested) < 50, "the task does not end"
+        task.advance(answers[requested[-1]])
+    assert task.has_ended
+    return requested, task.error
 
 
 class TestPages:
@@ -95,7 +95,7 @@ class TestPages:
         assert error is not None
         assert error.status is None
 
-    def test_the_same_cursor_in_another_walk_is_no_error(self) -> None:
+    def test_the_same_cursor_in_another_task_is_no_error(self) -> None:
         answers = {"/rows": Page([1], "b"), "/rows b": Page([2])}
         for _ in range(2):
             assert take(pages(FIRST), answers)[1] is None
@@ -109,7 +109,7 @@ class TestPages:
         assert (second.path, second.account_id, second.rows) == ("/rows", "a1", True)
 
     @pytest.mark.parametrize("error", [gone(), BrokenBodyError("x")], ids=["404", "broken"])
-    def test_an_error_ends_the_walk(self, error: AccountError) -> None:
+    def test_an_error_ends_the_task(self, error: AccountError) -> None:
         answers: dict[str, Answer] = {"/rows": Page([1], "b"), "/rows b": error}
         assert take(pages(FIRST), answers) == (["/rows", "/rows b"], error)
 
@@ -162,8 +162,8 @@ class TestPagesUnlessGone:
         assert take(pages_unless_gone(FIRST, []), {"/rows": error}) == (["/rows"], error)
 
 
-class TestWalk:
-    """What a walk does with its steps."""
+class TestTask:
+    """What a task does with its steps."""
 
     def test_rows_of_its_own_are_told_with_the_step_that_follows(self) -> None:
         def steps() -> Steps[None]:
@@ -172,34 +172,34 @@ class TestWalk:
             yield FIRST
             yield Rows([4])
 
-        walk = Walk("a", steps())
-        assert walk.advance() == [1, 2, 3]
-        assert walk.request is FIRST
-        assert walk.advance(Page([])) == [4]
-        assert walk.ended
+        task = Task("a", steps())
+        assert task.advance() == [1, 2, 3]
+        assert task.request is FIRST
+        assert task.advance(Page([])) == [4]
+        assert task.has_ended
 
-    def test_branches_are_walks_of_the_same_subject(self) -> None:
+    def test_branches_are_tasks_of_the_same_subject(self) -> None:
         def steps() -> Steps[None]:
             yield Fork(pages(FIRST) for _ in range(2))
 
-        walk = Walk("a", steps(), "a1")
-        walk.advance()
-        assert walk.branches
-        for branch in walk.branches:
+        task = Task("a", steps(), "a1")
+        task.advance()
+        assert task.to_await
+        for branch in task.to_await:
             assert (branch.subject, branch.account_id, branch.is_branch) == ("a", "a1", True)
-            assert branch.usage is not walk.usage
+            assert branch.usage is not task.usage
 
     def test_a_fault_of_the_steps_ends_it(self) -> None:
         def steps() -> Steps[None]:
             yield FIRST
             raise ZeroDivisionError
 
-        walk = Walk("a", steps())
-        walk.advance()
-        walk.advance(Page([]))
-        assert walk.ended
-        assert walk.error
-        assert walk.error.is_fault
+        task = Task("a", steps())
+        task.advance()
+        task.advance(Page([]))
+        assert task.has_ended
+        assert task.error
+        assert task.error.is_fault
 
 
 class TestUntilRows:

@@ -1,0 +1,114 @@
+"""What all streams of a run share: settings, HTTP, the scheduler, accounts, parents, report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tap_truto_ats.api.client import TrutoClient
+from tap_truto_ats.report import Report
+from tap_truto_ats.settings.schema import Settings
+from tap_truto_ats.sync.accounts import Accounts
+from tap_truto_ats.sync.parents import ParentLists
+from tap_truto_ats.sync.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from tap_truto_ats.api.errors import AccountError
+    from tap_truto_ats.sync.account_sync import AccountSync
+    from tap_truto_ats.sync.tasks import Task
+
+
+class Progress(NamedTuple):
+    """What has come of an account sync."""
+
+    sync: AccountSync
+    rows: Sequence[Any]
+    """The rows of a page; none where only the end has come."""
+    is_end: bool
+    """Whether the sync has no further rows."""
+    error: AccountError | None
+    """Why the sync ended early; None unless it did."""
+    is_end_of_account: bool
+    """Whether no sync of the account has further rows."""
+
+
+class Run:
+    """Built by the tap, and handed to its streams.
+
+    Discovery needs no valid settings, so that each part is only made when it is first used.
+    """
+
+    is_test = False
+    """Whether each account is only tested, as `--test` does."""
+
+    def __init__(self, config: Mapping[str, Any], start: datetime) -> None:
+        """Take the configuration as given, and the moment at which the run began."""
+        self.start = start
+        self._config = config
+
+    @property
+    def wants_remote_data(self) -> bool:
+        """Whether rows carry `remote_data`; known without valid settings, for discovery."""
+        return (
+            self._config.get("include_remote_data") is True
+            or self._config.get("response_format") == "raw"
+        )
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings, typed and with their defaults."""
+        return Settings.from_config(self._config)
+
+    @property
+    def page_settings(self) -> Settings:
+        """The settings for pages of rows: a test requests a single row."""
+        return replace(self.settings, page_size=1) if self.is_test else self.settings
+
+    @cached_property
+    def client(self) -> TrutoClient:
+        """HTTP to Truto, under its limits and with retries."""
+        return TrutoClient(self.settings)
+
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        """The one loop over all accounts."""
+        return Scheduler(self.client.fetch, self.client.admit, self.settings.max_concurrency)
+
+    @cached_property
+    def report(self) -> Report:
+        """What the operator sees of the run."""
+        return Report(self.scheduler.waiting, self.client.limiter)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """The accounts of the run, and why some could not be read."""
+        return Accounts(self.settings, self.scheduler)
+
+    @cached_property
+    def parents(self) -> ParentLists:
+        """The lists of parents, each of which several streams may need."""
+        return ParentLists(self.page_settings.page_size, only_first=self.is_test)
+
+    def read(self, tasks: Iterable[Task[AccountSync | None]]) -> Iterator[Progress]:
+        """Run the tasks of account syncs, and yield what comes of them.
+
+        Raises:
+            RunError: Nothing can be read for any account.
+            SystemExit: The run was stopped.
+        """
+        tasks = list(tasks)
+        outstanding = Counter(task.account_id for task in tasks)
+        for task, rows, is_end in self.scheduler.read(tasks):
+            if task.subject is None:  # a list of parents, for example
+                continue
+            outstanding[task.account_id] -= is_end
+            is_end_of_account = not outstanding[task.account_id]
+            error = task.error if is_end else None
+            yield Progress(task.subject, rows, is_end, error, is_end_of_account)
+            if is_end_of_account:
+                self.parents.forget(task.subject.account.id)

@@ -1,0 +1,183 @@
+"""What is wrong with a configuration: a line for each error, which never quotes a value."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from singer_sdk import typing as th
+
+from tap_truto_ats.model.declaration import OPERATORS, UNCHECKED, Filter
+from tap_truto_ats.model.instants import parse_instant
+from tap_truto_ats.model.records import kinds
+from tap_truto_ats.model.resources import PARAMETERS, RESOURCES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+NOUNS = {
+    "string": "a string",
+    "integer": "an integer",
+    "boolean": "true or false",
+    "array": "a list of strings",
+    "object": "an object",
+}
+"""By JSON Schema type: how a message calls it."""
+
+DATE_TIME = "a date-time such as 2026-01-31T00:00:00Z"
+
+
+def problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
+    """Say what is wrong with a configuration: a line each, naming the setting and what it takes.
+
+    No line quotes a value, since a value may be a secret.
+
+    Args:
+        config: The configuration as given.
+        schema: The JSON Schema of all settings, the SDK's own included.
+    """
+    lines: list[str] = []
+    for name, definition in schema["properties"].items():
+        value = config.get(name)
+        if value is None:
+            if name in schema.get("required", ()):
+                lines.append(f"Setting '{name}' is missing: it takes {takes(name, definition)}.")
+        elif not _is_valid(value, definition):
+            lines.append(f"Setting '{name}' takes {takes(name, definition)}.")
+        else:
+            check = CHECKS.get(name)
+            lines += [f"Setting '{name}' {line}." for line in (check(value) if check else ())]
+    return lines
+
+
+def _is_valid(value: object, definition: Mapping[str, Any]) -> bool:
+    try:
+        return bool(th.DEFAULT_JSONSCHEMA_VALIDATOR(definition).is_valid(value))
+    except AttributeError:
+        # In the SDK's schema of `stream_maps`, a string stands where a schema belongs.
+        return False
+
+
+def kind_of(definition: Mapping[str, Any]) -> str:
+    """Return a setting's JSON Schema type; `object` for the SDK's own that name none."""
+    return next(iter(kinds(definition)), "object")
+
+
+def takes(name: str, definition: Mapping[str, Any]) -> str:
+    """Put a setting's JSON Schema into words."""
+    if name == "api_token":
+        return "a Truto API token"
+    if "enum" in definition:
+        return "one of " + ", ".join(str(value) for value in definition["enum"] if value)
+    kind = kind_of(definition)
+    if definition.get("format") == "date-time":
+        return DATE_TIME
+    bounds = [
+        f"{words} {definition[key]}"
+        for key, words in (("minimum", "of at least"), ("maximum", "and at most"))
+        if key in definition
+    ]
+    return " ".join([NOUNS.get(kind, kind), *bounds])
+
+
+def _check_token(token: str) -> Iterator[str]:
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        yield "takes a Truto API token: printable ASCII without blanks or line ends"
+
+
+def _check_url(url: str) -> Iterator[str]:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    # Parsers of URLs disagree on what stands before an `@`, and on backslashes.
+    clean = url.isprintable() and not set(url) & set(" @\\")
+    if not valid or not clean or parts.query or parts.fragment:
+        yield "takes an address such as https://api.truto.one"
+    elif parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        yield (
+            "takes an https address such as https://api.truto.one, so that nobody else reads the"
+            " token; http is for this machine only: localhost, 127.0.0.1 or [::1]"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    """Return whether a host is this machine beyond doubt; other spellings of it are refused."""
+    if host == "localhost":
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in LOOPBACK)
+
+
+def _check_ids(ids: list[str]) -> Iterator[str]:
+    if not ids or {value.strip() for value in ids} & {"", ".", ".."}:
+        yield "takes a list of at least one id; leave it out to read all"
+
+
+def _check_date(value: str) -> Iterator[str]:
+    if parse_instant(value) is None:
+        yield f"takes {DATE_TIME}"
+
+
+def _check_filters(filters: Mapping[str, Any]) -> Iterator[str]:
+    for stream, values in filters.items():
+        yield from _check_stream(stream, values)
+        if stream not in RESOURCES or not isinstance(values, dict):
+            continue
+        known = RESOURCES[stream].filters
+        for name, value in values.items():
+            if name in known or name in PARAMETERS:
+                expected = known.get(name, UNCHECKED)
+                yield from _check_filter(f"{stream}.{name}", expected, value)
+            else:
+                choices = ", ".join(known) or "none"
+                yield f"has no '{name}' for {stream}: it takes {choices}"
+
+
+def _check_stream(stream: str, values: object) -> Iterator[str]:
+    if stream not in RESOURCES:
+        yield f"knows no stream '{stream}': it takes {', '.join(RESOURCES)}"
+    elif not isinstance(values, dict):
+        yield f"takes an object for '{stream}'"
+
+
+def _check_hydrate(streams: list[str]) -> Iterator[str]:
+    for stream in streams:
+        yield from _check_stream(stream, {})
+
+
+def _check_filter(name: str, expected: Filter, value: object) -> Iterator[str]:
+    operators = value if isinstance(value, dict) else {}
+    if not expected.is_date_time:
+        if isinstance(value, (bool, dict, list, type(None))) or value == "":
+            yield f"takes a string for {name}"
+        return
+    if unknown := [operator for operator in operators if operator not in OPERATORS]:
+        yield f"has no operator '{unknown[0]}' for {name}: it takes {', '.join(OPERATORS)}"
+    elif not all(parse_instant(moment) for moment in operators.values() or [value]):
+        yield f"takes for {name} {DATE_TIME}, or an object of {', '.join(OPERATORS)}"
+
+
+def _check_remote_query(queries: Mapping[str, Any]) -> Iterator[str]:
+    for stream, values in queries.items():
+        yield from _check_stream(stream, values)
+
+
+CHECKS: dict[str, Callable[[Any], Iterator[str]]] = {
+    "api_token": _check_token,
+    "api_url": _check_url,
+    "integrated_account_ids": _check_ids,
+    "tenant_ids": _check_ids,
+    "start_date": _check_date,
+    "filters": _check_filters,
+    "remote_query": _check_remote_query,
+    "hydrate": _check_hydrate,
+}
+"""By setting: what a JSON Schema cannot say of it."""

@@ -1,0 +1,51 @@
+"""Settings from environment variables."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tap_truto_ats.settings.checks import kind_of, takes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BOOLEANS = {"1": "true", "yes": "true", "on": "true", "0": "false", "no": "false", "off": "false"}
+
+
+def from_environment(
+    environment: Mapping[str, str], prefix: str, schema: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Read settings from environment variables; an empty one counts as absent.
+
+    Lists and objects are JSON; a list may also be its items with commas between.
+
+    Args:
+        environment: The variables.
+        prefix: What a variable's name begins with.
+        schema: The JSON Schema of all settings.
+
+    Returns:
+        The settings, and a line for each variable that cannot be read.
+    """
+    found: dict[str, Any] = {}
+    lines: list[str] = []
+    for name, definition in schema["properties"].items():
+        variable = f"{prefix}{name.upper()}"
+        if text := environment.get(variable):
+            try:
+                found[name] = _parse(text, kind_of(definition))
+            except ValueError:
+                wanted = takes(name, definition)
+                lines.append(f"Setting '{name}' takes {wanted}: {variable} is something else.")
+    return found, lines
+
+
+def _parse(text: str, kind: str) -> Any:  # noqa: ANN401
+    if kind == "string":
+        return text
+    if kind == "boolean":
+        return json.loads(BOOLEANS.get(text.lower(), text.lower()))
+    if kind == "array" and text[0] not in "[{":
+        return text.split(",")
+    return json.loads(text)

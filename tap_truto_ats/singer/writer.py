@@ -1,0 +1,127 @@
+"""Writing Singer messages to stdout, a page of records at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder, serialize_jsonl
+from singer_sdk.singerlib import RecordMessage, StateMessage
+
+from tap_truto_ats.singer.output import writing
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from singer_sdk.singerlib.encoding.simple import Message
+
+logger = logging.getLogger(__name__)
+
+PIPE_BYTES = 1 << 20
+"""The capacity given to the pipe to the target: the most that Linux gives any user (`pipe(7)`)."""
+
+LONG_STATE_BYTES = 1 << 16
+"""The length from which a STATE message counts as long: it holds some 300 bookmarks."""
+
+OUTPUT_FOR_LONG_STATE = 4
+"""How many times as long as a long STATE the output since the last one has to be before the next.
+
+Each STATE holds all bookmarks. One behind each of thousands of accounts would be most of the
+output.
+"""
+
+
+class RecordLine(msgspec.Struct, tag_field="type", tag="RECORD", omit_defaults=True):
+    """A RECORD message, encoded as the SDK's writer encodes its own, in a fifth of the time."""
+
+    stream: str
+    record: dict[str, Any]
+    version: int | None = None
+    time_extracted: datetime | None = None
+
+
+class PageWriter(MsgSpecWriter):
+    """Writes records when their page is complete, and every other message at once.
+
+    It has a buffer of its own: with `PYTHONUNBUFFERED` set, stdout's buffer is a raw file, whose
+    `write` may take only a part of the bytes when a signal arrives.
+    """
+
+    def __init__(self) -> None:
+        """Enlarge the pipe to the target, so that the target need not wait for the next page."""
+        super().__init__()
+        self._pending = bytearray()
+        self._too_deep = 0
+        self._state_bytes = self._bytes_since_state = 0
+        self.owes_state = False
+        """Whether a STATE message was put off."""
+        with suppress(AttributeError, OSError):  # Stdout is no pipe, or the system is not Linux.
+            fcntl.fcntl(sys.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+    @override
+    def serialize_message(self, message: Message) -> bytearray:
+        # The SDK would copy the whole state recursively for each STATE message.
+        if isinstance(message, StateMessage):
+            return serialize_jsonl({"type": "STATE", "value": message.value})
+        return super().serialize_message(message)
+
+    @override
+    def write_message(self, message: Message) -> None:
+        try:
+            line = self.format_message(message)
+        except RecursionError:
+            self._too_deep += 1
+            return
+        self._pending += line
+        if not isinstance(message, RecordMessage):
+            self.flush()
+        if isinstance(message, StateMessage):
+            self._state_bytes, self._bytes_since_state = len(line), 0
+            self.owes_state = False
+
+    def write_records(self, lines: list[RecordLine]) -> None:
+        """Write the records of a page in one go; `flush` hands them to the target."""
+        try:
+            self._pending += encoder.encode_lines(lines)
+        except RecursionError:
+            for line in lines:
+                self.write_message(
+                    RecordMessage(
+                        stream=line.stream,
+                        record=line.record,
+                        version=line.version,
+                        time_extracted=line.time_extracted,
+                    )
+                )
+
+    def puts_off_state(self) -> bool:
+        """Return whether too little was written since the last STATE for another of its length."""
+        enough = OUTPUT_FOR_LONG_STATE * self._state_bytes
+        self.owes_state = self._state_bytes > LONG_STATE_BYTES and self._bytes_since_state < enough
+        return self.owes_state
+
+    def flush(self) -> None:
+        """Hand everything written so far to the target.
+
+        Raises:
+            RunError: Stdout takes nothing more.
+        """
+        self._bytes_since_state += len(self._pending)
+        with writing(), memoryview(self._pending) as pending:
+            written = 0
+            while written < len(pending):
+                written += sys.stdout.buffer.write(pending[written:]) or 0
+            sys.stdout.buffer.flush()
+        self._pending.clear()
+        if self._too_deep:
+            logger.warning("%d records nest too deep to be written: not emitted.", self._too_deep)
+            self._too_deep = 0

@@ -1,0 +1,110 @@
+"""Date-times: read in every form of ISO 8601, and written in one form."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import singer_sdk
+
+from tap_truto_ats.model.instants import earlier, format_instant, parse_instant
+
+INSTANTS = {
+    "as written by the tap": ("2026-01-31T09:30:00.000000+00:00", "2026-01-31T09:30:00.000000"),
+    "Z": ("2026-01-31T09:30:00Z", "2026-01-31T09:30:00.000000"),
+    "lower case": ("2026-01-31t09:30:00z", "2026-01-31T09:30:00.000000"),
+    "no zone": ("2026-01-31T09:30:00", "2026-01-31T09:30:00.000000"),
+    "blank instead of T": ("2026-01-31 09:30:00", "2026-01-31T09:30:00.000000"),
+    "blank and Z": ("2026-01-31 09:30:00Z", "2026-01-31T09:30:00.000000"),
+    "blanks around": (" 2026-01-31T09:30:00Z\n", "2026-01-31T09:30:00.000000"),
+    "no seconds": ("2026-01-31T09:30Z", "2026-01-31T09:30:00.000000"),
+    "no seconds, offset": ("2026-01-31T09:30+02:00", "2026-01-31T07:30:00.000000"),
+    "hours only": ("2026-01-31T09", "2026-01-31T09:00:00.000000"),
+    "date only": ("2026-01-31", "2026-01-31T00:00:00.000000"),
+    "basic form": ("20260131T093000Z", "2026-01-31T09:30:00.000000"),
+    "east": ("2026-01-31T09:30:00+01:00", "2026-01-31T08:30:00.000000"),
+    "west, over midnight": ("2026-01-31T21:30:00-05:00", "2026-02-01T02:30:00.000000"),
+    "half an hour": ("2026-01-31T09:30:00+05:30", "2026-01-31T04:00:00.000000"),
+    "minus nothing": ("2026-01-31T09:30:00-00:00", "2026-01-31T09:30:00.000000"),
+    "offset without colon": ("2026-01-31T09:30:00+0100", "2026-01-31T08:30:00.000000"),
+    "offset of hours": ("2026-01-31T09:30:00-03", "2026-01-31T12:30:00.000000"),
+    "blank before the offset": ("2026-01-31 09:30:00 +0100", "2026-01-31T08:30:00.000000"),
+    "tenths": ("2026-01-31T09:30:00.5Z", "2026-01-31T09:30:00.500000"),
+    "milliseconds": ("2026-01-31T09:30:00.123Z", "2026-01-31T09:30:00.123000"),
+    "microseconds": ("2026-01-31T09:30:00.123456Z", "2026-01-31T09:30:00.123456"),
+    "nanoseconds are cut off": ("2026-01-31T09:30:00.123456999Z", "2026-01-31T09:30:00.123456"),
+    "seven digits": ("2026-01-31T09:30:00.9999999Z", "2026-01-31T09:30:00.999999"),
+    "comma": ("2026-01-31T09:30:00,25Z", "2026-01-31T09:30:00.250000"),
+    "leap day": ("2028-02-29T00:00:00Z", "2028-02-29T00:00:00.000000"),
+    "first year": ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000000"),
+    "last year": ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999"),
+}
+
+NO_INSTANTS: dict[str, Any] = {
+    "null": None,
+    "empty": "",
+    "blank": "  ",
+    "word": "tomorrow",
+    "zero date": "0000-00-00 00:00:00",
+    "no such day": "2026-02-30T00:00:00Z",
+    "no such month": "2026-13-01",
+    "no such hour": "2026-01-31T25:00:00Z",
+    "no such offset": "2026-01-31T09:30:00+25:00",
+    "named zone": "2026-01-31T09:30:00 CET",
+    "HTTP date": "Sat, 31 Jan 2026 09:30:00 GMT",
+    "American": "01/31/2026",
+    "year": "2026",
+    "year and month": "2026-01",
+    "time": "09:30:00",
+    "before the first year in UTC": "0001-01-01T00:00:00+01:00",
+    "after the last year in UTC": "9999-12-31T23:59:59-01:00",
+    "year of five digits": "12026-01-31T09:30:00Z",
+    "more after it": "2026-01-31T09:30:00Z, rescheduled",
+    "other digits": "\u0662\u0660\u0662\u0666-01-31",
+    "epoch seconds": 1_769_851_800,
+    "epoch milliseconds": 1_769_851_800_000,
+    "epoch seconds as text": "1769851800",
+    "fraction": 1_769_851_800.5,
+    "true": True,
+    "list": ["2026-01-31T09:30:00Z"],
+    "object": {"date": "2026-01-31"},
+}
+
+
+@pytest.mark.parametrize(("given", "utc"), INSTANTS.values(), ids=INSTANTS)
+def test_every_spelling_of_an_instant_is_read(given: str, utc: str) -> None:
+    instant = parse_instant(given)
+    assert instant is not None
+    assert instant.utcoffset() == timedelta(0)
+    assert format_instant(instant) == f"{utc}+00:00"
+
+
+@pytest.mark.parametrize("given", NO_INSTANTS.values(), ids=NO_INSTANTS)
+def test_what_is_no_iso_date_time_is_none(given: object) -> None:
+    assert parse_instant(given) is None
+
+
+def test_an_instant_is_written_in_utc_whatever_its_zone() -> None:
+    moment = datetime(2026, 1, 31, 9, 30, tzinfo=timezone(timedelta(hours=-3, minutes=-30)))
+    assert format_instant(moment) == "2026-01-31T13:00:00.000000+00:00"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "2026-01-31T00:00:00.000000+00:00"),
+        (120, "2026-01-30T23:58:00.000000+00:00"),
+        (10**11, None),
+        (10**18, None),
+    ],
+)
+def test_going_back_ends_before_all_time(seconds: int, expected: str | None) -> None:
+    before = earlier(datetime(2026, 1, 31, tzinfo=timezone.utc), seconds)
+    assert (format_instant(before) if before else None) == expected
+
+
+def test_the_sdk_teaches_python_3_10_to_read_iso_date_times() -> None:
+    """`fromisoformat` reads them since 3.11; the SDK brings a backport for 3.10."""
+    assert singer_sdk
+    assert datetime.fromisoformat("20260131T093000.5Z").utcoffset() is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tap_truto_ats.api.client import TrutoClient
 from tap_truto_ats.report import Report
@@ -18,23 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from tap_truto_ats.api.errors import AccountError
     from tap_truto_ats.sync.account_sync import AccountSync
     from tap_truto_ats.sync.tasks import Task
-
-
-class Progress(NamedTuple):
-    """What has come of an account sync."""
-
-    sync: AccountSync
-    rows: Sequence[Any]
-    """The rows of a page; none where only the end has come."""
-    is_end: bool
-    """Whether the sync has no further rows."""
-    error: AccountError | None
-    """Why the sync ended early; None unless it did."""
-    is_end_of_account: bool
-    """Whether no sync of the account has further rows."""
 
 
 class Run:
@@ -49,6 +34,8 @@ class Run:
     def __init__(self, config: Mapping[str, Any], start: datetime) -> None:
         """Take the configuration as given, and the moment at which the run began."""
         self.start = start
+        self.outstanding: Counter[str | None] = Counter()
+        """By account: how many of its syncs have not ended."""
         self._config = config
 
     @property
@@ -94,21 +81,25 @@ class Run:
         """The lists of parents, each of which several streams may need."""
         return ParentLists(self.page_settings.page_size, only_first=self.is_test)
 
-    def read(self, tasks: Iterable[Task[AccountSync | None]]) -> Iterator[Progress]:
-        """Run the tasks of account syncs, and yield what comes of them.
+    def read(
+        self, tasks: Iterable[Task[AccountSync | None]]
+    ) -> Iterator[tuple[AccountSync, Sequence[Any]]]:
+        """Run the tasks of account syncs: yield the rows of each page, and no rows at a sync's end.
 
         Raises:
             RunError: Nothing can be read for any account.
             SystemExit: The run was stopped.
         """
         tasks = list(tasks)
-        outstanding = Counter(task.account_id for task in tasks)
+        self.outstanding = Counter(task.account_id for task in tasks)
         for task, rows, is_end in self.scheduler.read(tasks):
-            if task.subject is None:  # a list of parents, for example
+            if (sync := task.subject) is None:  # A list of parents belongs to no one sync.
                 continue
-            outstanding[task.account_id] -= is_end
-            is_end_of_account = not outstanding[task.account_id]
-            error = task.error if is_end else None
-            yield Progress(task.subject, rows, is_end, error, is_end_of_account)
-            if is_end_of_account:
-                self.parents.forget(task.subject.account.id)
+            if rows:
+                yield sync, rows
+            if is_end:
+                sync.end(task.error)
+                self.outstanding[task.account_id] -= 1
+                yield sync, ()
+                if not self.outstanding[task.account_id]:
+                    self.parents.forget(sync.account.id)

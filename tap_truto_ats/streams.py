@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from functools import cached_property
 from importlib.resources import files
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk.schema.source import SchemaDirectory
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
+from typing_extensions import override
 
 from tap_truto_ats.model.instants import earlier
 from tap_truto_ats.model.records import CUSTOM_FIELDS, Normaliser, dig, usable_key
@@ -21,11 +21,6 @@ from tap_truto_ats.sync.plans import Plan
 from tap_truto_ats.sync.query import REMOTE_DATA, Query
 from tap_truto_ats.sync.tasks import Task, until_rows
 
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -33,7 +28,6 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Record
     from typing_extensions import Self
 
-    from tap_truto_ats.api.errors import AccountError
     from tap_truto_ats.model.declaration import Resource
     from tap_truto_ats.run import Run
     from tap_truto_ats.sync.accounts import Account
@@ -95,13 +89,13 @@ class UnifiedStream(PagedStream):
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
         by_name = {stream.name: stream for stream in streams}
         tasks = [task for stream in streams for task in stream.tasks()]
-        for sync, rows, is_end, error, _ in self.run.read(tasks):
+        for sync, rows in self.run.read(tasks):
             stream = by_name[sync.stream]
-            if records := stream.records(sync, rows):
+            if sync.has_ended:
+                stream.close(sync)
+            elif records := stream.records(sync, rows):
                 sync.rows += len(records)
                 yield stream, records
-            if is_end:
-                stream.close(sync, error)
         # Some targets hand on a state only when no record follows it.
         self.write_state()
 
@@ -130,10 +124,9 @@ class UnifiedStream(PagedStream):
             records.append(record)
         return records
 
-    def close(self, sync: AccountSync, error: AccountError | None) -> None:
-        """End an account sync whose last rows are out: move its bookmark, or keep its error."""
+    def close(self, sync: AccountSync) -> None:
+        """Move the bookmark of an account sync whose rows are all out, or report its error."""
         account = sync.account
-        sync.end(error)
         if sync.mode is Mode.NOT_OFFERED:
             self.logger.info("Account %s does not offer %s: skipped.", account, self.name)
         if sync.rows_without_id:
@@ -144,8 +137,8 @@ class UnifiedStream(PagedStream):
                 self.name,
             )
         self.warn_of_unreadable(str(account), sync.unreadable)
-        if error:
-            self.run.accounts.fail(account, error, self.name)
+        if sync.error:
+            self.run.accounts.fail(account, sync.error, self.name)
         elif self._is_incremental and self._advance(sync):
             self.write_state()
         sync.new_bookmark = self._bookmarks.get(account.id)

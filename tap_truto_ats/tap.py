@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
 from copy import deepcopy
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from typing_extensions import override
 
 from tap_truto_ats.model.resources import RESOURCES
 from tap_truto_ats.report import watching
@@ -16,11 +17,6 @@ from tap_truto_ats.settings.schema import SCHEMA
 from tap_truto_ats.singer.command_line import CommandLineTap
 from tap_truto_ats.streams import IntegratedAccountsStream, UnifiedStream
 from tap_truto_ats.sync.account_sync import Mode
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,13 +54,13 @@ class TapTrutoAts(CommandLineTap):
         streams = [one for one in self.streams.values() if isinstance(one, UnifiedStream)]
         tasks = [task for stream in streams if stream.selected for task in stream.tasks()]
         found: defaultdict[str, list[str]] = defaultdict(list)
-        for sync, rows, is_end, error, is_end_of_account in self.run.read(tasks):
+        for sync, rows in self.run.read(tasks):
             sync.rows += len(rows)
-            if error:
-                self.run.accounts.fail(sync.account, error, sync.stream)
-            elif is_end:
+            if sync.error:
+                self.run.accounts.fail(sync.account, sync.error, sync.stream)
+            elif sync.has_ended:
                 found[sync.account.id].append(sync.description)
-            if is_end_of_account and found[sync.account.id]:
+            if not self.run.outstanding[sync.account.id] and found[sync.account.id]:
                 self.logger.info(
                     "Account %s: %s; %s.",
                     sync.account,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
-import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -17,22 +15,20 @@ import backoff
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from typing_extensions import override
 
 from tap_truto_ats.api.envelope import Page, decode_chunks, decode_object, decode_page
 from tap_truto_ats.api.errors import BrokenBodyError, TransientError, error_for
 from tap_truto_ats.api.limits import LONGEST_WAIT, RateLimiter
 from tap_truto_ats.api.network import NetworkError, unreachable
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
+from tap_truto_ats.api.request import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
     from tap_truto_ats.api.errors import AccountError, RunError
     from tap_truto_ats.api.limits import Refusal
+    from tap_truto_ats.api.request import ArrivingPage, Request
     from tap_truto_ats.settings.schema import Settings
 
 logger = logging.getLogger(__name__)
@@ -44,64 +40,6 @@ CHUNK_BYTES = 1 << 16
 
 LONGEST_TIMEOUT = 86_400
 """Seconds: sockets do not take longer timeouts on every system."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """A GET of one page."""
-
-    path: str
-    params: Mapping[str, Any] = field(default_factory=dict)
-    """They may nest: `{"start_at": {"gte": …}}`."""
-    account_id: str | None = None
-    single: bool = False
-    """Whether the answer is one object instead of an envelope of rows."""
-    rows: bool = False
-    """Whether the caller wants to see the page's rows."""
-    arriving: ArrivingPage | None = field(default=None, compare=False)
-    """With it, the page is given out in parts while it arrives: one part each time that the request
-    is made."""
-
-    @property
-    def limited_account(self) -> str | None:
-        """The account whose limit counts the request; Truto counts unified calls only."""
-        return self.account_id if self.path.startswith("/unified/") else None
-
-    def having(self, params: Mapping[str, Any]) -> Request:
-        """Return the same request with further parameters."""
-        arriving = ArrivingPage() if self.arriving else None
-        return replace(self, params={**self.params, **params}, arriving=arriving)
-
-    def after(self, cursor: str) -> Request:
-        """Return the request for the next page, which repeats all parameters."""
-        return self.having({"next_cursor": cursor})
-
-
-@dataclass
-class Usage:
-    """What requests have cost so far; one thread at a time adds to it."""
-
-    requests: int = 0
-    """HTTP requests, retries included."""
-    pages: int = 0
-    """Pages that have arrived, including those of parents."""
-    retries: int = 0
-    waited_seconds: float = 0.0
-    """Seconds spent waiting for Truto's limits, the provider's quota, and `Retry-After`."""
-
-    def add(self, other: Usage) -> None:
-        """Add another usage to this one."""
-        for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
-
-
-class ArrivingPage:
-    """A page that is read while it arrives; one that breaks off is requested again."""
-
-    def __init__(self) -> None:
-        """Start with nothing asked for."""
-        self.parts: Iterator[Page] | None = None
-        self.failures = 0
 
 
 class BearerToken(AuthBase):

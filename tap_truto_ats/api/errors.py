@@ -38,19 +38,10 @@ class AccountError(Exception):
 class TransientError(AccountError):
     """The next try may succeed; once the tries are used up, the account cannot be read."""
 
-    def __init__(
-        self,
-        cause: str,
-        cure: str,
-        *,
-        status: int | None = None,
-        tries: float = math.inf,
-        retry_after: float | None = None,
-    ) -> None:
-        """Add the most tries that make sense, and the seconds that the server asked to wait."""
-        super().__init__(cause, cure, status=status)
-        self.tries = tries
-        self.retry_after = retry_after
+    tries = math.inf
+    """How many tries it is worth."""
+    retry_after: float | None = None
+    """The seconds that the server asked to wait."""
 
 
 class BrokenBodyError(TransientError):
@@ -137,23 +128,22 @@ def error_for(
     if status == HTTPStatus.SERVICE_UNAVAILABLE and remote:
         answer = FAILING
     insight = envelope.get("truto_error_insight")
-    missing = _missing_parameters(insight)
+    missing = _listed(insight, "missing_required_query_parameters")
     details = [f"HTTP {status}"]
     if missing:
         details.append(_one_line(f"missing parameters: {', '.join(missing)}", token))
-    if scopes := _missing_scopes(insight):
+    if scopes := _listed(insight, "forbidden_error", "missing_scopes"):
         details.append(_one_line(f"missing scopes: {', '.join(scopes)}", token))
     # A provider's own message may quote a candidate; Truto's own does not.
     message = envelope.get("message")
     if isinstance(message, str) and message and not remote:
         details.append(_one_line(message, token))
     cause = f"{answer.cause} ({', '.join(details)})"
-    if answer.transient:
-        error: AccountError = TransientError(
-            cause, answer.cure, status=status, tries=answer.tries, retry_after=retry_after
-        )
-    else:
-        error = AccountError(cause, answer.cure, status=status)
+    error = (TransientError if answer.transient else AccountError)(
+        cause, answer.cure, status=status
+    )
+    if isinstance(error, TransientError):
+        error.tries, error.retry_after = answer.tries, retry_after
     error.is_of_account = answer.is_of_account
     error.missing_parameters = missing
     return error
@@ -168,21 +158,11 @@ def unexpected(error: Exception) -> AccountError:
     return failure
 
 
-def _missing_parameters(insight: object) -> tuple[str, ...]:
-    return _texts(_value(insight, "missing_required_query_parameters"))
-
-
-def _missing_scopes(insight: object) -> tuple[str, ...]:
-    return _texts(dig(_value(insight, "forbidden_error"), "missing_scopes"))
-
-
-def _value(insight: object, key: str) -> object:
-    """Return the value of a key of `truto_error_insight`, whose keys hold `{value: …}`."""
+def _listed(insight: object, key: str, *inner: str) -> tuple[str, ...]:
+    """Return a list in `truto_error_insight`, whose keys hold `{value: …}`, as texts."""
     entry = dig(insight, key)
-    return entry.get("value") if isinstance(entry, dict) else entry
-
-
-def _texts(found: object) -> tuple[str, ...]:
+    value = entry.get("value") if isinstance(entry, dict) else entry
+    found = dig(value, *inner)
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
 

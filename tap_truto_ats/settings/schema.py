@@ -1,4 +1,4 @@
-"""What settings there are: their JSON Schema, and a configuration as a typed object."""
+"""What settings there are, each declared once: its type, its JSON Schema and its words."""
 
 from __future__ import annotations
 
@@ -13,188 +13,141 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-RESPONSE_FORMATS = ("unified", "normalized", "raw", "stream")
 
-SCHEMA: dict[str, Any] = th.PropertiesList(
-    th.Property(
-        "api_token",
-        th.StringType,
-        required=True,
-        secret=True,
-        title="API token",
-        description="Truto API token.",
-    ),
-    th.Property(
-        "api_url",
-        th.StringType,
-        default="https://api.truto.one",
-        title="API URL",
-        description="Address of Truto's API: https, or http on this machine.",
-    ),
-    th.Property(
-        "integrated_account_ids",
-        th.ArrayType(th.StringType),
-        title="Integrated accounts",
-        description="Accounts to read. When absent, every active account of the token's "
-        "environment in the ATS category.",
-    ),
-    th.Property(
-        "tenant_ids",
-        th.ArrayType(th.StringType),
-        title="Tenants",
-        description="When accounts are found: only these tenants.",
-    ),
-    th.Property(
-        "start_date",
-        th.DateTimeType,
-        title="Start date",
-        description="First sync: rows whose `updated_at` is older are not emitted; rows without "
-        "`updated_at` go by `created_at`, rows without either are emitted.",
-    ),
-    th.Property(
-        "include_remote_data",
-        th.BooleanType,
-        default=False,
-        title="Include remote data",
-        description="Adds the provider's raw record as `remote_data`.",
-    ),
-    th.Property(
-        "filters",
-        th.ObjectType(),
-        title="Filters",
-        description="Per stream: query parameters, such as "
-        '`{"interviews": {"start_at": {"gte": "2026-01-01T00:00:00Z"}}}`.',
-    ),
-    th.Property(
-        "remote_query",
-        th.ObjectType(),
-        title="Remote query",
-        description="Per stream: parameters passed to the provider untouched "
-        "(`remote_query[foo][bar]=baz`).",
-    ),
-    th.Property(
-        "response_format",
-        th.StringType,
-        default="unified",
-        allowed_values=list(RESPONSE_FORMATS),
-        title="Response format",
-        description="Form in which Truto answers.",
-    ),
-    th.Property(
-        "page_size",
-        th.IntegerType(minimum=1),
-        default=100,
-        title="Page size",
-        description="Sent as `limit`; a hint, a page may hold more or fewer rows.",
-    ),
-    th.Property(
-        "ignore_limit",
-        th.BooleanType,
-        default=False,
-        title="Ignore limit",
-        description="Sends `truto_ignore_limit=true`.",
-    ),
-    th.Property(
-        "lookback_seconds",
-        th.IntegerType(minimum=0),
-        default=120,
-        title="Lookback",
-        description="Subtracted from a bookmark when it is read, never stored.",
-    ),
-    th.Property(
-        "max_concurrency",
-        th.IntegerType(minimum=1, maximum=100),
-        default=10,
-        title="Concurrency",
-        description="Requests under way at the same time.",
-    ),
-    th.Property(
-        "request_timeout_seconds",
-        th.IntegerType(minimum=1),
-        default=60,
-        title="Request timeout",
-        description="Seconds to wait for an answer, and for a page to arrive.",
-    ),
-    th.Property(
-        "max_retries",
-        th.IntegerType(minimum=0),
-        default=8,
-        title="Retries",
-        description="Retries of each request.",
-    ),
-    th.Property(
-        "schedule_window_days",
-        th.IntegerType(minimum=0),
-        title="Schedule window",
-        description="Accounts whose rows carry no `updated_at`: once read whole, later runs ask "
-        "only for what starts or ends within this many days before the run, or later.",
-    ),
-    th.Property(
-        "full_read_every_days",
-        th.IntegerType(minimum=1),
-        default=7,
-        title="Days between whole reads",
-        description="With a schedule window: after this many days an account is read whole again.",
-    ),
-    th.Property(
-        "hydrate",
-        th.ArrayType(th.StringType),
-        title="Streams to hydrate",
-        description="Streams whose rows are fetched by id, where a provider lists them with fewer "
-        "fields than it has: a request for each row.",
-    ),
-    th.Property(
-        "fail_on_account_error",
-        th.BooleanType,
-        default=True,
-        title="Fail on account errors",
-        description="When false, accounts that could not be read are reported, and the exit code "
-        "is 0.",
-    ),
-    th.Property(
-        "emit_activate_version_messages",
-        th.BooleanType,
-        default=False,
-        title="Emit ACTIVATE_VERSION messages",
-        description="For streams that the catalog sets to FULL_TABLE: tells the target to delete "
-        "what is gone, once every account was read to its end.",
-    ),
-).to_dict()
+def _setting(
+    kind: type[th.JSONTypeHelper[Any]] | th.JSONTypeHelper[Any],
+    title: str,
+    description: str,
+    **details: Any,
+) -> Any:  # noqa: ANN401
+    """Declare a setting; the details are those of the SDK's `Property`."""
+    schema = {"wrapped": kind, "title": title, "description": description, **details}
+    return field(metadata=schema, repr=not details.get("secret"))
 
 
 @dataclass(frozen=True)
 class Settings:
     """A configuration that `problems` finds nothing wrong with, typed and with its defaults."""
 
-    api_token: str = field(repr=False)
-    api_url: str
-    integrated_account_ids: tuple[str, ...]
-    tenant_ids: tuple[str, ...]
-    start_date: datetime | None
-    filters: Mapping[str, Mapping[str, Any]]
-    remote_query: Mapping[str, Mapping[str, Any]]
-    response_format: str
-    page_size: int
-    ignore_limit: bool
-    lookback_seconds: int
-    max_concurrency: int
-    request_timeout_seconds: int
-    max_retries: int
-    schedule_window_days: int | None
-    full_read_every_days: int
-    hydrate: tuple[str, ...]
-    fail_on_account_error: bool
+    api_token: str = _setting(
+        th.StringType, "API token", "Truto API token.", required=True, secret=True
+    )
+    api_url: str = _setting(
+        th.StringType,
+        "API URL",
+        "Address of Truto's API: https, or http on this machine.",
+        default="https://api.truto.one",
+    )
+    integrated_account_ids: tuple[str, ...] = _setting(
+        th.ArrayType(th.StringType),
+        "Integrated accounts",
+        "Accounts to read. When absent, every active account of the token's environment in the "
+        "ATS category.",
+    )
+    tenant_ids: tuple[str, ...] = _setting(
+        th.ArrayType(th.StringType), "Tenants", "When accounts are found: only these tenants."
+    )
+    start_date: datetime | None = _setting(  # noqa: RUF009 - it returns a field
+        th.DateTimeType,
+        "Start date",
+        "First sync: rows whose `updated_at` is older are not emitted; rows without `updated_at` "
+        "go by `created_at`, rows without either are emitted.",
+    )
+    include_remote_data: bool = _setting(
+        th.BooleanType,
+        "Include remote data",
+        "Adds the provider's raw record as `remote_data`.",
+        default=False,
+    )
+    filters: Mapping[str, Mapping[str, Any]] = _setting(
+        th.ObjectType(),
+        "Filters",
+        "Per stream: query parameters, such as "
+        '`{"interviews": {"start_at": {"gte": "2026-01-01T00:00:00Z"}}}`.',
+    )
+    remote_query: Mapping[str, Mapping[str, Any]] = _setting(
+        th.ObjectType(),
+        "Remote query",
+        "Per stream: parameters passed to the provider untouched (`remote_query[foo][bar]=baz`).",
+    )
+    response_format: str = _setting(
+        th.StringType,
+        "Response format",
+        "Form in which Truto answers.",
+        default="unified",
+        allowed_values=["unified", "normalized", "raw", "stream"],
+    )
+    page_size: int = _setting(
+        th.IntegerType(minimum=1),
+        "Page size",
+        "Sent as `limit`; a hint, a page may hold more or fewer rows.",
+        default=100,
+    )
+    ignore_limit: bool = _setting(
+        th.BooleanType, "Ignore limit", "Sends `truto_ignore_limit=true`.", default=False
+    )
+    lookback_seconds: int = _setting(
+        th.IntegerType(minimum=0),
+        "Lookback",
+        "Subtracted from a bookmark when it is read, never stored.",
+        default=120,
+    )
+    max_concurrency: int = _setting(
+        th.IntegerType(minimum=1, maximum=100),
+        "Concurrency",
+        "Requests under way at the same time.",
+        default=10,
+    )
+    request_timeout_seconds: int = _setting(
+        th.IntegerType(minimum=1),
+        "Request timeout",
+        "Seconds to wait for an answer, and for a page to arrive.",
+        default=60,
+    )
+    max_retries: int = _setting(
+        th.IntegerType(minimum=0), "Retries", "Retries of each request.", default=8
+    )
+    schedule_window_days: int | None = _setting(
+        th.IntegerType(minimum=0),
+        "Schedule window",
+        "Accounts whose rows carry no `updated_at`: once read whole, later runs ask only for what "
+        "starts or ends within this many days before the run, or later.",
+    )
+    full_read_every_days: int = _setting(
+        th.IntegerType(minimum=1),
+        "Days between whole reads",
+        "With a schedule window: after this many days an account is read whole again.",
+        default=7,
+    )
+    hydrate: tuple[str, ...] = _setting(
+        th.ArrayType(th.StringType),
+        "Streams to hydrate",
+        "Streams whose rows are fetched by id, where a provider lists them with fewer fields than "
+        "it has: a request for each row.",
+    )
+    fail_on_account_error: bool = _setting(
+        th.BooleanType,
+        "Fail on account errors",
+        "When false, accounts that could not be read are reported, and the exit code is 0.",
+        default=True,
+    )
+    emit_activate_version_messages: bool = _setting(
+        th.BooleanType,
+        "Emit ACTIVATE_VERSION messages",
+        "For streams that the catalog sets to FULL_TABLE: tells the target to delete what is gone, "
+        "once every account was read to its end.",
+        default=False,
+    )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:
         """Read a configuration; a setting that is null counts as absent."""
         values: dict[str, Any] = {}
-        for name in (one.name for one in fields(cls)):
+        for name, definition in SCHEMA["properties"].items():
             given = config.get(name)
-            definition = SCHEMA["properties"][name]
             values[name] = definition.get("default") if given is None else given
             if "integer" in definition["type"] and values[name] is not None:
-                values[name] = int(values[name])  # JSON's 50.0 is an integer, too
+                values[name] = int(values[name])  # JSON's 50.0 is an integer, too.
         values["api_url"] = values["api_url"].rstrip("/")
         values["start_date"] = parse_instant(values["start_date"])
         for name in ("filters", "remote_query"):
@@ -207,3 +160,9 @@ class Settings:
     def is_raw(self) -> bool:
         """Whether rows are the provider's own records, without the unified fields."""
         return self.response_format == "raw"
+
+
+SCHEMA: dict[str, Any] = th.PropertiesList(
+    *(th.Property(one.name, **one.metadata) for one in fields(Settings))
+).to_dict()
+"""The JSON Schema of all settings."""

@@ -28,6 +28,7 @@ from singer_sdk.exceptions import (
     StreamMapConfigError,
 )
 from singer_sdk.tap_base import CliTestOptionValue
+from typing_extensions import override
 
 from tap_truto_ats.api.errors import RunError
 from tap_truto_ats.settings.checks import problems
@@ -35,11 +36,6 @@ from tap_truto_ats.settings.environment import from_environment
 from tap_truto_ats.singer.inputs import check_config, read_catalog, read_state
 from tap_truto_ats.singer.output import target_watched, writing
 from tap_truto_ats.singer.writer import PageWriter
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

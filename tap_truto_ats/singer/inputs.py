@@ -1,20 +1,39 @@
-"""The files of the command line, read so that what is wrong with one is a line that names it."""
+"""The command line's files: what is wrong with one is said in a line that names it."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import click
+import msgspec
 from singer_sdk.singerlib import Catalog
 
 
+class Partition(msgspec.Struct):
+    """What the SDK relies on in an entry of `partitions`."""
+
+    context: dict[str, Any] | None = None
+
+
+class StreamState(msgspec.Struct):
+    """What the SDK relies on in a stream's part of a state."""
+
+    partitions: list[Partition] = []
+
+
+class State(msgspec.Struct):
+    """What the SDK relies on in a state."""
+
+    bookmarks: dict[str, StreamState] = {}
+
+
 def check_config(path: str) -> None:
-    """Make sure that a configuration file can be read.
+    """Do nothing for a configuration file that can be read.
 
     Raises:
-        click.ClickException: It cannot.
+        click.ClickException: It cannot be read, or it holds no JSON object.
     """
     try:
         with Path(path).open(encoding="utf-8") as file:
@@ -25,16 +44,20 @@ def check_config(path: str) -> None:
 
 
 def read_state(file: IO[str] | None) -> dict[str, Any] | None:
-    """Read a state as the SDK takes it; None without a file.
+    """Read a state in the form that the SDK takes; None without a file.
 
     Raises:
-        click.ClickException: It is none.
+        click.ClickException: The file holds no state.
     """
     if file is None:
         return None
     state = _read_object("--state", file)
-    if not _is_state(state):
-        raise _unreadable("--state", file, "Singer state")  # noqa: EM101 - no message
+    try:
+        msgspec.convert(state, State)
+    except msgspec.ValidationError:
+        _refuse("--state", file, "Singer state")
+    if "value" in state and "bookmarks" not in state:  # a whole STATE message
+        _refuse("--state", file, "Singer state")
     return state
 
 
@@ -42,14 +65,14 @@ def read_catalog(file: IO[str] | None) -> Catalog | None:
     """Read a catalog; None without a file.
 
     Raises:
-        click.ClickException: It is none.
+        click.ClickException: The file holds no catalog.
     """
     if file is None:
         return None
     try:
         return Catalog.from_dict(_read_object("--catalog", file))
     except (AttributeError, KeyError, TypeError):
-        raise _unreadable("--catalog", file, "Singer catalog") from None  # noqa: EM101 - no message
+        _refuse("--catalog", file, "Singer catalog")
 
 
 def _read_object(option: str, file: IO[str]) -> dict[str, Any]:
@@ -57,26 +80,9 @@ def _read_object(option: str, file: IO[str]) -> dict[str, Any]:
         content = json.load(file)
     except (ValueError, RecursionError):
         content = None
-    if not isinstance(content, dict):
-        raise _unreadable(option, file, "JSON object")
-    return content
+    return content if isinstance(content, dict) else _refuse(option, file, "JSON object")
 
 
-def _is_state(state: dict[str, Any]) -> bool:
-    """Whether the SDK can take it: an object, of streams, of which some have partitions."""
-    bookmarks = state.get("bookmarks", {})
-    if not isinstance(bookmarks, dict) or ("bookmarks" not in state and "value" in state):
-        return False
-    if not all(isinstance(stream, dict) for stream in bookmarks.values()):
-        return False
-    lists = [stream.get("partitions", []) for stream in bookmarks.values()]
-    return all(
-        isinstance(partitions, list)
-        and all(isinstance(one, dict) for one in partitions)
-        and all(isinstance(one.get("context", {}), (dict, type(None))) for one in partitions)
-        for partitions in lists
-    )
-
-
-def _unreadable(option: str, file: IO[str], kind: str) -> click.ClickException:
-    return click.ClickException(f"{option}: {file.name} holds no {kind}")
+def _refuse(option: str, file: IO[str], kind: str) -> NoReturn:
+    message = f"{option}: {file.name} holds no {kind}"
+    raise click.ClickException(message) from None

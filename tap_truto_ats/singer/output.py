@@ -7,7 +7,7 @@ import os
 import select
 import sys
 from contextlib import contextmanager, suppress
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from tap_truto_ats.api.errors import RunError
@@ -46,40 +46,31 @@ def target_watched(stop: Callable[[], None]) -> Iterator[None]:
         RunError: The target has ended.
     """
     ended, end = os.pipe()
-    watch = _Watch(ended, stop)
-    watch.start()
+    target_gone = Event()
+
+    def watch() -> None:
+        poll = select.poll()
+        # With no event asked for, poll reports errors and hang-ups only.
+        poll.register(ended, 0)
+        with suppress(OSError, ValueError, AttributeError):
+            poll.register(sys.stdout.fileno(), 0)
+        if ended not in {file for file, _ in poll.poll()}:
+            target_gone.set()
+            stop()
+
+    thread = Thread(target=watch, daemon=True)
+    thread.start()
     try:
         yield
     except SystemExit:
-        if watch.target_gone:
+        if target_gone.is_set():
             _discard()
             raise RunError(TARGET_GONE) from None
         raise
     finally:
         os.close(end)
-        watch.join()
+        thread.join()
         os.close(ended)
-
-
-class _Watch(Thread):
-    """Waits until the reading end of stdout is closed, or the writing end of another pipe is."""
-
-    def __init__(self, ended: int, stop: Callable[[], None]) -> None:
-        super().__init__(daemon=True)
-        self.target_gone = False
-        self._ended = ended
-        self._stop_run = stop
-
-    def run(self) -> None:
-        poll = select.poll()
-        # Of a file that is asked for no event, poll tells errors and hang-ups only.
-        poll.register(self._ended, 0)
-        with suppress(OSError, ValueError, AttributeError):
-            poll.register(sys.stdout.fileno(), 0)
-        files = {file for file, _ in poll.poll()}
-        if self._ended not in files:
-            self.target_gone = True
-            self._stop_run()
 
 
 def _discard() -> None:

@@ -26,15 +26,11 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import RecordMessage, StateMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
+from typing_extensions import override
 
 from tap_truto_ats.api.errors import RunError
 from tap_truto_ats.model.records import kinds
 from tap_truto_ats.singer.writer import PageWriter, RecordLine
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence

@@ -11,13 +11,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder, serialize_jsonl
 from singer_sdk.singerlib import RecordMessage, StateMessage
+from typing_extensions import override
 
 from tap_truto_ats.singer.output import writing
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -93,15 +89,9 @@ class PageWriter(MsgSpecWriter):
         try:
             self._pending += encoder.encode_lines(lines)
         except RecursionError:
-            for line in lines:
-                self.write_message(
-                    RecordMessage(
-                        stream=line.stream,
-                        record=line.record,
-                        version=line.version,
-                        time_extracted=line.time_extracted,
-                    )
-                )
+            self._too_deep += len(lines) == 1
+            for line in lines if len(lines) > 1 else ():
+                self.write_records([line])
 
     def puts_off_state(self) -> bool:
         """Return whether too little was written since the last STATE for another of its length."""

@@ -9,7 +9,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from tap_truto_ats.api.client import Usage
+from tap_truto_ats.api.request import Usage
 
 if TYPE_CHECKING:
     from datetime import datetime

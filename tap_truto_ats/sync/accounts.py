@@ -8,8 +8,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tap_truto_ats.api.client import Request
 from tap_truto_ats.api.errors import BLOCKED_CURE, AccountError, RunError
+from tap_truto_ats.api.request import Request
 from tap_truto_ats.model.records import dig
 from tap_truto_ats.sync.tasks import Steps, Task, pages
 

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tap_truto_ats.api.client import Request
 from tap_truto_ats.api.errors import AccountError
 from tap_truto_ats.api.limits import expected_seconds
+from tap_truto_ats.api.request import Request
 from tap_truto_ats.model.instants import parse_instant
 from tap_truto_ats.model.records import dig
 from tap_truto_ats.model.resources import RESOURCES

@@ -11,8 +11,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tap_truto_ats.api.client import ArrivingPage, Request
 from tap_truto_ats.api.errors import AccountError
+from tap_truto_ats.api.request import ArrivingPage, Request
 from tap_truto_ats.model.instants import earlier
 from tap_truto_ats.model.records import usable_key
 from tap_truto_ats.sync.account_sync import Mode

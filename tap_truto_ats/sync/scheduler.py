@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import TypeAlias
 
-    from tap_truto_ats.api.client import Request, Usage
     from tap_truto_ats.api.limits import Refusal
+    from tap_truto_ats.api.request import Request, Usage
     from tap_truto_ats.sync.tasks import Task
 
     Fetch: TypeAlias = Callable[[Request, Usage], Page]
@@ -30,32 +30,24 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+@dataclass
 class Scheduler:
     """Has pages fetched by threads, and hands them to the thread that reads.
 
     Only one `read` goes on at a time.
     """
 
-    def __init__(
-        self,
-        fetch: Fetch,
-        admit: Admit,
-        concurrency: int,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """Start no thread yet.
+    fetch: Fetch
+    """Gets a page; called by many threads at a time."""
+    admit: Admit
+    """Counts a request, or returns the limit that does not allow it yet."""
+    concurrency: int
+    """How many requests may be under way at the same time."""
+    clock: Callable[[], float] = time.monotonic
 
-        Args:
-            fetch: Gets a page; called by many threads at a time.
-            admit: Counts a request, or returns the limit that does not allow it yet.
-            concurrency: How many requests may be under way at the same time.
-            clock: Returns seconds.
-        """
-        self._fetch = fetch
-        self._admit = admit
-        self._concurrency = concurrency
-        self._clock = clock
-        self._loop = self._new_loop(())
+    def __post_init__(self) -> None:
+        """Start no thread yet."""
+        self._loop = _Loop(self, ())
         self._exit_code: int | None = None
 
     def stop(self, exit_code: int) -> None:
@@ -65,7 +57,7 @@ class Scheduler:
 
     def waiting(self) -> Counter[str]:
         """Return how many accounts wait for a limit at this moment, by the limit's name."""
-        now = self._clock()
+        now = self.clock()
         refusals = [queue.refusal for queue in list(self._loop.queues.values())]
         return Counter(one.limit for one in refusals if one and one.until > now)
 
@@ -84,7 +76,7 @@ class Scheduler:
             RunError: Nothing can be read for any account.
             SystemExit: `stop` was called.
         """
-        loop = self._loop = self._new_loop(tasks)
+        loop = self._loop = _Loop(self, tasks)
         try:
             while True:
                 loop.request()
@@ -96,9 +88,6 @@ class Scheduler:
                 self._check_stopped()
         finally:
             loop.close()
-
-    def _new_loop(self, tasks: Iterable[Task[Any]]) -> _Loop:
-        return _Loop(self._fetch, self._admit, self._concurrency, self._clock, tasks)
 
     def _check_stopped(self) -> None:
         if self._exit_code is not None:
@@ -121,18 +110,8 @@ class _AccountQueue:
 class _Loop:
     """One `read`: which request is next, and what its answer leads to."""
 
-    def __init__(
-        self,
-        fetch: Fetch,
-        admit: Admit,
-        concurrency: int,
-        clock: Callable[[], float],
-        tasks: Iterable[Task[Any]],
-    ) -> None:
-        self._fetch = fetch
-        self._admit = admit
-        self._concurrency = concurrency
-        self._clock = clock
+    def __init__(self, scheduler: Scheduler, tasks: Iterable[Task[Any]]) -> None:
+        self._scheduler = scheduler
         self._requested: SimpleQueue[tuple[Task[Any], Request] | None] = SimpleQueue()
         self.arrived: SimpleQueue[Arrival | None] = SimpleQueue()
         self._threads = self._under_way = 0
@@ -152,9 +131,9 @@ class _Loop:
             task = self._first(queue)
             if task is None or task.request is None:
                 continue
-            refusal = self._admit(task.request)
+            refusal = self._scheduler.admit(task.request)
             if queue.refusal:
-                task.usage.waited_seconds += self._clock() - queue.refusal.since
+                task.usage.waited_seconds += self._scheduler.clock() - queue.refusal.since
             queue.refusal = refusal
             if refusal is None:
                 queue.tasks.popleft()
@@ -187,17 +166,17 @@ class _Loop:
         refusals = [one.refusal for one in self.queues.values() if one.refusal and self._is_free]
         if not refusals:
             return None
-        return max(min(one.until for one in refusals) - self._clock(), 0.0)
+        return max(min(one.until for one in refusals) - self._scheduler.clock(), 0.0)
 
     @property
     def _is_free(self) -> bool:
-        return self._under_way < self._concurrency
+        return self._under_way < self._scheduler.concurrency
 
     def _make(self, queue: _AccountQueue, task: Task[Any], request: Request) -> None:
         """Have a thread make a request."""
         if self._threads == self._under_way:
             self._threads += 1
-            args = self._fetch, self._requested, self.arrived
+            args = self._scheduler.fetch, self._requested, self.arrived
             Thread(target=_work, args=args, daemon=True).start()
         self._under_way += 1
         queue.under_way += 1
@@ -205,7 +184,7 @@ class _Loop:
 
     def _next_queue(self) -> _AccountQueue | None:
         """Choose, of the accounts that the limits allow, the first with the fewest under way."""
-        now, chosen = self._clock(), None
+        now, chosen = self._scheduler.clock(), None
         for queue in self.queues.values():
             if not queue.tasks or (chosen and queue.under_way >= chosen.under_way):
                 continue

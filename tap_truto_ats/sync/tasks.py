@@ -7,13 +7,13 @@ task. The scheduler makes the requests of all tasks.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, Union
 
-from tap_truto_ats.api.client import Request, Usage
 from tap_truto_ats.api.envelope import Page
 from tap_truto_ats.api.errors import AccountError, unexpected
+from tap_truto_ats.api.request import Request, Usage
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,45 +47,35 @@ OnRows: TypeAlias = Callable[[list[Any]], "Steps[None] | None"]
 """Takes the rows of a page; may return steps to be taken before the next page."""
 
 
+@dataclass(eq=False)
 class Task(Generic[T]):
     """Steps, and how far they have been taken."""
 
-    def __init__(
-        self,
-        subject: T,
-        steps: Steps[Any],
-        account_id: str | None = None,
-        usage: Usage | None = None,
-    ) -> None:
-        """Take no step yet.
-
-        Args:
-            subject: The caller's own object that the task is for, an account sync for example.
-            steps: What is to be done.
-            account_id: The account in whose queue the task has its turn; None for no account.
-            usage: Where the task's cost is counted.
-        """
-        self.subject = subject
-        self.account_id = account_id
-        self.usage = usage or Usage()
-        self.is_branch = False
-        self.has_begun = False
-        self.has_ended = False
-        self.request: Request | None = None
-        """The request that the task waits for, or that is to be made next."""
-        self.to_await: Iterator[Task[Any]] | None = None
-        """Further tasks to wait for, from which the scheduler has not taken all; None if it has."""
-        self.awaited = 0
-        """How many of the tasks that it waits for have not ended."""
-        self.failure: AccountError | None = None
-        """The first error with which one of them ended."""
-        self.dependents: list[Task[Any]] = []
-        """The tasks that wait for this one."""
-        self.result: Any = None
-        """What the steps returned."""
-        self.error: AccountError | None = None
-        """The error with which the steps ended."""
-        self._steps = steps
+    subject: T
+    """The caller's own object that the task is for, an account sync for example."""
+    steps: Steps[Any]
+    """What is to be done."""
+    account_id: str | None = None
+    """The account in whose queue the task has its turn; None for no account."""
+    usage: Usage = field(default_factory=Usage)
+    """Where the task's cost is counted."""
+    is_branch: bool = False
+    has_begun: bool = False
+    has_ended: bool = False
+    request: Request | None = None
+    """The request that the task waits for, or that is to be made next."""
+    to_await: Iterator[Task[Any]] | None = None
+    """Further tasks to wait for, from which the scheduler has not taken all; None if it has."""
+    awaited: int = 0
+    """How many of the tasks that it waits for have not ended."""
+    failure: AccountError | None = None
+    """The first error with which one of them ended."""
+    dependents: list[Task[Any]] = field(default_factory=list)
+    """The tasks that wait for this one."""
+    result: Any = None
+    """What the steps returned."""
+    error: AccountError | None = None
+    """The error with which the steps ended."""
 
     def advance(self, answer: Page | AccountError | None = None) -> list[Any]:
         """Take the answer to the last step (None where it asked for none), and the next step.
@@ -116,14 +106,12 @@ class Task(Generic[T]):
 
     def _next(self, answer: Page | AccountError | None) -> Step:
         if isinstance(answer, AccountError):
-            return self._steps.throw(answer)
-        return self._steps.send(answer)
+            return self.steps.throw(answer)
+        return self.steps.send(answer)
 
     def _branches(self, fork: Fork) -> Iterator[Task[T]]:
         for steps in fork.branches:
-            branch = Task(self.subject, steps, self.account_id)
-            branch.is_branch = True
-            yield branch
+            yield Task(self.subject, steps, self.account_id, is_branch=True)
 
 
 def pages(

@@ -13,16 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from tap_truto_ats.api import client as client_module
-from tap_truto_ats.api.client import (
-    ArrivingPage,
-    Request,
-    TrutoClient,
-    _waits,
-    encode_params,
-    parse_retry_after,
-)
+from tap_truto_ats.api.client import TrutoClient, _waits, encode_params, parse_retry_after
 from tap_truto_ats.api.errors import AccountError, BrokenBodyError, RunError, TransientError
 from tap_truto_ats.api.limits import RateLimiter
+from tap_truto_ats.api.request import ArrivingPage, Request
 from tap_truto_ats.settings.schema import Settings
 
 if TYPE_CHECKING:
@@ -104,8 +98,10 @@ class TestWaits:
     def test_what_the_server_asks_for_is_obeyed(self) -> None:
         waits = _waits()
         next(waits)
-        assert waits.send(TransientError("c", "c", retry_after=300.0)) == 300
-        assert waits.send(TransientError("c", "c", retry_after=0.0)) == 0
+        error = TransientError("c", "c")
+        for seconds in (300.0, 0.0):
+            error.retry_after = seconds
+            assert waits.send(error) == seconds
 
 
 def fetched(one: TrutoClient, request: Request) -> Page:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox.control import Sandbox
-    from tap_truto_ats.api.client import Request, Usage
     from tap_truto_ats.api.envelope import Page
+    from tap_truto_ats.api.request import Request, Usage
 
 PATH = "/unified/ats/interviews"
 PATIENCE = 20

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_truto_ats.api.client import Request
 from tap_truto_ats.api.envelope import Page
 from tap_truto_ats.api.errors import AccountError, RunError
 from tap_truto_ats.api.limits import Refusal
+from tap_truto_ats.api.request import Request
 from tap_truto_ats.sync.scheduler import Scheduler
 from tap_truto_ats.sync.tasks import Fork, Rows, Task, pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tap_truto_ats.api.client import Usage
+    from tap_truto_ats.api.request import Usage
     from tap_truto_ats.sync.tasks import Steps
 
 PATIENCE = 20

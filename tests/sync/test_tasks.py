@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_truto_ats.api.client import ArrivingPage, Request
 from tap_truto_ats.api.envelope import Page
 from tap_truto_ats.api.errors import AccountError, BrokenBodyError
+from tap_truto_ats.api.request import ArrivingPage, Request
 from tap_truto_ats.sync.tasks import Fork, Rows, Task, pages, pages_unless_gone, until_rows
 
 if TYPE_CHECKING:

@@ -1,0 +1,69 @@
+"""A request for a page, and what requests have cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tap_truto_ats.api.envelope import Page
+
+
+@dataclass(frozen=True)
+class Request:
+    """A GET of one page."""
+
+    path: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """They may nest: `{"start_at": {"gte": …}}`."""
+    account_id: str | None = None
+    single: bool = False
+    """Whether the answer is one object instead of an envelope of rows."""
+    rows: bool = False
+    """Whether the caller wants to see the page's rows."""
+    arriving: ArrivingPage | None = field(default=None, compare=False)
+    """With it, the page is given out in parts while it arrives: one part each time that the request
+    is made."""
+
+    @property
+    def limited_account(self) -> str | None:
+        """The account whose limit counts the request; Truto counts unified calls only."""
+        return self.account_id if self.path.startswith("/unified/") else None
+
+    def having(self, params: Mapping[str, Any]) -> Request:
+        """Return the same request with further parameters."""
+        arriving = ArrivingPage() if self.arriving else None
+        return replace(self, params={**self.params, **params}, arriving=arriving)
+
+    def after(self, cursor: str) -> Request:
+        """Return the request for the next page, which repeats all parameters."""
+        return self.having({"next_cursor": cursor})
+
+
+@dataclass
+class Usage:
+    """What requests have cost so far; one thread at a time adds to it."""
+
+    requests: int = 0
+    """HTTP requests, retries included."""
+    pages: int = 0
+    """Pages that have arrived, including those of parents."""
+    retries: int = 0
+    waited_seconds: float = 0.0
+    """Seconds spent waiting for Truto's limits, the provider's quota, and `Retry-After`."""
+
+    def add(self, other: Usage) -> None:
+        """Add another usage to this one."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+
+@dataclass
+class ArrivingPage:
+    """A page that is read while it arrives; one that breaks off is requested again."""
+
+    parts: Iterator[Page] | None = None
+    """Those that have not been taken yet; None while no answer arrives."""
+    failures: int = 0

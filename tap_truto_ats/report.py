@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -31,40 +32,31 @@ SHOWN = 20
 """How many account syncs have a line of their own in the table."""
 
 LENGTHS = {"bookmark_before": 19, "bookmark_after": 19, "error": 80}
-"""How many characters the table shows: fractions of seconds and the end of an error are cut off.
-
-The whole error has a line of its own in the log."""
+"""How many characters the table shows: seconds are enough, and the log has each error in full."""
 
 NUMBERS = ("pages", "rows", "retries", "waited_seconds")
 
 
+@dataclass
 class Report:
     """All account syncs of a run, as text and as data."""
 
-    def __init__(self, waiting: Callable[[], Counter[str]], limiter: RateLimiter) -> None:
-        """Start with no account sync.
-
-        Args:
-            waiting: Returns how many accounts wait for a limit, by the limit's name.
-            limiter: Counts the requests.
-        """
-        self.account_syncs: list[AccountSync] = []
-        self._waiting = waiting
-        self._limiter = limiter
-        self._begin = time.monotonic()
+    waiting: Callable[[], Counter[str]]
+    """Returns how many accounts wait for a limit, by the limit's name."""
+    limiter: RateLimiter
+    account_syncs: list[AccountSync] = field(default_factory=list)
+    begin: float = field(default_factory=time.monotonic)
 
     def progress(self) -> str:
         """Say in a line how far the run is."""
         accounts = {one.account.id for one in self.account_syncs}
         unfinished = {one.account.id for one in self.account_syncs if not one.has_ended}
         rows = sum(one.rows for one in self.account_syncs)
-        speed = rows / max(time.monotonic() - self._begin, 1e-3)
-        waiting = [
-            f"{count} for the limit of the {name}" for name, count in self._waiting().items()
-        ]
+        speed = rows / max(time.monotonic() - self.begin, 1e-3)
+        waiting = [f"{count} for the limit of the {name}" for name, count in self.waiting().items()]
         return (
             f"{len(accounts) - len(unfinished)} of {len(accounts)} accounts done,"
-            f" {rows:,} rows ({speed:,.0f} a second), {self._limiter.admitted:,} requests"
+            f" {rows:,} rows ({speed:,.0f} a second), {self.limiter.admitted:,} requests"
             + (f"; waiting: {', '.join(waiting)}" if waiting else "")
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -22,34 +22,33 @@ if TYPE_CHECKING:
     from tap_truto_ats.sync.tasks import Task
 
 
+@dataclass
 class Run:
     """Built by the tap, and handed to its streams.
 
     Discovery needs no valid settings, so that each part is only made when it is first used.
     """
 
-    is_test = False
+    config: Mapping[str, Any]
+    """The configuration as given."""
+    start: datetime
+    is_test: bool = False
     """Whether each account is only tested, as `--test` does."""
-
-    def __init__(self, config: Mapping[str, Any], start: datetime) -> None:
-        """Take the configuration as given, and the moment at which the run began."""
-        self.start = start
-        self.outstanding: Counter[str | None] = Counter()
-        """By account: how many of its syncs have not ended."""
-        self._config = config
+    outstanding: Counter[str | None] = field(default_factory=Counter)
+    """By account: how many of its syncs have not ended."""
 
     @property
     def wants_remote_data(self) -> bool:
         """Whether rows carry `remote_data`; known without valid settings, for discovery."""
         return (
-            self._config.get("include_remote_data") is True
-            or self._config.get("response_format") == "raw"
+            self.config.get("include_remote_data") is True
+            or self.config.get("response_format") == "raw"
         )
 
     @cached_property
     def settings(self) -> Settings:
         """The settings, typed and with their defaults."""
-        return Settings.from_config(self._config)
+        return Settings.from_config(self.config)
 
     @property
     def page_settings(self) -> Settings:

@@ -9,29 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk.schema.source import SchemaDirectory
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
-from typing_extensions import override
+from typing_extensions import Self, override
 
 from tap_truto_ats.model.instants import earlier
 from tap_truto_ats.model.records import CUSTOM_FIELDS, Normaliser, dig, usable_key
 from tap_truto_ats.singer.stream import PagedStream
 from tap_truto_ats.sync.account_sync import AccountSync, Mode
-from tap_truto_ats.sync.accounts import STREAM
+from tap_truto_ats.sync.accounts import STREAM, Account
 from tap_truto_ats.sync.bookmarks import PARTITION_KEY, Bookmarks
 from tap_truto_ats.sync.plans import Plan
 from tap_truto_ats.sync.query import REMOTE_DATA, Query
-from tap_truto_ats.sync.tasks import Task, until_rows
+from tap_truto_ats.sync.tasks import Steps, Task, until_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Record
-    from typing_extensions import Self
 
     from tap_truto_ats.model.declaration import Resource
     from tap_truto_ats.run import Run
-    from tap_truto_ats.sync.accounts import Account
-    from tap_truto_ats.sync.tasks import Steps
 
 SCHEMAS = SchemaDirectory(files("tap_truto_ats.model") / "schemas")
 
@@ -101,10 +98,10 @@ class UnifiedStream(PagedStream):
 
     @override
     def missing(self) -> str | None:
-        if not self._account_syncs:
+        total = len(self._account_syncs)
+        if not total:
             return "no account was found"
         count = sum(not sync.is_complete for sync in self._account_syncs)
-        total = len(self._account_syncs)
         return f"{count} of {total} accounts were not read whole" if count else None
 
     def tasks(self) -> Iterator[Task[AccountSync | None]]:
@@ -116,12 +113,24 @@ class UnifiedStream(PagedStream):
             yield Task(sync, steps, sync.account.id, sync.usage)
 
     def records(self, sync: AccountSync, rows: Sequence[Any]) -> list[Record]:
-        """Turn a page's rows into the records that are wanted."""
+        """Turn a page's rows into the records that are wanted, and note what the rows tell."""
+        is_raw, keeps_remote_data = self.run.settings.is_raw, self.run.wants_remote_data
+        changed_at, wants, normalise = self._query.changed, self._query.wants, self._normalise
         records = []
-        for row in self._wanted(sync, rows):
-            record = self._normalise(row, sync.unreadable)
-            record[PARTITION_KEY] = sync.account.id
-            records.append(record)
+        for given in rows:
+            key = usable_key(given)
+            if key is None:
+                sync.rows_without_id += 1
+                continue
+            row = {"id": key, REMOTE_DATA: given} if is_raw else given
+            if not keeps_remote_data:
+                row.pop(REMOTE_DATA, None)
+            changed = changed_at(row)
+            sync.see(key, changed)
+            if wants(row, changed, sync.wanted_since):
+                record = normalise(row, sync.unreadable)
+                record[PARTITION_KEY] = sync.account.id
+                records.append(record)
         return records
 
     def close(self, sync: AccountSync) -> None:
@@ -165,11 +174,8 @@ class UnifiedStream(PagedStream):
 
     @cached_property
     def _query(self) -> Query:
-        selected = {
-            name
-            for name in self.effective_schema.get("properties", {})
-            if self.is_selected(("properties", name)) and name in self.schema["properties"]
-        }
+        columns = self.effective_schema.get("properties", {}).keys() & self.schema["properties"]
+        selected = {name for name in columns if self.is_selected(("properties", name))}
         deselected = self._fields - selected - {PARTITION_KEY, "id", CUSTOM_FIELDS}
         return Query(self.resource, self.run.page_settings, deselected)
 
@@ -193,23 +199,6 @@ class UnifiedStream(PagedStream):
             run_start=self.run.start,
             deletes_missing=self.version is not None,
         )
-
-    def _wanted(self, sync: AccountSync, rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a page that have an id and are wanted; note what each row tells."""
-        is_raw, keeps_remote_data = self.run.settings.is_raw, self.run.wants_remote_data
-        changed_at, wants = self._query.changed, self._query.wants
-        for given in rows:
-            key = usable_key(given)
-            if key is None:
-                sync.rows_without_id += 1
-                continue
-            row = {"id": key, REMOTE_DATA: given} if is_raw else given
-            if not keeps_remote_data:
-                row.pop(REMOTE_DATA, None)
-            changed = changed_at(row)
-            sync.see(key, changed)
-            if wants(row, changed, sync.wanted_since):
-                yield row
 
     def _advance(self, sync: AccountSync) -> bool:
         """Move the bookmark of an account that was read to its end; return whether it moved."""

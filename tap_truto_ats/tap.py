@@ -74,15 +74,12 @@ class TapTrutoAts(CommandLineTap):
 
     @override
     def end(self) -> bool:
-        inactive = {
-            f"{one.account} {one.account.status}": None
-            for one in self.run.report.account_syncs
-            if one.mode is Mode.INACTIVE
-        }
+        syncs = self.run.report.account_syncs
+        inactive = [one.account for one in syncs if one.mode is Mode.INACTIVE]
         if inactive:
             self.logger.warning(
                 "Skipped accounts that are not active: %s. Their customers must reconnect.",
-                ", ".join(inactive),
+                ", ".join(dict.fromkeys(f"{one} {one.status}" for one in inactive)),
             )
         failures = self.run.accounts.failures.values()
         for failure in failures:

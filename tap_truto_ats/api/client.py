@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -18,17 +19,20 @@ from requests.auth import AuthBase
 from typing_extensions import override
 
 from tap_truto_ats.api.envelope import Page, decode_chunks, decode_object, decode_page
-from tap_truto_ats.api.errors import BrokenBodyError, TransientError, error_for
-from tap_truto_ats.api.limits import LONGEST_WAIT, RateLimiter
+from tap_truto_ats.api.errors import (
+    AccountError,
+    BrokenBodyError,
+    RunError,
+    TransientError,
+    error_for,
+)
+from tap_truto_ats.api.limits import LONGEST_WAIT, RateLimiter, Refusal
 from tap_truto_ats.api.network import NetworkError, unreachable
-from tap_truto_ats.api.request import Usage
+from tap_truto_ats.api.request import ArrivingPage, Request, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-    from tap_truto_ats.api.errors import AccountError, RunError
-    from tap_truto_ats.api.limits import Refusal
-    from tap_truto_ats.api.request import ArrivingPage, Request
     from tap_truto_ats.settings.schema import Settings
 
 logger = logging.getLogger(__name__)
@@ -42,16 +46,15 @@ LONGEST_TIMEOUT = 86_400
 """Seconds: sockets do not take longer timeouts on every system."""
 
 
+@dataclass(frozen=True)
 class BearerToken(AuthBase):
     """Sends the token with each request; as `auth`, no netrc entry for the host replaces it."""
 
-    def __init__(self, token: str) -> None:
-        """Take Truto's API token."""
-        self._header = f"Bearer {token}"
+    token: str = field(repr=False)
 
     @override
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._header
+        request.headers["Authorization"] = f"Bearer {self.token}"
         return request
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -116,15 +117,15 @@ def _cursor(value: object) -> str | None:
     return str(value)
 
 
+@dataclass
 class _EnvelopeReader:
     """Picks rows and cursor out of a JSON parser's events by their depth."""
 
-    def __init__(self) -> None:
-        self.found_rows = False
-        self.next_cursor: object = None
-        self._depth = 0
-        self._key = ""
-        self._row: ijson.ObjectBuilder | None = None
+    found_rows: bool = False
+    next_cursor: object = None
+    _depth: int = 0
+    _key: str = ""
+    _row: ijson.ObjectBuilder | None = None
 
     def read(self, event: str, value: object) -> Iterator[Any]:
         """Take one event; yield the row that it completes, if any."""

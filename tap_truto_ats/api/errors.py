@@ -128,20 +128,18 @@ def error_for(
     if status == HTTPStatus.SERVICE_UNAVAILABLE and remote:
         answer = FAILING
     insight = envelope.get("truto_error_insight")
-    missing = _listed(insight, "missing_required_query_parameters")
     details = [f"HTTP {status}"]
-    if missing:
-        details.append(_one_line(f"missing parameters: {', '.join(missing)}", token))
+    if missing := _listed(insight, "missing_required_query_parameters"):
+        details.append(f"missing parameters: {', '.join(missing)}")
     if scopes := _listed(insight, "forbidden_error", "missing_scopes"):
-        details.append(_one_line(f"missing scopes: {', '.join(scopes)}", token))
+        details.append(f"missing scopes: {', '.join(scopes)}")
     # A provider's own message may quote a candidate; Truto's own does not.
     message = envelope.get("message")
     if isinstance(message, str) and message and not remote:
-        details.append(_one_line(message, token))
-    cause = f"{answer.cause} ({', '.join(details)})"
-    error = (TransientError if answer.transient else AccountError)(
-        cause, answer.cure, status=status
-    )
+        details.append(message)
+    cause = f"{answer.cause} ({', '.join(_one_line(one, token) for one in details)})"
+    kind = TransientError if answer.transient else AccountError
+    error = kind(cause, answer.cure, status=status)
     if isinstance(error, TransientError):
         error.tries, error.retry_after = answer.tries, retry_after
     error.is_of_account = answer.is_of_account

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import requests
+from requests.exceptions import ChunkedEncodingError, InvalidSchema, InvalidURL
 from urllib3.exceptions import (
     HTTPError,
     LocationParseError,
@@ -44,7 +45,7 @@ def unreachable(error: BaseException) -> TransientError:
         (found, cure)
         for kind, cure, name in KINDS
         for cause in causes
-        if isinstance(cause, kind) and (found := name(cause))
+        if isinstance(cause, kind) and (found := name if isinstance(name, str) else name(cause))
     )
     if any(isinstance(cause, ProxyError) for cause in causes):
         return TransientError(f"Truto could not be reached through the proxy: {words}", CHECK_PROXY)
@@ -60,10 +61,6 @@ def _causes(error: object) -> Iterator[BaseException]:
             seen.add(id(one))
             yield one
             waiting += [*one.args, getattr(one, "reason", None), one.__cause__, one.__context__]
-
-
-def _words(words: str) -> Callable[[BaseException], str]:
-    return lambda _: words
 
 
 def _certificate(error: BaseException) -> str:
@@ -87,22 +84,22 @@ def _tunnel(error: BaseException) -> str:
     return f"it refused (HTTP {refused[1]})" if refused else ""
 
 
-KINDS: tuple[tuple[type[BaseException], str, Callable[[BaseException], str]], ...] = (
+Kind: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
+
+KINDS: tuple[tuple[Kind, str, str | Callable[[BaseException], str]], ...] = (
     (ssl.SSLCertVerificationError, CHECK_CERTIFICATES, _certificate),
     (ssl.SSLError, CHECK_CERTIFICATES, _tls),
-    (socket.gaierror, CHECK_NETWORK, _words("the host's name is not known (DNS)")),
-    (ConnectionRefusedError, CHECK_NETWORK, _words("the connection was refused")),
-    (requests.Timeout, CHECK_NETWORK, _words("no answer in time")),
-    (ReadTimeoutError, CHECK_NETWORK, _words("no answer in time")),
-    (requests.exceptions.InvalidURL, CHECK_PROXY, _words("an address is not valid")),
-    (LocationParseError, CHECK_NETWORK, _words("an address is not valid")),
-    (requests.exceptions.InvalidSchema, CHECK_PROXY, _words("the proxy is of an unknown kind")),
+    (socket.gaierror, CHECK_NETWORK, "the host's name is not known (DNS)"),
+    (ConnectionRefusedError, CHECK_NETWORK, "the connection was refused"),
+    ((requests.Timeout, ReadTimeoutError), CHECK_NETWORK, "no answer in time"),
+    (InvalidURL, CHECK_PROXY, "an address is not valid"),
+    (LocationParseError, CHECK_NETWORK, "an address is not valid"),
+    (InvalidSchema, CHECK_PROXY, "the proxy is of an unknown kind"),
     (OSError, CHECK_PROXY, _tunnel),
     (OSError, CHECK_CERTIFICATES, _bundle),
-    (ProtocolError, CHECK_NETWORK, _words("the connection broke")),
-    (requests.exceptions.ChunkedEncodingError, CHECK_NETWORK, _words("the connection broke")),
-    (requests.ConnectionError, CHECK_NETWORK, _words("the connection failed")),
-    (BaseException, CHECK_NETWORK, _words("the answer could not be read")),
+    ((ProtocolError, ChunkedEncodingError), CHECK_NETWORK, "the connection broke"),
+    (requests.ConnectionError, CHECK_NETWORK, "the connection failed"),
+    (BaseException, CHECK_NETWORK, "the answer could not be read"),
 )
 """From the most telling to the least: an exception's type, the cure, and what it means.
 

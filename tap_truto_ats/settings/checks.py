@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
+from itertools import chain, starmap
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -148,11 +149,6 @@ def _check_stream(stream: str, values: object) -> Iterator[str]:
         yield f"takes an object for '{stream}'"
 
 
-def _check_hydrate(streams: list[str]) -> Iterator[str]:
-    for stream in streams:
-        yield from _check_stream(stream, {})
-
-
 def _check_filter(name: str, expected: Filter, value: object) -> Iterator[str]:
     operators = value if isinstance(value, dict) else {}
     if not expected.is_date_time:
@@ -165,11 +161,6 @@ def _check_filter(name: str, expected: Filter, value: object) -> Iterator[str]:
         yield f"takes for {name} {DATE_TIME}, or an object of {', '.join(OPERATORS)}"
 
 
-def _check_remote_query(queries: Mapping[str, Any]) -> Iterator[str]:
-    for stream, values in queries.items():
-        yield from _check_stream(stream, values)
-
-
 CHECKS: dict[str, Callable[[Any], Iterator[str]]] = {
     "api_token": _check_token,
     "api_url": _check_url,
@@ -177,7 +168,7 @@ CHECKS: dict[str, Callable[[Any], Iterator[str]]] = {
     "tenant_ids": _check_ids,
     "start_date": _check_date,
     "filters": _check_filters,
-    "remote_query": _check_remote_query,
-    "hydrate": _check_hydrate,
+    "remote_query": lambda by_stream: chain(*starmap(_check_stream, by_stream.items())),
+    "hydrate": lambda streams: chain(*(_check_stream(stream, {}) for stream in streams)),
 }
 """By setting: what a JSON Schema cannot say of it."""

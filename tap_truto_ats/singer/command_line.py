@@ -18,7 +18,7 @@ import gc
 import os
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Tap
@@ -39,7 +39,6 @@ from tap_truto_ats.singer.writer import PageWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
     from types import FrameType
 
     import click
@@ -180,19 +179,21 @@ class CommandLineTap(Tap, abc.ABC):
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         self.append_builtin_config(self.config_jsonschema)
         errors = problems(self.config, self.config_jsonschema)
-        if errors and raise_errors:
-            summary = "The settings are not valid"
-            raise ConfigValidationError(summary, errors=errors, schema=self.config_jsonschema)
+        if raise_errors:
+            self._refuse(errors)
         return errors
 
     @property
     def _env_var_config(self) -> dict[str, Any]:
         self.append_builtin_config(self.config_jsonschema)
         found, errors = from_environment(os.environ, self._env_var_prefix, self.config_jsonschema)
-        if errors:
-            summary = "The environment's settings are not valid"
-            raise ConfigValidationError(summary, errors=errors, schema=self.config_jsonschema)
+        self._refuse(errors)
         return found
+
+    def _refuse(self, errors: list[str]) -> None:
+        if errors:
+            summary = "The settings are not valid"
+            raise ConfigValidationError(summary, errors=errors, schema=self.config_jsonschema)
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:

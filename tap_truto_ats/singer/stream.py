@@ -21,12 +21,12 @@ from contextlib import ExitStack
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from singer_sdk import Stream
+from singer_sdk import Stream, Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.mapper import SameRecordTransform
-from singer_sdk.singerlib import RecordMessage, StateMessage
+from singer_sdk.singerlib import Catalog, RecordMessage, StateMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
-from typing_extensions import override
+from typing_extensions import Self, override
 
 from tap_truto_ats.api.errors import RunError
 from tap_truto_ats.model.records import kinds
@@ -35,11 +35,8 @@ from tap_truto_ats.singer.writer import PageWriter, RecordLine
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
-    from singer_sdk import Tap
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.singerlib import Catalog
-    from typing_extensions import Self
 
 
 class PagedStream(Stream, abc.ABC):

@@ -5,15 +5,13 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from tap_truto_ats.api.request import Usage
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from tap_truto_ats.api.errors import AccountError
     from tap_truto_ats.sync.accounts import Account
 

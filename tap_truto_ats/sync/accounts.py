@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -77,39 +78,27 @@ class Failure:
     """Their names, in the order of their failing."""
 
 
+@dataclass
 class Accounts:
     """The accounts named in the settings, or else those found in the token's environment."""
 
-    def __init__(self, settings: Settings, scheduler: Scheduler) -> None:
-        """Make no request yet."""
-        self._settings = settings
-        self._scheduler = scheduler
-        self._named = {
-            name: Account(name, is_named=True) for name in settings.integrated_account_ids
-        }
-        self._listed: dict[str, Account] | None = None
-        self._described: dict[str, Task[None]] = {}
-        self._refused: dict[str, AccountError] = {}
-        self.failures: dict[tuple[str, str], Failure] = {}
+    settings: Settings
+    scheduler: Scheduler
+    refused: dict[str, AccountError] = field(default_factory=dict)
+    """By account: why nothing can be read from it. It is blocked, for example."""
+    failures: dict[tuple[str, str], Failure] = field(default_factory=dict)
+    """By account and the error's text."""
+    _listed: dict[str, Account] | None = None
+    _described: dict[str, Task[None]] = field(default_factory=dict)
+
+    @cached_property
+    def _named(self) -> dict[str, Account]:
+        return {name: Account(name, is_named=True) for name in self.settings.integrated_account_ids}
 
     def fail(self, account: Account, error: AccountError, stream: str) -> None:
         """Remember why a stream of an account could not be read; the log ends with all of these."""
         failure = self.failures.setdefault((account.id, str(error)), Failure(account, error))
         failure.streams[stream] = None
-
-    def refuse(self, account: Account, error: AccountError) -> None:
-        """Remember why nothing can be read from an account."""
-        self._refused[account.id] = error
-
-    def check(self, account: Account) -> None:
-        """Do nothing for an account that may be read.
-
-        Raises:
-            AccountError: It has turned out before that nothing can be read from the account: its
-                login was refused, it is blocked, or it could not be looked up.
-        """
-        if account.id in self._refused:
-            raise self._refused[account.id]
 
     def read(self) -> Iterator[dict[str, Any]]:
         """Yield each account's row once, as `/integrated-account` gives it.
@@ -156,12 +145,12 @@ class Accounts:
             for account in self._named.values()
         ]
         hidden = []
-        for task, rows, _ in self._scheduler.read(tasks):
+        for task, rows, _ in self.scheduler.read(tasks):
             yield from ({**row, "id": task.subject.id} for row in rows)
             if task.error and task.error.status in NOT_SHOWN:
                 hidden.append(task.subject.id)
             elif task.error:
-                self.refuse(task.subject, task.error)
+                self.refused[task.subject.id] = task.error
                 self.fail(task.subject, task.error, STREAM)
         if hidden:
             logger.warning("This token is not shown the integrated accounts %s.", ", ".join(hidden))
@@ -169,11 +158,11 @@ class Accounts:
     def _list(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of the ATS category, for each tenant in the settings or for all."""
         tasks = []
-        for tenant in self._settings.tenant_ids or (None,):
-            params = {"limit": self._settings.page_size} | ({"tenant_id": tenant} if tenant else {})
+        for tenant in self.settings.tenant_ids or (None,):
+            params = {"limit": self.settings.page_size} | ({"tenant_id": tenant} if tenant else {})
             tasks.append(Task(None, pages(Request(PATH, params, rows=True))))
         found = without_id = 0
-        for task, rows, _ in self._scheduler.read(tasks):
+        for task, rows, _ in self.scheduler.read(tasks):
             if task.error:
                 raise _cannot_list(task.error)
             for row in rows:
@@ -189,7 +178,7 @@ class Accounts:
 
     def _is_wanted(self, row: dict[str, Any]) -> bool:
         """Check a row against the filters that were sent, since the server may ignore them."""
-        category, tenants = dig(row, "integration", "category"), self._settings.tenant_ids
+        category, tenants = dig(row, "integration", "category"), self.settings.tenant_ids
         return (category is None or str(category).lower() == CATEGORY) and (
             not tenants or str(row.get("tenant_id")) in tenants
         )

@@ -26,7 +26,7 @@ class Bookmarks:
     def __init__(
         self, stream_state: dict[str, Any], replication_key: str | None, run_start: datetime
     ) -> None:
-        """Take the stream's part of the state, which `advance` changes in place.
+        """Take the stream's part of the state, which is changed in place.
 
         Args:
             stream_state: `bookmarks.<stream>` of the state.

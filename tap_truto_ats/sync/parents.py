@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tap_truto_ats.api.errors import AccountError
 from tap_truto_ats.api.limits import expected_seconds
@@ -13,48 +14,44 @@ from tap_truto_ats.api.request import Request
 from tap_truto_ats.model.instants import parse_instant
 from tap_truto_ats.model.records import dig
 from tap_truto_ats.model.resources import RESOURCES
-from tap_truto_ats.sync.tasks import Fork, Task, pages, pages_unless_gone
+from tap_truto_ats.sync.tasks import Fork, OnRows, Steps, Task, pages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tap_truto_ats.model.declaration import Requirement
     from tap_truto_ats.sync.accounts import Account
-    from tap_truto_ats.sync.tasks import OnRows, Steps
 
 logger = logging.getLogger(__name__)
 
 LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
 
 
-class Parent(NamedTuple):
-    """The value of a required parameter, and the parameters by which the parent was listed."""
-
-    value: str
-    listed_by: tuple[tuple[str, str], ...] = ()
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
+"""Names of parameters with their values."""
 
 
+@dataclass
 class Parents:
     """The parents of one resource in one account."""
 
-    def __init__(self, requirement: Requirement) -> None:
-        """Start without parents."""
-        self.changed: dict[Parent, datetime] = {}
-        """When each last changed, or `LONG_AGO` where its row does not tell."""
-        self.lacking = 0
-        """Rows that lack the value to request children by."""
-        self._requirement = requirement
+    requirement: Requirement
+    changed: dict[tuple[str, Pairs], datetime] = field(default_factory=dict)
+    """By the value to request children by, and the parameters that the parent was listed by: when
+    the parent last changed, or `LONG_AGO` where its row does not tell."""
+    lacking: int = 0
+    """Rows that lack the value to request children by."""
 
-    def add(self, listed_by: tuple[tuple[str, str], ...], rows: list[Any]) -> None:
+    def add(self, listed_by: Pairs, rows: list[Any]) -> None:
         """Add the rows of a page."""
         for row in rows:
-            value = dig(row, *self._requirement.field.split("."))
+            value = dig(row, *self.requirement.field.split("."))
             if not value or isinstance(value, (dict, list)):
                 self.lacking += 1
                 continue
-            moments = (parse_instant(dig(row, name)) for name in self._requirement.changed)
+            moments = (parse_instant(dig(row, name)) for name in self.requirement.changed)
             changed = max(filter(None, moments), default=LONG_AGO)
-            self.changed[Parent(str(value), listed_by)] = changed
+            self.changed[str(value), listed_by] = changed
 
     def bindings(
         self, requirements: Sequence[Requirement], params: dict[str, Any]
@@ -67,29 +64,24 @@ class Parents:
             requirements: All that are required, the one for these parents last.
             params: The request's own parameters; a parent that contradicts them is left out.
         """
-        found: dict[tuple[tuple[str, str], ...], None] = {}
-        names = {requirement.parameter for requirement in requirements}
-        for parent in sorted(self.changed, key=self.changed.__getitem__, reverse=True):
-            above = ((name, value) for name, value in parent.listed_by if name in names)
-            pairs = (*above, (requirements[-1].parameter, parent.value))
-            if all(str(params.get(name, value)) == value for name, value in pairs):
+        found: dict[Pairs, None] = {}
+        *above, innermost = (requirement.parameter for requirement in requirements)
+        for value, listed_by in sorted(self.changed, key=self.changed.__getitem__, reverse=True):
+            pairs = (*(pair for pair in listed_by if pair[0] in above), (innermost, value))
+            if all(str(params.get(name, wanted)) == wanted for name, wanted in pairs):
                 found[pairs] = None
         return list(map(dict, found))
 
 
+@dataclass
 class ParentLists:
     """The parents of all streams of a run: each list of an account is requested once."""
 
-    def __init__(self, page_size: int, *, only_first: bool = False) -> None:
-        """Request nothing yet.
-
-        Args:
-            page_size: Sent as `limit`.
-            only_first: Request only the first page of each list.
-        """
-        self._page_size = page_size
-        self._only_first = only_first
-        self._tasks: dict[str, dict[tuple[str, str], Task[None]]] = {}
+    page_size: int
+    """Sent as `limit`."""
+    only_first: bool
+    """Whether only the first page of each list is requested."""
+    _tasks: dict[str, dict[tuple[str, str], Task[None]]] = field(default_factory=dict)
 
     def forget(self, account_id: str) -> None:
         """Free the memory of an account whose syncs have all ended."""
@@ -120,21 +112,21 @@ class ParentLists:
         resource = RESOURCES[requirement.resource]
         params = {
             "integrated_account_id": account.id,
-            "limit": self._page_size,
+            "limit": self.page_size,
             "truto_ignore_remote_data": True,
         }
         request = Request(resource.path, params, account.id)
         offer = resource.offer(account.provider)
         if not (offer and offer.requires):
-            yield from pages(request, partial(parents.add, ()), only_first=self._only_first)
+            yield from pages(request, partial(parents.add, ()), only_first=self.only_first)
             return parents
         above = yield from self.of(account, offer.requires[-1])
         yield Fork(
-            pages_unless_gone(
+            pages(
                 request.having(binding),
-                [],
                 partial(parents.add, tuple(binding.items())),
-                only_first=self._only_first,
+                gone=[],
+                only_first=self.only_first,
             )
             for binding in above.bindings(offer.requires, params)
         )
@@ -171,7 +163,7 @@ def pages_for_each(
             timedelta(seconds=round(expected_seconds(len(bindings)))),
         )
     gone: list[AccountError] = []
-    yield Fork(pages_unless_gone(request.having(binding), gone, on_rows) for binding in bindings)
+    yield Fork(pages(request.having(binding), on_rows, gone=gone) for binding in bindings)
     if gone and len(gone) == len(bindings):
         raise gone[0]
     if gone or parents.lacking:

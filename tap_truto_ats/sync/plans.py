@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -15,21 +15,16 @@ from tap_truto_ats.api.errors import AccountError
 from tap_truto_ats.api.request import ArrivingPage, Request
 from tap_truto_ats.model.instants import earlier
 from tap_truto_ats.model.records import usable_key
-from tap_truto_ats.sync.account_sync import Mode
-from tap_truto_ats.sync.parents import pages_for_each
-from tap_truto_ats.sync.tasks import Fork, Rows, pages
+from tap_truto_ats.sync.account_sync import AccountSync, Mode
+from tap_truto_ats.sync.parents import ParentLists, pages_for_each
+from tap_truto_ats.sync.tasks import Fork, Rows, Steps, pages
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from tap_truto_ats.model.declaration import Offer, Resource
     from tap_truto_ats.settings.schema import Settings
-    from tap_truto_ats.sync.account_sync import AccountSync
     from tap_truto_ats.sync.accounts import Account, Accounts
     from tap_truto_ats.sync.bookmarks import Bookmarks
-    from tap_truto_ats.sync.parents import ParentLists
     from tap_truto_ats.sync.query import Query
-    from tap_truto_ats.sync.tasks import Steps
 
 logger = logging.getLogger(__name__)
 
@@ -59,12 +54,13 @@ class Plan:
             yield from self._steps(sync)
         except AccountError as error:
             if error.is_of_account:
-                self.accounts.refuse(sync.account, error)
+                self.accounts.refused[sync.account.id] = error
             raise
 
     def _steps(self, sync: AccountSync) -> Steps[None]:
         account, name = sync.account, self.resource.name
-        self.accounts.check(account)
+        if account.id in self.accounts.refused:
+            raise self.accounts.refused[account.id]
         # A provider that is known to list the resource need not be asked for its capabilities. For
         # others, one request for them saves a refused request for each stream that they lack.
         is_known = self.resource.offer(account.provider) is not None

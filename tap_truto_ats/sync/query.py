@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tap_truto_ats.model.declaration import OPERATORS, UNCHECKED
+from tap_truto_ats.model.declaration import OPERATORS, UNCHECKED, Filter, Offer, Resource
 from tap_truto_ats.model.instants import format_instant, parse_instant
 from tap_truto_ats.model.records import dig
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from tap_truto_ats.model.declaration import Filter, Offer, Resource
     from tap_truto_ats.settings.schema import Settings
     from tap_truto_ats.sync.accounts import Account
 
@@ -38,9 +37,15 @@ class Query:
         self._settings = settings
         self._filters = settings.filters.get(resource.name, {})
         self._left_out = {} if settings.is_raw else self._leave_out(frozenset(deselected))
-        self._fixed = {"limit": settings.page_size, **self._format_params(), **self._left_out}
-        if remote_query := settings.remote_query.get(resource.name):
-            self._fixed["remote_query"] = remote_query
+        response_format = settings.response_format
+        params = {
+            "limit": settings.page_size,
+            "truto_response_format": None if response_format == "unified" else response_format,
+            "truto_ignore_limit": settings.ignore_limit,
+            **self._left_out,
+            "remote_query": settings.remote_query.get(resource.name),
+        }
+        self._fixed = {name: value for name, value in params.items() if value}
 
     def params(
         self, account: Account, since: datetime | None, window: datetime | None = None
@@ -127,14 +132,6 @@ class Query:
             _matches(row, self._resource.filters.get(name, UNCHECKED), value)
             for name, value in self._filters.items()
         )
-
-    def _format_params(self) -> dict[str, Any]:
-        params: dict[str, Any] = {}
-        if self._settings.response_format != "unified":
-            params["truto_response_format"] = self._settings.response_format
-        if self._settings.ignore_limit:
-            params["truto_ignore_limit"] = True
-        return params
 
     def _leave_out(self, deselected: frozenset[str]) -> dict[str, Any]:
         """Return parameters that leave out deselected fields, unless rows are checked by them."""

@@ -117,8 +117,8 @@ class Task(Generic[T]):
 def pages(
     request: Request,
     on_rows: OnRows | None = None,
-    page: Page | None = None,
     *,
+    gone: list[AccountError] | None = None,
     only_first: bool = False,
 ) -> Steps[None]:
     """Request a page and all that follow it, to the end of the cursor.
@@ -129,21 +129,28 @@ def pages(
     Args:
         request: The first page.
         on_rows: Takes the rows of each page.
-        page: The first page, if it is there already.
+        gone: Where the 404 is added if the first page answers so, since its parent was deleted
+            after it was listed; there are no pages then. Without it, a 404 is an error.
         only_first: Request no page that follows.
 
     Raises:
-        AccountError: A cursor came back a second time, so that the pages would never end.
+        AccountError: A page could not be read, or a cursor came back a second time, so that the
+            pages would never end.
     """
     seen: set[int] = set()  # Hashes, since a cursor may be a long URL.
     while True:
-        if page is None:
+        try:
             page = yield request
+        except AccountError as error:
+            if gone is None or error.status != HTTPStatus.NOT_FOUND:
+                raise
+            gone.append(error)
+            return
         assert page is not None  # noqa: S101 - an answer to a request is a page
+        gone = None
         if on_rows and (steps := on_rows(page.rows)):
             yield from steps
         if page.unread:
-            page = None
             continue
         if page.next_cursor is None or only_first:
             return
@@ -151,32 +158,7 @@ def pages(
             cause = f"The pages of {request.path} run in a circle: a cursor came back"
             raise AccountError(cause, "Report the account to Truto's support")
         seen.add(hash(page.next_cursor))
-        request, page = request.after(page.next_cursor), None
-
-
-def pages_unless_gone(
-    request: Request,
-    gone: list[AccountError],
-    on_rows: OnRows | None = None,
-    *,
-    only_first: bool = False,
-) -> Steps[None]:
-    """Request pages as `pages` does, for a parent that may have been deleted since it was listed.
-
-    Args:
-        request: The first page. If it answers 404, there are none.
-        gone: Where the 404 is added.
-        on_rows: As for `pages`.
-        only_first: As for `pages`.
-    """
-    try:
-        page = yield request
-    except AccountError as error:
-        if error.status != HTTPStatus.NOT_FOUND:
-            raise
-        gone.append(error)
-    else:
-        yield from pages(request, on_rows, page, only_first=only_first)
+        request = request.after(page.next_cursor)
 
 
 def until_rows(steps: Steps[Any]) -> Steps[bool]:

@@ -9,7 +9,7 @@ import pytest
 from tap_truto_ats.api.envelope import Page
 from tap_truto_ats.api.errors import AccountError, BrokenBodyError
 from tap_truto_ats.api.request import ArrivingPage, Request
-from tap_truto_ats.sync.tasks import Fork, Rows, Task, pages, pages_unless_gone, until_rows
+from tap_truto_ats.sync.tasks import Fork, Rows, Task, pages, until_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,23 +143,23 @@ class TestPagesUnlessGone:
 
     def test_what_is_gone_has_no_pages(self) -> None:
         error, found = gone(), list[AccountError]()
-        assert take(pages_unless_gone(FIRST, found), {"/rows": error}) == (["/rows"], None)
+        assert take(pages(FIRST, gone=found), {"/rows": error}) == (["/rows"], None)
         assert found == [error]
 
     def test_what_is_there_has_all_its_pages(self) -> None:
         answers = {"/rows": Page([1], "b"), "/rows b": Page([2])}
         found: list[AccountError] = []
-        assert take(pages_unless_gone(FIRST, found), answers) == (["/rows", "/rows b"], None)
+        assert take(pages(FIRST, gone=found), answers) == (["/rows", "/rows b"], None)
         assert found == []
 
     def test_what_is_gone_at_a_later_page_is_an_error(self) -> None:
         answers: dict[str, Answer] = {"/rows": Page([1], "b"), "/rows b": gone()}
-        assert take(pages_unless_gone(FIRST, []), answers)[1] is answers["/rows b"]
+        assert take(pages(FIRST, gone=[]), answers)[1] is answers["/rows b"]
 
     @pytest.mark.parametrize("status", [400, 401, 403, 405, 422, 502, 503, None])
     def test_any_other_error_is_one(self, status: int | None) -> None:
         error = gone(status)
-        assert take(pages_unless_gone(FIRST, []), {"/rows": error}) == (["/rows"], error)
+        assert take(pages(FIRST, gone=[]), {"/rows": error}) == (["/rows"], error)
 
 
 class TestTask:
@@ -245,8 +245,7 @@ class TestUntilRows:
         def steps() -> Steps[None]:
             paths = ("/x", "/gone", "/rows", "/more")
             yield Fork(
-                pages_unless_gone(Request(path, rows=path in {"/rows", "/more"}), [])
-                for path in paths
+                pages(Request(path, rows=path in {"/rows", "/more"}), gone=[]) for path in paths
             )
             yield Request("/after")
 

@@ -14,13 +14,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-def _setting(
-    kind: type[th.JSONTypeHelper[Any]] | th.JSONTypeHelper[Any],
-    title: str,
-    description: str,
-    **details: Any,
-) -> Any:  # noqa: ANN401
-    """Declare a setting; the details are those of the SDK's `Property`."""
+def _setting(kind: Any, title: str, description: str, **details: Any) -> Any:  # noqa: ANN401
+    """Declare a setting by one of the SDK's types; the details are those of its `Property`."""
     schema = {"wrapped": kind, "title": title, "description": description, **details}
     return field(metadata=schema, repr=not details.get("secret"))
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+STOPPED = "Stopped. Accounts that were read to their end keep their bookmarks."
+
 T = TypeVar("T")
 
 
@@ -83,16 +85,13 @@ class Scheduler:
                 yield from loop.take_out()
                 if not loop.queues:
                     return
-                self._check_stopped()
-                loop.wait()
-                self._check_stopped()
+                if self._exit_code is None:
+                    loop.wait()
+                if self._exit_code is not None:
+                    logger.warning(STOPPED)
+                    raise SystemExit(self._exit_code)
         finally:
             loop.close()
-
-    def _check_stopped(self) -> None:
-        if self._exit_code is not None:
-            logger.warning("Stopped. Accounts that were read to their end keep their bookmarks.")
-            raise SystemExit(self._exit_code)
 
 
 @dataclass

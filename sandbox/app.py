@@ -12,9 +12,9 @@ from starlette.routing import Mount, Route
 from sandbox.answers import TrutoError, answer
 from sandbox.control_api import State, control
 from sandbox.faults import PRIVATE
-from sandbox.gate import FAULT, Gate
+from sandbox.lists import Query, filters, page, shaped
+from sandbox.middleware import FAULT, Middleware
 from sandbox.providers import Cursor
-from sandbox.reading import Query, filters, page, shaped
 from sandbox.resources import RESOURCES, parts_of
 from sandbox.world import ENVIRONMENT
 
@@ -31,7 +31,7 @@ ACCOUNT_FILTERS = ("tenant_id", "status", "integration.name")
 
 
 def create_app(options: Options, token: str) -> ASGIApp:
-    """Return a sandbox: Truto's endpoints behind the gate, and the sandbox's own beside it."""
+    """Return a sandbox: Truto's endpoints and its own, all behind the middleware."""
     state = State(options, token)
     routes = [
         Route("/ping", _ping),
@@ -44,7 +44,7 @@ def create_app(options: Options, token: str) -> ASGIApp:
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _refusal})
     app.state.sandbox = state
-    return Gate(app, state)
+    return Middleware(app, state)
 
 
 def _refusal(_: Request, error: Exception) -> Response:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.app import create_app
 from sandbox.control import TOKEN
-from sandbox.reading import Query
+from sandbox.lists import Query
 from sandbox.server import listen, make_server
 from sandbox.world import Options
 

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from sandbox.answers import TrutoError
 from sandbox.faults import RESET, TRUNCATED
 from sandbox.limits import RETRY_AFTER
-from sandbox.reading import Query
+from sandbox.lists import Query
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,7 +24,7 @@ FAULT = "sandbox.fault"
 """Where a handler finds the fault that is to change its page."""
 
 
-class Gate:
+class Middleware:
     """Wraps the app; a request under /sandbox goes through untouched."""
 
     def __init__(self, app: ASGIApp, state: State) -> None:

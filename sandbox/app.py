@@ -10,12 +10,14 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Mount, Route
 
 from sandbox.answers import TrutoError, answer
-from sandbox.control_api import State, control
+from sandbox.control_api import control
 from sandbox.faults import PRIVATE
-from sandbox.lists import Query, filters, page, shaped
+from sandbox.lists import filters, page, shaped
 from sandbox.middleware import FAULT, Middleware
 from sandbox.providers import Cursor
+from sandbox.query import Query
 from sandbox.resources import RESOURCES, parts_of
+from sandbox.state import State
 from sandbox.world import ENVIRONMENT
 
 if TYPE_CHECKING:

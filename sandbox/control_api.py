@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +10,14 @@ from starlette.routing import Route
 
 from sandbox.answers import TrutoError, answer
 from sandbox.faults import Faults
-from sandbox.limits import Limits
-from sandbox.world import Account, Options, build, now
+from sandbox.world import now
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from starlette.requests import Request
     from starlette.responses import Response
+
+    from sandbox.state import State
+    from sandbox.world import Account
 
 ACCOUNT_CHANGES = {
     "status",
@@ -29,30 +28,6 @@ ACCOUNT_CHANGES = {
     "category",
     "is_sandbox",
 }
-
-
-@dataclass
-class State:
-    """Everything that a running sandbox knows."""
-
-    defaults: Options
-    token: str
-    accounts: dict[str, Account] = field(init=False)
-    faults: Faults = field(init=False)
-    limits: Limits = field(init=False)
-    requests: list[dict[str, Any]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Begin with the world of the options given at the start."""
-        self.reset({})
-
-    def reset(self, changes: Mapping[str, Any]) -> None:
-        """Begin anew with the options given at the start, but for the changes."""
-        options = replace(self.defaults, **changes)
-        self.accounts = build(options)
-        self.faults = Faults()
-        self.limits = Limits(enforced=options.rate_limits)
-        self.requests = []
 
 
 class Control:

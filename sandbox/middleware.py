@@ -12,13 +12,13 @@ from starlette.datastructures import Headers
 from sandbox.answers import TrutoError
 from sandbox.faults import RESET, TRUNCATED
 from sandbox.limits import RETRY_AFTER
-from sandbox.lists import Query
+from sandbox.query import Query
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from sandbox.control_api import State
     from sandbox.faults import Fault
+    from sandbox.state import State
 
 FAULT = "sandbox.fault"
 """Where a handler finds the fault that is to change its page."""

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Mount, Route
 
+from sandbox.accounts import ENVIRONMENT
 from sandbox.answers import TrutoError, answer
 from sandbox.control_api import control
 from sandbox.faults import PRIVATE
@@ -18,15 +19,15 @@ from sandbox.providers import Cursor
 from sandbox.query import Query
 from sandbox.resources import RESOURCES, parts_of
 from sandbox.state import State
-from sandbox.world import ENVIRONMENT
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import ASGIApp
 
+    from sandbox.accounts import Account
     from sandbox.resources import Offer
-    from sandbox.world import Account, Options
+    from sandbox.world import Options
 
 ACCOUNT_CURSOR = Cursor("\xfb\xef\xbe\xff\xff\xffaccounts:{}::", base64=True)
 ACCOUNT_FILTERS = ("tenant_id", "status", "integration.name")

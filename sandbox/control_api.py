@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from sandbox.accounts import now
 from sandbox.answers import TrutoError, answer
 from sandbox.faults import Faults
-from sandbox.world import now
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from sandbox.accounts import Account
     from sandbox.state import State
-    from sandbox.world import Account
 
 ACCOUNT_CHANGES = {
     "status",

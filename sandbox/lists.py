@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sandbox.providers import Provider
     from sandbox.query import Query
     from sandbox.resources import Offer
-    from sandbox.world import Thing
+    from sandbox.things import Thing
 
     Test = Callable[[Thing], bool]
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.faults import Faults
 from sandbox.limits import Limits
-from sandbox.world import Account, Options, build
+from sandbox.world import Options, build
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sandbox.accounts import Account
 
 
 @dataclass

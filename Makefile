@@ -50,10 +50,11 @@ check-settings:
 sandbox: $(INSTALLED) ## serve a local Truto; ARGS="--port 8787 --seed 1" and so on
 	@$(BIN)/python -m sandbox $(ARGS)
 
-lint: $(INSTALLED) ## ruff and mypy
+lint: $(INSTALLED) ## ruff, mypy and import-linter
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 format: $(INSTALLED) ## let ruff format and mend
 	$(BIN)/ruff check --fix

@@ -30,10 +30,10 @@ def _install(requirements: Path, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent) as directory:
         made = Path(directory) / place.name
-        _uv("venv", "--relocatable", "--python", sys.executable, made)
+        uv("venv", "--relocatable", "--python", sys.executable, made)
         # As overrides, the versions take the place of older ones that a target insists on.
         files = ("--requirements", requirements, "--overrides", requirements)
-        _uv("pip", "install", "--python", made, *files)
+        uv("pip", "install", "--python", made, *files)
         try:
             made.rename(place)
         except OSError:
@@ -41,7 +41,7 @@ def _install(requirements: Path, place: Path) -> None:
                 raise
 
 
-def _uv(*arguments: str | Path) -> None:
+def uv(*arguments: str | Path) -> None:
     """Run the uv that Meltano brings; what it says is shown if it fails."""
     done = subprocess.run(  # noqa: S603 - uv itself
         [find_uv_bin(), *arguments],

@@ -1,7 +1,7 @@
-"""An integrated account and the things in it, which it invents as they are asked for.
+"""An integrated account and the things in it, which are invented when they are first asked for.
 
-What the things hold is handed to an account (`sandbox.invention`): it knows how to draw a thing
-from its number, when it came into being and what became of it, but not what any resource is about.
+An account knows when each thing came into being, and which were added, changed and deleted. What
+the things of a resource hold is handed to it (`sandbox.invention` has that for all resources).
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ BEGIN = datetime(2025, 1, 1, 8, tzinfo=timezone.utc)
 SPAN = timedelta(days=480)
 ENVIRONMENT = identifier("environment")
 CUSTOMISED = (("x_region",), (), ("scorecard_url", "x_region"))
+"""The custom fields that accounts have, in turns."""
 
 
 @dataclass(frozen=True)
 class Invention:
     """How the things of a resource are invented.
 
-    `numbers` tells which things an account begins with, by their numbers, and `values` what one of
-    them holds.
+    `numbers` gives the numbers of the things that an account begins with, and `values` gives what
+    one of them holds.
     """
 
     numbers: Callable[[Account], Iterable[int]]
@@ -41,7 +42,7 @@ class Invention:
 
 @dataclass(frozen=True)
 class Draft:
-    """A thing about to be drawn: the account's n-th of its kind, and when it came into being."""
+    """A thing about to be invented: the account's n-th of its kind, and when it came into being."""
 
     account: Account
     number: int
@@ -53,7 +54,7 @@ class Draft:
         return {"id": self.account.provider.name_thing(kind, number)}
 
     def part(self, kind: str, number: int, *names: str) -> Row:
-        """Return some fields of the n-th thing of a kind of which there are few."""
+        """Return the id and some fields of the n-th thing of a kind of which there are few."""
         known = self.account.known
         if (kind, number) not in known:
             known[kind, number] = self.account.invent(kind, number)
@@ -66,11 +67,11 @@ class Draft:
 
 @dataclass
 class Account:
-    """An integrated account with its things, which are drawn when first asked for.
+    """An integrated account with its things, which are invented when first asked for.
 
-    `counts` are the interviews, candidates and jobs that it begins with; the others follow.
-    `inventions` say, for each resource, how its things are invented.
-    `known` are those values of few things that many others repeat.
+    `counts` are the numbers of interviews, candidates and jobs that it begins with; those of all
+    other things follow from them. `inventions` tells by resource how its things are invented.
+    `known` keeps the values of things that many others repeat, such as users and tags.
     """
 
     seed: int
@@ -160,15 +161,16 @@ class Account:
         self._gone.add((resource, key))
 
     def refuses(self, given: Mapping[str, str]) -> bool:
-        """Say whether what required parameters name is gone, or does not belong together.
+        """Say whether a request with these required parameters is refused.
 
-        There is nothing, and no refusal, for a single one that has never been.
+        It is if one of them names what has been deleted, or if what they name does not belong
+        together. A single parameter that names what never existed is answered with an empty list.
         """
         gone = any((PARENTS[name], key) in self._gone for name, key in given.items())
         return gone or (len(given) > 1 and not self.exist(given))
 
     def exist(self, given: Mapping[str, str]) -> bool:
-        """Say whether what required parameters name is there, and belongs together."""
+        """Say whether what required parameters name exists, and belongs together."""
         for parameter, key in given.items():
             parent = self.things(PARENTS[parameter]).get(key)
             if parent is None:
@@ -179,18 +181,18 @@ class Account:
         return True
 
     def truth(self, resource: str, *, whole: bool = False) -> list[Row]:
-        """Return the truth about the things that can be listed, by rows of the lists or `whole`."""
+        """Return the rows of a resource that a correct tap delivers, from lists or `whole`."""
         if "list" not in self.gives(resource).methods:
             return []
         things = self.things(resource).values()
         return [self.truth_of(one, whole=whole) for one in things if self._is_within_reach(one)]
 
     def truth_of(self, thing: Thing, *, whole: bool = False) -> Row:
-        """Return the truth about one of the account's things."""
+        """Return the row that a correct tap delivers of one of the account's things."""
         return {"integrated_account_id": self.id, **thing.truth(whole=whole)}
 
     def listing(self) -> Row:
-        """Return the account as GET /integrated-account gives it, both spellings of time in it."""
+        """Return the account as GET /integrated-account does, with times spelt in two ways."""
         return {
             "id": self.id,
             "tenant_id": self.tenant_id,
@@ -219,7 +221,7 @@ class Account:
         }
 
     def _is_within_reach(self, thing: Thing) -> bool:
-        """Say whether a list gives it to those who name what is there."""
+        """Say whether required parameters that name existing things can lead to a thing."""
         required = thing.offer.required
         named = (map(str, parts_of(thing.values, path)) for path in required.values())
         choices = (dict(zip(required, keys, strict=True)) for keys in product(*named))
@@ -238,7 +240,7 @@ class Account:
         return Thing(self.provider, provides, number, values, self._custom_fields(number))
 
     def _step(self, resource: str) -> timedelta:
-        """Return the time between two things of a resource in the world as it begins."""
+        """Return the time between two things of a resource that the account begins with."""
         if resource not in self._steps:
             self._steps[resource] = SPAN / max([1, *self.inventions[resource].numbers(self)])
         return self._steps[resource]

@@ -161,7 +161,7 @@ def _found(state: State, account_id: str) -> Account:
 
 
 def _ready(request: Request, query: Query, method: str) -> tuple[Account, Offer]:
-    """Return the account of a unified call and what it offers, if it can answer."""
+    """Return the account of a unified call and what it offers; refuse what cannot be answered."""
     state, resource = _state(request), request.path_params["resource"]
     account_id = query.last.get("integrated_account_id")
     if not account_id:

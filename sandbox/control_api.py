@@ -58,7 +58,7 @@ class Control:
         return answer(_seen(account))
 
     async def rows(self, request: Request) -> Response:
-        """Answer with the truth about a resource, of one account or all."""
+        """Answer with the rows that a correct tap delivers of a resource, of one account or all."""
         wanted = request.query_params.get("integrated_account_id")
         accounts = self.state.accounts
         chosen = [accounts[wanted]] if wanted else accounts.values()
@@ -82,7 +82,7 @@ class Control:
         return answer({})
 
     async def add_faults(self, request: Request) -> Response:
-        """Take one fault or a list."""
+        """Add the fault that the body holds, or each one of a list."""
         specs = await request.json()
         self.state.faults.add(*(specs if isinstance(specs, list) else [specs]))
         return answer({})

@@ -1,8 +1,8 @@
-"""What the things of an account hold: invented, related to one another, the same for a seed.
+"""What the things of each resource hold: invented values, always the same for a seed.
 
-The n-th thing of a kind follows from its number, so that each can be drawn without the others: a
-job has `STAGES` stages and `QUESTIONS` form fields, a candidate one application or (every third)
-two, for two jobs if there are as many.
+Things refer to one another. All of the n-th thing of a kind follows from its number, so that it can
+be invented without the others: a job has `STAGES` stages and `QUESTIONS` form fields, a candidate
+has one application or (every third) two, for two jobs if there are as many.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ LAST_NAMES = ("McFixture", "van Invented", "Lorem-Ipsum", "O'Example", "Søndbox
 
 
 def applications_of(candidate: int) -> list[int]:
-    """Return the numbers of a candidate's applications."""
+    """Return the numbers of the applications of a candidate, given by number."""
     return [2 * candidate - 1, *([2 * candidate] if candidate % 3 == 0 else [])]
 
 
@@ -349,4 +349,4 @@ INVENTED: Mapping[str, Invention] = {
     "organizations": _named(ORGANIZATIONS),
     "job_form_fields": Invention(_per("jobs", len(QUESTIONS)), _form_field),
 }
-"""For each resource, the numbers of an account's things, and how one is drawn."""
+"""How the things of each resource are invented."""

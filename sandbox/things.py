@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Thing:
     """One thing of a resource: `values` holds every field in the provider's types, shown or not.
 
-    Rows are written when first asked for; one that is `whole` is what a single GET gives.
+    A row is made when it is first asked for. One that is `whole` is what a GET of that row gives.
     """
 
     provider: Provider
@@ -34,7 +34,7 @@ class Thing:
         return str(self.values["id"])
 
     def change(self, fields: Mapping[str, Value]) -> None:
-        """Take over fields in canonical form; refuses with `ValueError` what it does not know."""
+        """Change fields, given in canonical form; `ValueError` if there is no such field."""
         shapes = self.offer.resource.shapes
         if unknown := fields.keys() - shapes.keys() - {"custom_fields"}:
             message = f"no such field: {', '.join(sorted(unknown))}"
@@ -48,13 +48,13 @@ class Thing:
         self._rows.clear()
 
     def row(self, *, whole: bool = False) -> Row:
-        """Return the unified row, the provider's own record in it."""
+        """Return the row of the unified model, with the provider's own record as `remote_data`."""
         if whole not in self._rows:
             self._rows[whole] = self._row(self.offer.shown if whole else self.offer.listed)
         return self._rows[whole]
 
     def truth(self, *, whole: bool = False) -> Row:
-        """Return the row as a faultless tap would deliver it, but for the account's id."""
+        """Return the row that a correct tap delivers, without the account's id."""
         resource, row = self.offer.resource, self.row(whole=whole)
         known: Row = {
             name: convert(shape, self.values.get(name), _canonical) if name in row else None
@@ -67,7 +67,7 @@ class Thing:
         }
 
     def has(self, path: str, value: str) -> bool:
-        """Say whether a part of it is an id or a word, written as in a query."""
+        """Say whether what is at a path in its values reads as a query parameter does."""
         return value in map(str, parts_of(self.values, path))
 
     def _row(self, names: frozenset[str]) -> Row:
@@ -100,7 +100,7 @@ def _canonical(kind: Kind, value: Value) -> Value:
 
 
 def _as_provided(part: tuple[str, Value]) -> tuple[str, Value]:
-    """Name a field as providers do, and make an id of what holds no more."""
+    """Name a field in camel case, as providers do, and shorten an object that holds only an id."""
     name, value = part
     first, *others = name.split("_")
     name = first + "".join(map(str.title, others))

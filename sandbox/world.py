@@ -13,14 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 INTERVIEWING = ("ashby", "ceipal", "fountain", "greenhouse", "pinpoint")
+"""The providers that list interviews."""
+
 ALL = "all"
+"""Stands for all providers."""
 
 
 @dataclass(frozen=True)
 class Options:
     """What a world is made from.
 
-    `providers` (or `ALL`) have accounts, unless `accounts` lists the accounts one by one.
+    Each of the `providers` has `accounts_per_provider` accounts, unless `accounts` lists the
+    accounts one by one. An account has so many `interviews`, `candidates` and `jobs`.
     """
 
     seed: int = 1
@@ -34,7 +38,7 @@ class Options:
 
 
 def build(options: Options) -> dict[str, Account]:
-    """Make the accounts by id; refuses with `ValueError` or `TypeError` what it does not know."""
+    """Make the accounts by id; `ValueError` or `TypeError` for options that do not exist."""
     wanted: Iterable[Mapping[str, Any]] = options.accounts or ()
     if options.accounts is None:
         providers = PROVIDERS if ALL in options.providers else options.providers

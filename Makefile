@@ -10,8 +10,8 @@ DATABASE := $(addprefix TARGET_POSTGRES_,HOST USER PASSWORD DATABASE)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo run check-settings sandbox lint format docs test soak bench build constraints \
-	clean
+.PHONY: help install demo run check-settings sandbox lint format docs test bounds soak bench \
+	build constraints clean
 
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' \
@@ -50,10 +50,11 @@ check-settings:
 sandbox: $(INSTALLED) ## serve a local Truto; ARGS="--port 8787 --seed 1" and so on
 	@$(BIN)/python -m sandbox $(ARGS)
 
-lint: $(INSTALLED) ## ruff and mypy
+lint: $(INSTALLED) ## ruff, mypy and import-linter
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 format: $(INSTALLED) ## let ruff format and mend
 	$(BIN)/ruff check --fix
@@ -64,6 +65,9 @@ docs: $(INSTALLED) ## write the README's tables of streams and providers
 
 test: $(INSTALLED) ## run the tests; ARGS="-k bookmark" and so on
 	$(BIN)/python -m pytest $(ARGS)
+
+bounds: $(INSTALLED) ## try the wheel with the lowest and the newest versions of its dependencies
+	@$(BIN)/python -m tests.bounds
 
 bench: $(INSTALLED) ## measure the tap beside others; ARGS="--case one-account --quick" and so on
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -1,4 +1,4 @@
-"""The cases: what runs against what, and what must be reached."""
+"""The cases: which runs are compared, and what must be reached."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOOP, TEMPLATE, DLT, AIRBYTE = PEERS = (
     "dlt_rest_api",
     "airbyte_declarative",
 )
-"""The programs in `peers`."""
+"""The programs in `peers`, by name."""
 
 QUICK_PART = 10
 """What a quick run divides the rows by."""
@@ -28,7 +28,7 @@ Run: TypeAlias = Reading | Loading
 
 @dataclass(frozen=True)
 class Bound:
-    """The most that a measure of a run may be, in its unit or as a multiple of another run's."""
+    """The most that a measure of a run may be: in its unit, or as a multiple of another run's."""
 
     measure: str
     run: str
@@ -38,17 +38,17 @@ class Bound:
 
 @dataclass(frozen=True)
 class Case:
-    """Runs that take turns, by name, and their bounds."""
+    """Runs by name, which take turns, and the bounds that they have to keep."""
 
     name: str
     title: str
     runs: Mapping[str, Run]
     bounds: tuple[Bound, ...]
     differences: Mapping[str, tuple[str, str]] | None = None
-    """What one run takes more than another, by the name that it has in the tables."""
+    """How much more one run takes than another, by the name under which the tables show it."""
 
     def quick(self) -> Case:
-        """Cut the rows down and judge nothing: what shows that everything works."""
+        """Return the case with fewer rows and no bounds, to show only that everything works."""
         return replace(self, runs={name: _quick(run) for name, run in self.runs.items()}, bounds=())
 
 
@@ -135,5 +135,9 @@ CASES = (
         differences={"Meltano": ("meltano run", "tap | target")},
     ),
 )
-"""The least that a wall time can be: 40 accounts of 10 pages of 250 ms take 2.5 seconds, by ten at
-a time 10. Of 1,200 requests, Truto allows 500 at once, 500 after 10 seconds, the rest after 20."""
+"""All cases. The bounds on wall times go by the least that is possible.
+
+40 accounts of 10 pages of 250 ms take 2.5 seconds if all are read at the same time, and 10 seconds
+if ten are. Of 1,200 requests, Truto allows 500 at once, 500 more after 10 seconds and the rest
+after 20.
+"""

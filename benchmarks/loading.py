@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 TARGET = "target-postgres"
 RUN = ("run", "--full-refresh", "tap-truto-ats", TARGET)
 LOOK_SECONDS = 0.001
-"""Between two looks into the pipe."""
+"""The time between two looks into the pipe."""
 
 
 @dataclass(frozen=True)
 class Loading:
-    """A part of the way into Postgres, or all of it: each into a schema of its own."""
+    """A run over a part of the way into Postgres or all of it, into a schema of its own."""
 
     part: str
     """`target` loads what the tap wrote before, `pipe` runs both, `meltano` has Meltano do it."""
@@ -47,11 +47,11 @@ class Loading:
 
     @property
     def rows(self) -> int:
-        """How many must arrive."""
+        """How many rows must arrive."""
         return self.reading.rows
 
     def measure(self, stage: Stage) -> Measurement:
-        """Load, and count what is in Postgres then."""
+        """Load, and count the rows that are in Postgres afterwards."""
         warehouse = stage.shared(warehouse_of, self.reading)
         schema = f"benchmark_{next(warehouse.numbers)}"
         figures = PARTS[self.part](warehouse, schema, stage)
@@ -60,7 +60,7 @@ class Loading:
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A Postgres, a Meltano project between it and a server, and what the tap reads there."""
+    """A Postgres, a Meltano project that loads a server's rows there, and the rows in a file."""
 
     reading: Reading
     url: str
@@ -163,10 +163,10 @@ PARTS = {"target": _load_file, "pipe": _load_pipe, "meltano": _load_meltano}
 
 
 def _share_empty(pipe: int, writer: subprocess.Popen[bytes]) -> float:
-    """Look into a pipe until its writer ends: how often, of 100 times, was it empty?
+    """Look into a pipe until its writer ends, and return in how many of 100 looks it was empty.
 
-    Counted from the first bytes on. A reader waits only while its pipe is empty, and not always
-    then, since it may be busy with what it has taken.
+    Looks count from the first bytes on. The pipe's reader waits only while the pipe is empty, and
+    not always then, since it may be busy with what it has taken.
     """
     looks = empty = 0
     held = array.array("i", [0])

@@ -37,7 +37,7 @@ class Verdict:
 
     @property
     def word(self) -> str:
-        """Say it in a word."""
+        """The verdict in a word or two."""
         if self.value is None:
             return "not measured"
         return "met" if self.value <= self.most else "MISSED"
@@ -51,11 +51,11 @@ class Result:
     measured: dict[str, list[Measurement]] = field(default_factory=dict)
 
     def add(self, run: str, figures: Measurement) -> None:
-        """Take a measurement."""
+        """Add what was measured of a run."""
         self.measured.setdefault(run, []).append(figures)
 
     def subtract(self) -> None:
-        """Take a round's differences, when all its runs have been measured."""
+        """Add the differences between the runs of a round, when all of them have been measured."""
         for name, (more, less) in (self.case.differences or {}).items():
             if more in self.measured and less in self.measured:
                 pair = self.measured[more][-1], self.measured[less][-1]
@@ -67,7 +67,7 @@ class Result:
         return median(values) if values else None
 
     def ratio(self, run: str, other: str, measure: str) -> float | None:
-        """Tell the median of the rounds' ratios: both runs of a round see the same machine."""
+        """Tell the median of the rounds' ratios: a machine's load changes less within a round."""
         pairs = zip(self.measured.get(run, ()), self.measured.get(other, ()), strict=False)
         values = [
             one[measure] / two[measure] for one, two in pairs if measure in one and two.get(measure)

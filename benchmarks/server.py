@@ -1,4 +1,4 @@
-"""A Truto that costs next to nothing: raw HTTP over asyncio, in a process of its own."""
+"""A stand-in for Truto that takes little CPU time: raw HTTP over asyncio, in its own process."""
 
 from __future__ import annotations
 
@@ -29,16 +29,17 @@ REASONS = {200: "OK", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requ
 
 @dataclass
 class Statistics:
-    """What a server has seen, this question apart."""
+    """What a server has seen, not counting requests for these statistics."""
 
     requests: int = 0
     refused: int = 0
-    """Answered with 429."""
+    """Requests answered with 429."""
     rows: int = 0
-    """Sent, of interviews."""
+    """Interviews sent."""
     first: float = 0.0
-    """When the first request came, by the server's clock; and the last."""
+    """When the first request came, by the server's monotonic clock."""
     last: float = 0.0
+    """When the last request came."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class Connection(asyncio.Protocol):
     """One client's connection: a GET at a time, kept alive."""
 
     def __init__(self, truto: Truto) -> None:
-        """Take what answers."""
+        """Answer with what `truto` answers."""
         self._truto = truto
         self._received = b""
 

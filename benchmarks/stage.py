@@ -1,4 +1,4 @@
-"""Where cases play: what their runs share, and how a reader is started there."""
+"""What the runs of cases share (a folder, a log, servers), and how a reader is started."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ TAP = "tap"
 STREAMS = ("integrated_accounts", "interviews")
 
 Measurement = dict[str, float]
-"""By name: what `measure` tells, `requests`, `refused` (with 429) and `rows` of the server's."""
+"""Figures by name: those of `measure`, and the server's `requests`, `refused` and `rows`."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A reader that reads all interviews of a world, whole, its output thrown away."""
+    """A run in which a reader reads all interviews of a world; its output is thrown away."""
 
     reader: str
     """`tap`, or a program in `peers`."""
@@ -54,11 +54,11 @@ class Reading:
 
     @property
     def rows(self) -> int:
-        """How many must arrive."""
+        """How many rows must arrive."""
         return self.world.accounts * self.world.rows
 
     def measure(self, stage: Stage) -> Measurement:
-        """Read."""
+        """Have the reader read, and return what it took."""
         return stage.read(self)
 
 
@@ -71,7 +71,7 @@ class Stage:
     _shared: dict[Any, Any] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
-        """Begin with an empty log."""
+        """Begin with an empty log and an empty folder."""
         self.log.parent.mkdir(exist_ok=True)
         self.log.write_bytes(b"")
         self.folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
@@ -128,7 +128,7 @@ class Stage:
         return [*program, "--config", config, "--catalog", catalog]
 
     def try_out(self, reader: str) -> None:
-        """Make sure that a reader brings every row; its first start is over with, too.
+        """Make sure that a reader brings every row; its slow first start is then over, too.
 
         Raises:
             RuntimeError: It does not.

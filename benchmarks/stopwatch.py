@@ -1,7 +1,8 @@
 """Runs a command and tells what it took.
 
-The command is started from a small process, this file run by itself: what a process has in memory
-counts in the peak of those that it starts, even of those that then become another program.
+The command is started by a small process, which is this file run as a script. A new process begins
+as a copy of the one that starts it, and the memory of that copy counts in its peak, even after it
+has become another program: started by a large process, a small command would seem large.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the benchmark's server serves: accounts of interviews, in pages that are bytes already."""
+"""What the benchmark's server serves: accounts with interviews, in pages of ready-made bytes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Any
 
 SEED = 1
 VARIANTS = 8
-"""Pages of a size that differ in more than the ids of their rows."""
+"""How many pages of one size are made; the others repeat these with other ids."""
 
 BEGIN = datetime(2026, 1, 5, 9, tzinfo=timezone.utc)
 EAST = timezone(timedelta(hours=2))
 EAST_SHARE = 0.05
-"""Rows whose date-times have an offset instead of `Z`."""
+"""The share of rows whose date-times have an offset instead of `Z`."""
 
 STATUSES = ("scheduled", "completed", "awaiting_feedback", "cancelled")
 PLACEHOLDER = "-" * 36
-"""As long as an id."""
+"""Stands where a row's id will be, and is as long."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class World:
 
     accounts: int
     rows: int
-    """Of each account."""
+    """The number of rows of each account."""
     delay: float = 0.0
     """Seconds that each answer takes."""
     limits: bool = False
@@ -66,9 +66,9 @@ def page(number: int, begin: int, limit: int, total: int) -> tuple[bytes, int]:
 
     Args:
         number: The account.
-        begin: Its rows before the page.
-        limit: The most rows of the page.
-        total: The account's rows.
+        begin: How many of its rows come before the page.
+        limit: How many rows the page may hold.
+        total: How many rows the account has.
 
     Returns:
         The body, and how many rows are in it.
@@ -86,7 +86,7 @@ def page(number: int, begin: int, limit: int, total: int) -> tuple[bytes, int]:
 
 @lru_cache(maxsize=4 * VARIANTS)
 def _template(count: int, variant: int) -> tuple[bytes, list[int]]:
-    """Make so many rows, and tell where their ids go: all that differs between two pages."""
+    """Make the bytes of so many rows, and tell at which of them the rows' ids begin."""
     chance = random.Random(f"{SEED} {variant}")
     rows = [json.dumps(_row(chance), separators=(",", ":")).encode() for _ in range(count)]
     begins = accumulate((len(row) + 1 for row in rows), initial=0)

@@ -31,7 +31,7 @@ class TrutoError(HTTPException):
         headers: Mapping[str, str] | None = None,
         **extra: object,
     ) -> None:
-        """Take the status, a text (by default the name of the status) and more parts."""
+        """Make an error of a status; the text is by default the name of the status."""
         self.name = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Unknown"
         super().__init__(status, message or self.name, headers)
         self.extra = extra
@@ -44,7 +44,12 @@ class TrutoError(HTTPException):
 
 @dataclass(frozen=True)
 class Page:
-    """A page of a unified list: `position` is where it begins, `following` where the next one."""
+    """A page of a unified list, of `count` rows.
+
+    `position` is where it begins, and `following` where the next page does, None after the last.
+    With `key_by`, the rows are an object by that field instead of an array. A `streamed` page is
+    sent in pieces while its rows are made.
+    """
 
     rows: Iterable[Row]
     count: int

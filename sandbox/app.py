@@ -9,29 +9,32 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Mount, Route
 
+from sandbox.accounts import ENVIRONMENT
 from sandbox.answers import TrutoError, answer
-from sandbox.control_api import State, control
+from sandbox.control_api import control
 from sandbox.faults import PRIVATE
-from sandbox.gate import FAULT, Gate
+from sandbox.lists import filters, page, shaped
+from sandbox.middleware import FAULT, Middleware
 from sandbox.providers import Cursor
-from sandbox.reading import Query, filters, page, shaped
+from sandbox.query import Query
 from sandbox.resources import RESOURCES, parts_of
-from sandbox.world import ENVIRONMENT
+from sandbox.state import State
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import ASGIApp
 
+    from sandbox.accounts import Account
     from sandbox.resources import Offer
-    from sandbox.world import Account, Options
+    from sandbox.world import Options
 
 ACCOUNT_CURSOR = Cursor("\xfb\xef\xbe\xff\xff\xffaccounts:{}::", base64=True)
 ACCOUNT_FILTERS = ("tenant_id", "status", "integration.name")
 
 
 def create_app(options: Options, token: str) -> ASGIApp:
-    """Return a sandbox: Truto's endpoints behind the gate, and the sandbox's own beside it."""
+    """Return a sandbox: Truto's endpoints and its own, all behind the middleware."""
     state = State(options, token)
     routes = [
         Route("/ping", _ping),
@@ -44,7 +47,7 @@ def create_app(options: Options, token: str) -> ASGIApp:
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _refusal})
     app.state.sandbox = state
-    return Gate(app, state)
+    return Middleware(app, state)
 
 
 def _refusal(_: Request, error: Exception) -> Response:
@@ -158,7 +161,7 @@ def _found(state: State, account_id: str) -> Account:
 
 
 def _ready(request: Request, query: Query, method: str) -> tuple[Account, Offer]:
-    """Return the account of a unified call and what it offers, if it can answer."""
+    """Return the account of a unified call and what it offers; refuse what cannot be answered."""
     state, resource = _state(request), request.path_params["resource"]
     account_id = query.last.get("integrated_account_id")
     if not account_id:

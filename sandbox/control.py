@@ -16,10 +16,10 @@ Row = dict[str, Json]
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A running sandbox: where it is, the token it takes, and the strings that move it.
+    """A running sandbox: its address, the token that it accepts, and the calls that change it.
 
     Rows are in canonical form: date-times in UTC with microseconds, ids as strings, every field
-    present. What the sandbox refuses raises `ValueError` with its words.
+    present. A call that the sandbox refuses raises `ValueError` with the sandbox's message.
     """
 
     url: str
@@ -47,10 +47,10 @@ class Sandbox:
         *,
         whole: bool = False,
     ) -> list[Row]:
-        """Return the truth about a resource, of one account or all.
+        """Return the rows of a resource that a correct tap delivers, of one account or all.
 
-        It is what the lists tell; with `whole`, what getting each row tells, which is more where
-        lists are partial. What a provider does not list is not in it.
+        They hold what the provider's lists give, or, if `whole`, what a GET of each row gives,
+        which is more where lists are partial. Rows that a provider does not list are left out.
         """
         query = {"integrated_account_id": account_id} if account_id else {}
         path = f"rows/{resource}?{urlencode(query | ({'whole': 1} if whole else {}))}"
@@ -60,7 +60,7 @@ class Sandbox:
     def add_row(self, resource: str, account_id: str, **fields: Any) -> Row:
         """Add a thing to a resource, created now unless told otherwise, and return it.
 
-        A candidate's own `applications` say for which jobs there is a candidate.
+        Providers that list candidates by job list one under the jobs of its `applications`.
         """
         body = {"integrated_account_id": account_id, **fields}
         row: Row = self._call("POST", f"rows/{resource}", body)
@@ -76,7 +76,7 @@ class Sandbox:
         self._call("DELETE", _thing(resource, account_id, key))
 
     def interviews(self, account_id: str | None = None) -> list[Row]:
-        """Return the truth about one account's interviews, or all."""
+        """Return the interviews of one account, or of all, as `rows` does."""
         return self.rows("interviews", account_id)
 
     def add(self, account_id: str, **fields: Any) -> Row:
@@ -96,15 +96,15 @@ class Sandbox:
         self.delete_row("interviews", account_id, interview_id)
 
     def fault(self, **spec: Any) -> None:
-        """Ask for a fault; `sandbox.faults.Fault` says what there is."""
+        """Order a fault; `sandbox.faults.Fault` describes what can be ordered."""
         self._call("POST", "faults", spec)
 
     def clear_faults(self) -> None:
-        """Behave again."""
+        """Forget all faults: everything is answered correctly again."""
         self._call("DELETE", "faults")
 
     def requests(self, path: str | None = None) -> list[Row]:
-        """Return the requests since the reset, in order; of one path, if given."""
+        """Return the requests since the reset in their order, all or those of one path."""
         seen: list[Row] = self._call("GET", "requests")
         return [one for one in seen if path is None or one["path"] == path]
 

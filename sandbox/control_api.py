@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from sandbox.accounts import now
 from sandbox.answers import TrutoError, answer
 from sandbox.faults import Faults
-from sandbox.limits import Limits
-from sandbox.world import Account, Options, build, now
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from starlette.requests import Request
     from starlette.responses import Response
+
+    from sandbox.accounts import Account
+    from sandbox.state import State
 
 ACCOUNT_CHANGES = {
     "status",
@@ -29,30 +28,6 @@ ACCOUNT_CHANGES = {
     "category",
     "is_sandbox",
 }
-
-
-@dataclass
-class State:
-    """Everything that a running sandbox knows."""
-
-    defaults: Options
-    token: str
-    accounts: dict[str, Account] = field(init=False)
-    faults: Faults = field(init=False)
-    limits: Limits = field(init=False)
-    requests: list[dict[str, Any]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Begin with the world of the options given at the start."""
-        self.reset({})
-
-    def reset(self, changes: Mapping[str, Any]) -> None:
-        """Begin anew with the options given at the start, but for the changes."""
-        options = replace(self.defaults, **changes)
-        self.accounts = build(options)
-        self.faults = Faults()
-        self.limits = Limits(enforced=options.rate_limits)
-        self.requests = []
 
 
 class Control:
@@ -83,7 +58,7 @@ class Control:
         return answer(_seen(account))
 
     async def rows(self, request: Request) -> Response:
-        """Answer with the truth about a resource, of one account or all."""
+        """Answer with the rows that a correct tap delivers of a resource, of one account or all."""
         wanted = request.query_params.get("integrated_account_id")
         accounts = self.state.accounts
         chosen = [accounts[wanted]] if wanted else accounts.values()
@@ -107,7 +82,7 @@ class Control:
         return answer({})
 
     async def add_faults(self, request: Request) -> Response:
-        """Take one fault or a list."""
+        """Add the fault that the body holds, or each one of a list."""
         specs = await request.json()
         self.state.faults.add(*(specs if isinstance(specs, list) else [specs]))
         return answer({})

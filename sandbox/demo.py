@@ -200,7 +200,7 @@ def _show(joined: Sequence[dict[str, Any]]) -> None:
 
 
 def _some(names: Sequence[str]) -> str:
-    """Write a few names and how many there are beside them."""
+    """Write a few names, and how many more there are."""
     more = len(names) - NAMES_A_CELL
     return ", ".join(names[:NAMES_A_CELL]) + (f" and {more} more" if more > 0 else "") or "-"
 

@@ -14,9 +14,10 @@ ROOT = Path(__file__).parent.parent
 
 
 def environment(requirements: Path, home: Path) -> Path:
-    """Return an environment below `home` of what a requirements file lists, made if need be.
+    """Return an environment below `home` that holds what a requirements file lists.
 
-    The file lists every package to install, or names a constraints file that pins the rest.
+    It is made if it is not there yet. The file lists every package to install, or names a
+    constraints file that pins the rest.
     """
     pins = requirements.read_text() + (ROOT / "constraints.txt").read_text() + sys.version
     place = home / f"{requirements.stem}-{hashlib.sha256(pins.encode()).hexdigest()[:16]}"
@@ -30,10 +31,10 @@ def _install(requirements: Path, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent) as directory:
         made = Path(directory) / place.name
-        _uv("venv", "--relocatable", "--python", sys.executable, made)
-        # As overrides, the versions take the place of older ones that a target insists on.
+        uv("venv", "--relocatable", "--python", sys.executable, made)
+        # Given as overrides too, the listed versions replace older ones that a target insists on.
         files = ("--requirements", requirements, "--overrides", requirements)
-        _uv("pip", "install", "--python", made, *files)
+        uv("pip", "install", "--python", made, *files)
         try:
             made.rename(place)
         except OSError:
@@ -41,8 +42,8 @@ def _install(requirements: Path, place: Path) -> None:
                 raise
 
 
-def _uv(*arguments: str | Path) -> None:
-    """Run the uv that Meltano brings; what it says is shown if it fails."""
+def uv(*arguments: str | Path) -> None:
+    """Run uv; `RuntimeError` with what it wrote if it fails."""
     done = subprocess.run(  # noqa: S603 - uv itself
         [find_uv_bin(), *arguments],
         check=False,

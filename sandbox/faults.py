@@ -1,4 +1,4 @@
-"""Misbehaviour told from outside, one JSON object a fault."""
+"""Faults: wrong or late answers that a caller orders, each by one JSON object."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ PRIVATE = {
     "errors": ["the provider did not like this"],
     "candidate": {"name": "Leaka Nevershown", "email": "never.in.a.log@example.com"},
 }
-"""The provider's own words that ride on a remote error: personal data."""
+"""The provider's own answer, as Truto hands it on with a remote error: it holds personal data."""
 
 
 @dataclass
 class Fault:
     """What to answer wrongly, and when.
 
-    It meets requests whose path begins with `path`, for `integrated_account_id` (in the query or
-    the path) and with all of `params` in the query; it lets `skip` of them through, then hits
-    `times` (always if None). The answer waits for `seconds` first and carries `headers`. It is
-    either an error of `status`, with Truto's envelope unless `body` is given, or a `kind`.
+    It is about requests whose path begins with `path`, for `integrated_account_id` (in the query or
+    the path) and with all of `params` in the query. It lets `skip` of them through and strikes the
+    next `times` (all of them if None). The answer waits for `seconds` and carries `headers`. It is
+    either an error of `status`, in Truto's envelope unless `body` is given, with the provider's own
+    answer if `remote` and with Truto's `insight`; or it is of a `kind` (see `KINDS`), for some of
+    which `rows` holds the rows of the page or their number.
     """
 
     path: str = ""
@@ -56,7 +58,7 @@ class Fault:
             raise ValueError(message)
 
     def meets(self, path: str, params: list[tuple[str, str]]) -> bool:
-        """Say whether a request is one of those meant."""
+        """Say whether a request is one that the fault is about."""
         account_id = self.integrated_account_id
         return (
             path.startswith(self.path)
@@ -79,14 +81,14 @@ class Fault:
         return self.times >= 0
 
     def answer(self) -> Response | None:
-        """Return the answer that needs no world, if this is one of those."""
+        """Return the whole answer, if the fault makes one without looking at the data."""
         if self.status is not None:
             return self._error(self.status)
         make = ANSWERS.get(self.kind or "")
         return make(self) if make else None
 
     def page(self, page: Page) -> Page:
-        """Return the page as the fault would have it."""
+        """Return the page as the fault changes it, if it is of a kind that changes pages."""
         change = PAGES.get(self.kind or "")
         return change(self, page) if change else page
 
@@ -136,7 +138,7 @@ def _null_result(_: Fault) -> Response:
 
 
 def _empty(_: Fault, page: Page) -> Page:
-    # One more leading zero: another cursor for the same place.
+    # With one more leading zero, the cursor is a new one, and still stands for the same place.
     return replace(page, rows=[], count=0, following=f"0{page.position}")
 
 

@@ -1,27 +1,25 @@
-"""What the things of an account hold: invented, related to one another, the same for a seed.
+"""What the things of each resource hold: invented values, always the same for a seed.
 
-The n-th thing of a kind follows from its number, so that each can be drawn without the others: a
-job has `STAGES` stages and `QUESTIONS` form fields, a candidate one application or (every third)
-two, for two jobs if there are as many.
+Things refer to one another. All of the n-th thing of a kind follows from its number, so that it can
+be invented without the others: a job has `STAGES` stages and `QUESTIONS` form fields, a candidate
+has one application or (every third) two, for two jobs if there are as many.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from sandbox.accounts import Invention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime
     from random import Random
 
-    from sandbox.world import Account
-
-    Row = dict[str, Any]
+    from sandbox.accounts import Account, Draft
+    from sandbox.resources import Row
 
     Numbers = Callable[[Account], Iterable[int]]
-    Values = Callable[["Draft"], Row]
 
 STAGES = ("Application review", "Phone screen", "On-site", "Decision")
 QUESTIONS = (("cv", "file"), ("why_us", "textarea"), ("start", "dropdown"))
@@ -51,54 +49,8 @@ FIRST_NAMES = ("Testa", "Samplo", "Mocka", "Fakir", "Dummy", "Placeholda")
 LAST_NAMES = ("McFixture", "van Invented", "Lorem-Ipsum", "O'Example", "Søndbox")
 
 
-@dataclass(frozen=True)
-class Draft:
-    """A thing about to be drawn: the account's n-th of its kind, and when it came into being."""
-
-    account: Account
-    number: int
-    created: datetime
-    rng: Random
-
-    def ref(self, kind: str, number: int) -> Row:
-        """Refer to the n-th thing of a kind."""
-        return {"id": self.account.provider.name_thing(kind, number)}
-
-    def part(self, kind: str, number: int, *names: str) -> Row:
-        """Return some fields of the n-th thing of a kind of which there are few."""
-        known = self.account.known
-        if (kind, number) not in known:
-            known[kind, number] = self.account.invent(kind, number)
-        return {name: known[kind, number][name] for name in ("id", *names)}
-
-    def after(self, days: float) -> datetime:
-        """Return a moment that many days after this thing came into being."""
-        return self.created + timedelta(days=days)
-
-    def user(self) -> int:
-        """Choose a user."""
-        return self.rng.randint(1, USERS)
-
-    def applicant(self, application: int) -> int:
-        """Return the number of the candidate that an application is of."""
-        return (application - 1) // 2 % self.account.last("candidates") + 1
-
-    def job(self, application: int) -> int:
-        """Return the number of the job that an application is for."""
-        second = (application - 1) % 2
-        return (self.applicant(application) - 1 + second) % max(1, self.account.counts["jobs"]) + 1
-
-    def application(self, application: int) -> Row:
-        """Refer to an application, its candidate and its job."""
-        return {
-            "application": self.ref("applications", application),
-            "candidate": self.ref("candidates", self.applicant(application)),
-            "job": self.ref("jobs", self.job(application)),
-        }
-
-
 def applications_of(candidate: int) -> list[int]:
-    """Return the numbers of a candidate's applications."""
+    """Return the numbers of the applications of a candidate, given by number."""
     return [2 * candidate - 1, *([2 * candidate] if candidate % 3 == 0 else [])]
 
 
@@ -113,6 +65,32 @@ def person(rng: Random, email: str, kind: str) -> Row:
     }
 
 
+def _draw_user(it: Draft) -> int:
+    """Choose the number of a user."""
+    return it.rng.randint(1, USERS)
+
+
+def _applicant(it: Draft, application: int) -> int:
+    """Return the number of the candidate that an application is of."""
+    return (application - 1) // 2 % it.account.last("candidates") + 1
+
+
+def _job_applied_for(it: Draft, application: int) -> int:
+    """Return the number of the job that an application is for."""
+    second = (application - 1) % 2
+    jobs = max(1, it.account.counts["jobs"])
+    return (_applicant(it, application) - 1 + second) % jobs + 1
+
+
+def _refer_to(it: Draft, application: int) -> Row:
+    """Refer to an application, its candidate and its job."""
+    return {
+        "application": it.ref("applications", application),
+        "candidate": it.ref("candidates", _applicant(it, application)),
+        "job": it.ref("jobs", _job_applied_for(it, application)),
+    }
+
+
 def _interview(it: Draft) -> Row:
     rng = it.rng
     candidate = rng.randint(1, max(1, it.account.counts["candidates"]))
@@ -123,8 +101,8 @@ def _interview(it: Draft) -> Row:
     planned = status != "draft"
     organizer = rng.choice((1, 1, 2, 3, None))
     users = rng.sample(range(1, USERS + 1), rng.choice((0, 1, 1, 2, 3)))
-    stage = len(STAGES) * (it.job(application) - 1) + rng.randint(1, len(STAGES))
-    return it.application(application) | {
+    stage = len(STAGES) * (_job_applied_for(it, application) - 1) + rng.randint(1, len(STAGES))
+    return _refer_to(it, application) | {
         "email": f"candidate-{candidate}@example.com",
         "start_at": start if planned else None,
         "end_at": start + timedelta(minutes=45) if planned else None,
@@ -137,18 +115,18 @@ def _interview(it: Draft) -> Row:
 
 
 def _application(it: Draft) -> Row:
-    rng, job = it.rng, it.job(it.number)
+    rng, job = it.rng, _job_applied_for(it, it.number)
     stage = len(STAGES) * (job - 1) + rng.randint(1, len(STAGES))
     source = rng.randrange(len(SOURCES))
     rejected = rng.random() < 0.2  # noqa: PLR2004 - one in five
-    references = it.application(it.number)
+    references = _refer_to(it, it.number)
     return {
         "candidate": references["candidate"],
         "job": references["job"],
         "applied_at": it.created,
         "rejected_at": it.after(9) if rejected else None,
         "source": it.ref("sources", source + 1) | {"name": SOURCES[source]},
-        "credited_to": it.part("users", it.user(), "first_name", "last_name", "emails"),
+        "credited_to": it.part("users", _draw_user(it), "first_name", "last_name", "emails"),
         "current_stage": it.part(
             "job_interview_stages", stage, "name", "job", "created_at", "updated_at"
         ),
@@ -192,8 +170,8 @@ def _job(it: Draft) -> Row:
         "departments": [it.part("departments", rng.randint(1, len(DEPARTMENTS)), "name")],
         "teams": [{"name": "Team A"}],
         "offices": [it.part("offices", office, "name")],
-        "hiring_managers": [it.part("users", it.user(), "name")],
-        "recruiters": [it.part("users", it.user(), "name")],
+        "hiring_managers": [it.part("users", _draw_user(it), "name")],
+        "recruiters": [it.part("users", _draw_user(it), "name")],
         "tags": [rng.choice(TAGS)],
         "is_remote": office == len(OFFICES),
         "job_type": rng.choice(("full_time", "part_time")),
@@ -229,8 +207,8 @@ def _scorecard(it: Draft) -> Row:
 
 def _offer(it: Draft) -> Row:
     status = it.rng.choice(("draft", "sent", "signed", "denied"))
-    return it.application(8 * it.number - 7) | {
-        "creator": it.ref("users", it.user()),
+    return _refer_to(it, 8 * it.number - 7) | {
+        "creator": it.ref("users", _draw_user(it)),
         "closed_at": it.after(9) if status in {"signed", "denied"} else None,
         "sent_at": None if status == "draft" else it.after(2),
         "start_date": it.after(60).replace(hour=0, minute=0, second=0, microsecond=0),
@@ -270,8 +248,8 @@ def _activity(it: Draft) -> Row:
     """Invent a note on a candidate by a user, or an e-mail of the candidate's."""
     candidate = (it.number - 1) // 2 % it.account.last("candidates") + 1
     is_note = it.number % 2
-    references = it.application(it.rng.choice(applications_of(candidate)))
-    author = it.ref("users", it.user()) if is_note else references["candidate"]
+    references = _refer_to(it, it.rng.choice(applications_of(candidate)))
+    author = it.ref("users", _draw_user(it)) if is_note else references["candidate"]
     address = {"email": f"candidate-{candidate}@example.com", "name": None}
     return {
         "candidate": references["candidate"],
@@ -289,7 +267,7 @@ def _activity(it: Draft) -> Row:
 
 def _attachment(it: Draft) -> Row:
     name = f"cv {it.number}.pdf"
-    return it.application(it.number) | {
+    return _refer_to(it, it.number) | {
         "file_name": name,
         "file_url": f"https://files.example.com/{it.number}?sig=a%2Bb&name={name}",
         "attachment_type": it.rng.choice(("resume", "cover_letter", "other")),
@@ -330,8 +308,8 @@ def _form_field(it: Draft) -> Row:
     }
 
 
-def _named(names: tuple[str, ...]) -> tuple[Numbers, Values]:
-    return _first(len(names)), lambda it: {"name": _nth(names, it.number)}
+def _named(names: tuple[str, ...]) -> Invention:
+    return Invention(_first(len(names)), lambda it: {"name": _nth(names, it.number)})
 
 
 def _nth(names: tuple[str, ...], number: int) -> str:
@@ -352,23 +330,23 @@ def _applications(account: Account) -> Iterable[int]:
     return [one for candidate in candidates for one in applications_of(candidate)]
 
 
-INVENTED: Mapping[str, tuple[Numbers, Values]] = {
-    "interviews": (_per("interviews"), _interview),
-    "applications": (_applications, _application),
-    "candidates": (_per("candidates"), _candidate),
-    "jobs": (_per("jobs"), _job),
-    "job_interview_stages": (_per("jobs", len(STAGES)), _stage),
-    "scorecards": (_per("interviews", share=2), _scorecard),
-    "offers": (_per("candidates", share=4), _offer),
-    "users": (_first(USERS), _user),
-    "departments": (_first(len(DEPARTMENTS)), _department),
-    "offices": (_first(len(OFFICES)), _office),
-    "activities": (_per("candidates", 2), _activity),
-    "attachments": (_applications, _attachment),
-    "eeocs": (_per("candidates"), _eeoc),
+INVENTED: Mapping[str, Invention] = {
+    "interviews": Invention(_per("interviews"), _interview),
+    "applications": Invention(_applications, _application),
+    "candidates": Invention(_per("candidates"), _candidate),
+    "jobs": Invention(_per("jobs"), _job),
+    "job_interview_stages": Invention(_per("jobs", len(STAGES)), _stage),
+    "scorecards": Invention(_per("interviews", share=2), _scorecard),
+    "offers": Invention(_per("candidates", share=4), _offer),
+    "users": Invention(_first(USERS), _user),
+    "departments": Invention(_first(len(DEPARTMENTS)), _department),
+    "offices": Invention(_first(len(OFFICES)), _office),
+    "activities": Invention(_per("candidates", 2), _activity),
+    "attachments": Invention(_applications, _attachment),
+    "eeocs": Invention(_per("candidates"), _eeoc),
     "reject_reasons": _named(REASONS),
     "tags": _named(TAGS),
     "organizations": _named(ORGANIZATIONS),
-    "job_form_fields": (_per("jobs", len(QUESTIONS)), _form_field),
+    "job_form_fields": Invention(_per("jobs", len(QUESTIONS)), _form_field),
 }
-"""For each resource, the numbers of an account's things, and how one is drawn."""
+"""How the things of each resource are invented."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 KINDS = (*RESOURCES, "sources", "options")
-"""What has ids."""
+"""All that has ids: the resources, and two kinds of things that only occur inside of rows."""
 
 _NAMESPACE = uuid.UUID("5eed0000-0000-4000-8000-000000000000")
 _DATE_TIME = re.compile(
@@ -84,9 +84,9 @@ class Provider:
     """One applicant tracking system.
 
     `spell` writes an instant the provider's way, `name_thing` makes the id of its n-th thing of
-    a kind, `read_id` gives an id the provider's type. `keyset` says whether a cursor stands for
-    the last row seen (new rows follow) or for a number of rows (the newest row comes first, so
-    a change moves all others).
+    a kind, `read_id` gives an id the provider's type. With `keyset`, a cursor stands for the last
+    row seen, and new rows come last. Without, it stands for the number of rows seen, and new rows
+    come first, so that each moves all others by one place.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Provider:
     keyset: bool
 
     def instant(self, moment: datetime) -> datetime:
-        """Cut a moment down to what the provider's spelling can say."""
+        """Cut a moment down to the precision of the provider's spelling."""
         return parse(self.spell(moment))
 
 

@@ -1,8 +1,8 @@
 """The resources of Truto's unified ATS model, and which provider gives what of each.
 
-Read off the reference pages. Where a page names only some of the providers that honour a filter,
-those are the ones; a parameter that is not here is taken and ignored, `organization_id` and
-`expires_in` among them.
+All of it is from Truto's reference pages. Where a page names only some of the providers that
+honour a filter, only those do so here. A parameter that is not listed here (`organization_id` and
+`expires_in` among them) is accepted and ignored.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     Shape: TypeAlias = "Kind | Mapping[str, Shape] | list[Shape]"
-    Value = Any  # what a row holds
+    Value = Any  # whatever JSON can hold, and date-times
     Row = dict[str, Value]
 
 
 class Kind(Enum):
-    """What a part of a row is: an id, a date-time, or anything that is the same everywhere."""
+    """What a part of a row is: an id, a date-time, or what all providers write the same way."""
 
     ID = auto()
     DATE = auto()
@@ -35,13 +35,15 @@ ID, DATE, PLAIN = Kind
 
 @dataclass(frozen=True)
 class Resource:
-    """A resource: its fields by shape, and tables of providers, several in one text.
+    """A resource: its fields with their shapes, and which providers do what.
 
-    `lists` and `gets` name those with the method, `partial` those whose lists give no more than
-    `brief`. `lacking` holds the fields that some do not fill, `guessed` the fields whose names the
-    pages do not state. `filters` holds who honours which parameter; it looks at the field of its
-    name (`job_id` and `job[id]` at `job.id`) unless `paths` has another. `required` holds the
-    parameters that a provider insists on.
+    A text names several providers, or several fields, with blanks between them. `lists` and `gets`
+    name the providers that can list the resource and get one row of it, and `partial` those whose
+    lists give only the fields in `brief`. `lacking` tells by field which providers do not fill it;
+    `guessed` are fields whose names the pages do not state. `filters` tells by parameter which
+    providers honour it. A parameter is compared with the field of its name (`job_id` and `job[id]`
+    with `job.id`) unless `paths` names another. `required` tells by provider which parameters it
+    insists on.
     """
 
     name: str
@@ -475,7 +477,7 @@ class Offer:
 
 @cache
 def offer(name: str, provider: str) -> Offer:
-    """Return what a provider gives of a resource; without methods if it is nothing."""
+    """Return what a provider gives of a resource: an offer without methods if it gives nothing."""
     resource = RESOURCES[name]
 
     def among(providers: str) -> bool:

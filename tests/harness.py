@@ -123,6 +123,7 @@ class Tap:
     """The tap, set up to read from the sandbox."""
 
     sandbox: Sandbox
+    program: str = TAP
 
     def config(self, **settings: Any) -> dict[str, Any]:
         base = {"api_url": self.sandbox.url, "api_token": self.sandbox.token, "max_retries": 2}
@@ -130,7 +131,7 @@ class Tap:
 
     def command(self, folder: Path, *args: str, **inputs: Any) -> list[str]:
         """The command line with its inputs (config, state, catalog) written as files."""
-        command = [TAP, *args]
+        command = [self.program, *args]
         for name, content in inputs.items():
             if content is not None:
                 file = folder / f"{name}.json"

@@ -1,5 +1,6 @@
 """What users would pick instead of the tap: each a program with an environment of its own.
 
-Called with the API's URL, the accounts' ids (separated by commas), the rows of a page, and how many
-accounts to read at the same time; those that read one after another pass over that.
+Each is called with the API's URL, the accounts' ids (separated by commas), the number of rows of a
+page, and the number of accounts to read at the same time. Those that read one account after another
+ignore the last.
 """

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from sandbox.world import Account, Thing
+    from sandbox.accounts import Account
+    from sandbox.things import Thing
     from tests.end_to_end.convergence.forks import Process, Program
     from tests.end_to_end.convergence.stand import Stand
 

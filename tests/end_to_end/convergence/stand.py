@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.app import create_app
 from sandbox.control import TOKEN
-from sandbox.reading import Query
+from sandbox.query import Query
 from sandbox.server import listen, make_server
 from sandbox.world import Options
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from sandbox.control_api import State
+    from sandbox.state import State
 
 
 @dataclass

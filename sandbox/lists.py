@@ -8,7 +8,6 @@ from bisect import bisect_right
 from http import HTTPStatus
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 from sandbox.answers import Page, TrutoError
 from sandbox.providers import parse
@@ -19,13 +18,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sandbox.answers import Row
-    from sandbox.providers import Cursor, Provider
+    from sandbox.providers import Provider
+    from sandbox.query import Query
     from sandbox.resources import Offer
-    from sandbox.world import Thing
+    from sandbox.things import Thing
 
     Test = Callable[[Thing], bool]
 
-DEFAULT_LIMIT = 100
 FORMATS = {"unified", "raw", "normalized", "stream"}
 OPERATORS: Mapping[str | None, Callable[[Any, Any], bool]] = {
     None: operator.eq,
@@ -35,36 +34,6 @@ OPERATORS: Mapping[str | None, Callable[[Any, Any], bool]] = {
     "lte": operator.le,
 }
 _COMPARISON = re.compile(r"(.+)\[(\w+)\]")
-
-
-class Query:
-    """The query of a request: all its pairs in order, and the last value of each name."""
-
-    def __init__(self, raw: bytes) -> None:
-        """Decode a query string as it came."""
-        self.pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True)
-        self.last = dict(self.pairs)
-
-    def limit(self) -> int:
-        """Return the page size asked for."""
-        text = self.last.get("limit", str(DEFAULT_LIMIT))
-        if not re.fullmatch("0*[1-9][0-9]*", text):
-            raise TrutoError(HTTPStatus.BAD_REQUEST, "limit must be a positive integer")
-        return int(text)
-
-    def position(self, cursor: Cursor) -> str:
-        """Return where the page begins; a cursor that was not handed out is refused."""
-        text = self.last.get("next_cursor")
-        if not text:
-            return "0"
-        try:
-            return cursor.read(text)
-        except ValueError as error:
-            raise TrutoError(HTTPStatus.BAD_REQUEST, "next_cursor is invalid") from error
-
-    def on(self, name: str) -> bool:
-        """Say whether a boolean parameter is set."""
-        return self.last.get(name) == "true"
 
 
 def filters(query: Query, offer: Offer) -> list[Test]:

@@ -12,23 +12,23 @@ from starlette.datastructures import Headers
 from sandbox.answers import TrutoError
 from sandbox.faults import RESET, TRUNCATED
 from sandbox.limits import RETRY_AFTER
-from sandbox.reading import Query
+from sandbox.query import Query
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from sandbox.control_api import State
     from sandbox.faults import Fault
+    from sandbox.state import State
 
 FAULT = "sandbox.fault"
-"""Where a handler finds the fault that is to change its page."""
+"""The key of the ASGI scope by which a handler finds the fault that is to change its page."""
 
 
-class Gate:
+class Middleware:
     """Wraps the app; a request under /sandbox goes through untouched."""
 
     def __init__(self, app: ASGIApp, state: State) -> None:
-        """Stand before the app that has this state."""
+        """Wrap the app that has this state."""
         self.app = app
         self.state = state
 
@@ -65,7 +65,7 @@ class Gate:
         send: Send,
         connection: Send,
     ) -> None:
-        await receive()  # the request itself; whatever follows is the end of the connection
+        await receive()  # This is the request itself; the next message is the connection's end.
         gone = asyncio.ensure_future(receive())
         try:
             if fault.seconds and (await asyncio.wait({gone}, timeout=fault.seconds))[0]:

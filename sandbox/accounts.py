@@ -1,0 +1,258 @@
+"""An integrated account and the things in it, which are invented when they are first asked for.
+
+An account knows when each thing came into being, and which were added, changed and deleted. What
+the things of a resource hold is handed to it (`sandbox.invention` has that for all resources).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from itertools import product
+from random import Random
+from typing import TYPE_CHECKING
+
+from sandbox.providers import Provider, identifier
+from sandbox.resources import DATE, PARENTS, PLAIN, RESOURCES, convert, offer, parts_of
+from sandbox.things import Thing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from sandbox.resources import Kind, Offer, Row, Value
+
+BEGIN = datetime(2025, 1, 1, 8, tzinfo=timezone.utc)
+SPAN = timedelta(days=480)
+ENVIRONMENT = identifier("environment")
+CUSTOMISED = (("x_region",), (), ("scorecard_url", "x_region"))
+"""The custom fields that accounts have, in turns."""
+
+
+@dataclass(frozen=True)
+class Invention:
+    """How the things of a resource are invented.
+
+    `numbers` gives the numbers of the things that an account begins with, and `values` gives what
+    one of them holds.
+    """
+
+    numbers: Callable[[Account], Iterable[int]]
+    values: Callable[[Draft], Row]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A thing about to be invented: the account's n-th of its kind, and when it came into being."""
+
+    account: Account
+    number: int
+    created: datetime
+    rng: Random
+
+    def ref(self, kind: str, number: int) -> Row:
+        """Refer to the n-th thing of a kind."""
+        return {"id": self.account.provider.name_thing(kind, number)}
+
+    def part(self, kind: str, number: int, *names: str) -> Row:
+        """Return the id and some fields of the n-th thing of a kind of which there are few."""
+        known = self.account.known
+        if (kind, number) not in known:
+            known[kind, number] = self.account.invent(kind, number)
+        return {name: known[kind, number][name] for name in ("id", *names)}
+
+    def after(self, days: float) -> datetime:
+        """Return a moment that many days after this thing came into being."""
+        return self.created + timedelta(days=days)
+
+
+@dataclass
+class Account:
+    """An integrated account with its things, which are invented when first asked for.
+
+    `counts` are the numbers of interviews, candidates and jobs that it begins with; those of all
+    other things follow from them. `inventions` tells by resource how its things are invented.
+    `known` keeps the values of things that many others repeat, such as users and tags.
+    """
+
+    seed: int
+    index: int
+    id: str
+    provider: Provider
+    tenant_id: str
+    counts: Mapping[str, int]
+    inventions: Mapping[str, Invention]
+    status: str = "active"
+    category: str = "ats"
+    resources: Sequence[str] = ()
+    is_blocked: bool = False
+    is_sandbox: bool = False
+    last_error: Value = None
+    created: datetime = field(init=False)
+    updated: datetime = field(init=False)
+    known: dict[tuple[str, int], Row] = field(default_factory=dict)
+    _gone: set[tuple[str, str]] = field(default_factory=set)
+    _things: dict[str, dict[str, Thing]] = field(default_factory=dict)
+    _last: dict[str, int] = field(default_factory=dict)
+    _steps: dict[str, timedelta] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Date the account by its place among the others, and offer what the provider does."""
+        self.created = BEGIN + timedelta(hours=self.index)
+        self.updated = self.created + timedelta(days=3, milliseconds=120)
+        self.resources = self.resources or [name for name in RESOURCES if self.gives(name).methods]
+
+    def gives(self, resource: str) -> Offer:
+        """Return what the provider gives of a resource; `KeyError` if there is no such resource."""
+        return offer(resource, self.provider.name)
+
+    def things(self, resource: str) -> dict[str, Thing]:
+        """Return the things of a resource by id, oldest first."""
+        if resource not in self._things:
+            numbers = list(self.inventions[resource].numbers(self))
+            self._last[resource] = max(numbers, default=0)
+            drawn = (self._draw(resource, number) for number in numbers)
+            self._things[resource] = {thing.key: thing for thing in drawn}
+        return self._things[resource]
+
+    def last(self, resource: str) -> int:
+        """Return the highest number that a resource has had, at least 1."""
+        return max(1, self._last.get(resource, 0), self.counts.get(resource, 0))
+
+    def invent(self, resource: str, number: int, created: datetime | None = None) -> Row:
+        """Invent the values of a resource's n-th thing, the same each time.
+
+        With `created`, it came into being just then, and has not changed since.
+        """
+        rng = Random(f"{self.seed}/{self.id}/{resource}/{number}")
+        jitter = timedelta(microseconds=rng.randrange(10**6) // 10 ** rng.randrange(6))
+        born = created or BEGIN + self._step(resource) * number + jitter
+        values = {
+            "id": self.provider.name_thing(resource, number),
+            **self.inventions[resource].values(Draft(self, number, born, rng)),
+        }
+        if "created_at" in RESOURCES[resource].shapes:
+            updated = created or born + timedelta(days=30 * rng.random())
+            values |= {"created_at": born, "updated_at": updated}
+        return values
+
+    def add(self, resource: str, fields: Mapping[str, Value]) -> Thing:
+        """Add a thing that came into being just now, unless the fields say otherwise."""
+        things = self.things(resource)
+        self._last[resource] += 1
+        thing = self._draw(resource, self._last[resource], now())
+        thing.change(fields)
+        if thing.key in things:
+            message = f"{resource} has {thing.key}"
+            raise ValueError(message)
+        things[thing.key] = thing
+        return thing
+
+    def touch(self, resource: str, key: str, fields: Mapping[str, Value]) -> Thing:
+        """Change a thing, just now unless the fields say otherwise."""
+        thing = self.things(resource)[key]
+        if "updated_at" in thing.offer.resource.shapes:
+            fields = {"updated_at": now().isoformat(), **fields}
+        thing.change(fields)
+        return thing
+
+    def delete(self, resource: str, key: str) -> None:
+        """Delete a thing; what refers to it stays."""
+        del self.things(resource)[key]
+        self._gone.add((resource, key))
+
+    def refuses(self, given: Mapping[str, str]) -> bool:
+        """Say whether a request with these required parameters is refused.
+
+        It is if one of them names what has been deleted, or if what they name does not belong
+        together. A single parameter that names what never existed is answered with an empty list.
+        """
+        gone = any((PARENTS[name], key) in self._gone for name, key in given.items())
+        return gone or (len(given) > 1 and not self.exist(given))
+
+    def exist(self, given: Mapping[str, str]) -> bool:
+        """Say whether what required parameters name exists, and belongs together."""
+        for parameter, key in given.items():
+            parent = self.things(PARENTS[parameter]).get(key)
+            if parent is None:
+                return False
+            asked = parent.offer.required
+            if not all(parent.has(asked[name], given[name]) for name in asked.keys() & given):
+                return False
+        return True
+
+    def truth(self, resource: str, *, whole: bool = False) -> list[Row]:
+        """Return the rows of a resource that a correct tap delivers, from lists or `whole`."""
+        if "list" not in self.gives(resource).methods:
+            return []
+        things = self.things(resource).values()
+        return [self.truth_of(one, whole=whole) for one in things if self._is_within_reach(one)]
+
+    def truth_of(self, thing: Thing, *, whole: bool = False) -> Row:
+        """Return the row that a correct tap delivers of one of the account's things."""
+        return {"integrated_account_id": self.id, **thing.truth(whole=whole)}
+
+    def listing(self) -> Row:
+        """Return the account as GET /integrated-account does, with times spelt in two ways."""
+        return {
+            "id": self.id,
+            "tenant_id": self.tenant_id,
+            "environment_id": ENVIRONMENT,
+            "environment_integration_id": identifier(ENVIRONMENT, self.provider.name),
+            "status": self.status,
+            "is_sandbox": self.is_sandbox,
+            "authentication_method": "api_key",
+            "region": "eu",
+            "context": {},
+            "integration": self.integration(),
+            "last_error": self.last_error,
+            "unified_model_override": None,
+            "created_at": self.created.strftime("%Y-%m-%d %H:%M:%S"),
+            "updated_at": f"{self.updated:%Y-%m-%dT%H:%M:%S}."
+            f"{self.updated.microsecond // 1000:03}Z",
+        }
+
+    def integration(self) -> Row:
+        """Return the `integration` part of the account."""
+        name = self.provider.name
+        return {
+            "id": identifier("integration", name),
+            "name": name,
+            "category": self.category,
+        }
+
+    def _is_within_reach(self, thing: Thing) -> bool:
+        """Say whether required parameters that name existing things can lead to a thing."""
+        required = thing.offer.required
+        named = (map(str, parts_of(thing.values, path)) for path in required.values())
+        choices = (dict(zip(required, keys, strict=True)) for keys in product(*named))
+        return any(self.exist(given) for given in choices)
+
+    def _draw(self, resource: str, number: int, created: datetime | None = None) -> Thing:
+        def cut(kind: Kind, part: Value) -> Value:
+            return self.provider.instant(part) if kind is DATE else part
+
+        provides = self.gives(resource)
+        shapes = provides.resource.shapes
+        invented = self.invent(resource, number, created)
+        values = {
+            name: convert(shapes.get(name, PLAIN), value, cut) for name, value in invented.items()
+        }
+        return Thing(self.provider, provides, number, values, self._custom_fields(number))
+
+    def _step(self, resource: str) -> timedelta:
+        """Return the time between two things of a resource that the account begins with."""
+        if resource not in self._steps:
+            self._steps[resource] = SPAN / max([1, *self.inventions[resource].numbers(self)])
+        return self._steps[resource]
+
+    def _custom_fields(self, number: int) -> Row | None:
+        values = {
+            "x_region": ("EMEA", "APAC", None)[number % 3],
+            "scorecard_url": f"https://scores.example.com/{number}?of=5&as=pdf",
+        }
+        return {name: values[name] for name in CUSTOMISED[self.index % len(CUSTOMISED)]} or None
+
+
+def now() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(timezone.utc)

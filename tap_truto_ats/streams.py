@@ -196,7 +196,7 @@ class UnifiedStream(PagedStream):
             bookmark=bookmark,
             changed_since=since,
             wanted_since=max(filter(None, (since, self.run.settings.start_date)), default=None),
-            run_start=self.run.start,
+            run_start=self._bookmarks.run_start,
             deletes_missing=self.version is not None,
         )
 

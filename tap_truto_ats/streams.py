@@ -46,7 +46,7 @@ class IntegratedAccountsStream(PagedStream):
 
     @override
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
-        normalise = Normaliser(self.effective_schema, self.is_selected)
+        normalise = Normaliser(self.effective_schema, self.mask.__getitem__)
         for row in self.run.accounts.read():
             name = dig(row, "integration", "name")
             unreadable: Counter[str] = Counter()
@@ -175,13 +175,13 @@ class UnifiedStream(PagedStream):
     @cached_property
     def _query(self) -> Query:
         columns = self.effective_schema.get("properties", {}).keys() & self.schema["properties"]
-        selected = {name for name in columns if self.is_selected(("properties", name))}
+        selected = {name for name in columns if self.mask["properties", name]}
         deselected = self._fields - selected - {PARTITION_KEY, "id", CUSTOM_FIELDS}
         return Query(self.resource, self.run.page_settings, deselected)
 
     @cached_property
     def _normalise(self) -> Normaliser:
-        return Normaliser(self.effective_schema, self.is_selected, self._fields)
+        return Normaliser(self.effective_schema, self.mask.__getitem__, self._fields)
 
     @cached_property
     def _is_incremental(self) -> bool:

@@ -220,10 +220,6 @@ class PagedStream(Stream, abc.ABC):
         if not is_put_off and self.get_batch_config(self.config) is None:
             self.tap.write_message(StateMessage(value=self.tap_state))
 
-    def is_selected(self, breadcrumb: tuple[str, ...]) -> bool:
-        """Return whether the catalog selects a property."""
-        return self.mask[breadcrumb]
-
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
         super().apply_catalog(catalog)
@@ -232,7 +228,7 @@ class PagedStream(Stream, abc.ABC):
             f"The catalog must select the column {key} of {self.name}, as discovered."
             for key in self.key_columns
             if set(kinds(given.get(key, {}))) != set(kinds(own[key]))
-            or not self.is_selected(("properties", key))
+            or not self.mask["properties", key]
         ]
         if errors and self.selected:
             summary = "The catalog is not valid"

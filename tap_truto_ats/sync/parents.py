@@ -17,7 +17,7 @@ from tap_truto_ats.model.resources import RESOURCES
 from tap_truto_ats.sync.tasks import Fork, OnRows, Steps, Task, pages
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tap_truto_ats.model.declaration import Requirement
     from tap_truto_ats.sync.accounts import Account
@@ -54,7 +54,7 @@ class Parents:
             self.changed[str(value), listed_by] = changed
 
     def bindings(
-        self, requirements: Sequence[Requirement], params: dict[str, Any]
+        self, requirements: Sequence[Requirement], params: Mapping[str, Any]
     ) -> list[dict[str, str]]:
         """Return the values of the required parameters, with the last changed parents first.
 
@@ -71,6 +71,44 @@ class Parents:
             if all(str(params.get(name, wanted)) == wanted for name, wanted in pairs):
                 found[pairs] = None
         return list(map(dict, found))
+
+    def pages_of_children(
+        self, request: Request, requirements: Sequence[Requirement], on_rows: OnRows | None = None
+    ) -> Steps[None]:
+        """Request all pages for each of the values of the required parameters.
+
+        A parent that answers 404, since it was deleted after it was listed, is passed over.
+
+        Args:
+            request: The first page, without the required parameters.
+            requirements: As for `bindings`.
+            on_rows: Takes the rows of each page.
+
+        Raises:
+            AccountError: A page could not be read, or every parent answered 404.
+        """
+        bindings = self.bindings(requirements, request.params)
+        if len(bindings) > 1:
+            logger.info(
+                "Account %s: %d %s, a request each or more: at the account's limit %s (h:mm:ss).",
+                request.account_id,
+                len(bindings),
+                self.requirement.resource,
+                timedelta(seconds=round(expected_seconds(len(bindings)))),
+            )
+        gone: list[AccountError] = []
+        yield Fork(pages(request.having(binding), on_rows, gone=gone) for binding in bindings)
+        if gone and len(gone) == len(bindings):
+            raise gone[0]
+        if gone or self.lacking:
+            logger.warning(
+                "Account %s: of %s, %d were gone when their turn came and %d had no `%s`.",
+                request.account_id,
+                self.requirement.resource,
+                len(gone),
+                self.lacking,
+                self.requirement.field,
+            )
 
 
 @dataclass
@@ -131,47 +169,3 @@ class ParentLists:
             for binding in above.bindings(offer.requires, params)
         )
         return parents
-
-
-def pages_for_each(
-    request: Request,
-    requirement: Requirement,
-    parents: Parents,
-    bindings: list[dict[str, str]],
-    on_rows: OnRows | None = None,
-) -> Steps[None]:
-    """Request all pages for each of the values of the required parameters.
-
-    A parent that answers 404, since it was deleted after it was listed, is passed over.
-
-    Args:
-        request: The first page, without the required parameters.
-        requirement: Where the parents come from.
-        parents: The parents.
-        bindings: The values of the required parameters, in the order in which they are requested.
-        on_rows: Takes the rows of each page.
-
-    Raises:
-        AccountError: A page could not be read, or every parent answered 404.
-    """
-    if len(bindings) > 1:
-        logger.info(
-            "Account %s: %d %s, a request each or more: at the account's limit %s (h:mm:ss).",
-            request.account_id,
-            len(bindings),
-            requirement.resource,
-            timedelta(seconds=round(expected_seconds(len(bindings)))),
-        )
-    gone: list[AccountError] = []
-    yield Fork(pages(request.having(binding), on_rows, gone=gone) for binding in bindings)
-    if gone and len(gone) == len(bindings):
-        raise gone[0]
-    if gone or parents.lacking:
-        logger.warning(
-            "Account %s: of %s, %d were gone when their turn came and %d had no `%s`.",
-            request.account_id,
-            requirement.resource,
-            len(gone),
-            parents.lacking,
-            requirement.field,
-        )

@@ -16,7 +16,6 @@ from tap_truto_ats.api.request import ArrivingPage, Request
 from tap_truto_ats.model.instants import earlier
 from tap_truto_ats.model.records import usable_key
 from tap_truto_ats.sync.account_sync import AccountSync, Mode
-from tap_truto_ats.sync.parents import ParentLists, pages_for_each
 from tap_truto_ats.sync.tasks import Fork, Rows, Steps, pages
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from tap_truto_ats.settings.schema import Settings
     from tap_truto_ats.sync.accounts import Account, Accounts
     from tap_truto_ats.sync.bookmarks import Bookmarks
+    from tap_truto_ats.sync.parents import ParentLists
     from tap_truto_ats.sync.query import Query
 
 logger = logging.getLogger(__name__)
@@ -97,12 +97,12 @@ class Plan:
         account, offer = sync.account, self.resource.offer(sync.account.provider)
         window = self._window(account, offer)
         sync.mode = self._mode(offer, window)
-        if untaken := self.query.untaken(account):
+        if not_taken := self.query.filters_not_taken(account):
             logger.info(
                 "Account %s: its provider takes no %s; rows of %s are kept unless they show"
                 " otherwise.",
                 account,
-                ", ".join(untaken),
+                ", ".join(not_taken),
                 self.resource.name,
             )
         arriving = ArrivingPage() if self.settings.response_format == "stream" else None
@@ -123,8 +123,7 @@ class Plan:
         parents = yield from self.parents.of(account, innermost)
         sync.parents_without_value = parents.lacking
         sync.pages_of_parents = sync.usage.pages
-        bindings = parents.bindings(requires, dict(request.params))
-        yield from pages_for_each(request, innermost, parents, bindings, on_rows)
+        yield from parents.pages_of_children(request, requires, on_rows)
 
     def _mode(self, offer: Offer | None, window: datetime | None) -> Mode:
         if self.bookmarks is None:

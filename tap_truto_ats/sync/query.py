@@ -63,8 +63,8 @@ class Query:
         """
         offer = self._resource.offer(account.provider)
         params = {"integrated_account_id": account.id, **self._fixed}
-        untaken = self.untaken(account)
-        params |= {name: value for name, value in self._filters.items() if name not in untaken}
+        not_taken = self.filters_not_taken(account)
+        params |= {name: value for name, value in self._filters.items() if name not in not_taken}
         if offer and window and offer.schedule:
             params[offer.schedule] = _from(window, params.get(offer.schedule, {}))
         if since and (names := self._names_of_changes(offer)):
@@ -102,7 +102,7 @@ class Query:
         is_filled = bool(taken) if offer.fills is None else key in offer.fills
         return [key, *(name for name in taken if name != key)] if is_filled else []
 
-    def untaken(self, account: Account) -> list[str]:
+    def filters_not_taken(self, account: Account) -> list[str]:
         """Return the filters in the settings that the account's provider does not take.
 
         A filter that no page names for the resource is not among them: who takes it is not known.

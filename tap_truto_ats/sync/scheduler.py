@@ -82,7 +82,7 @@ class Scheduler:
         try:
             while True:
                 loop.request()
-                yield from loop.take_out()
+                yield from loop.take_output()
                 if not loop.queues:
                     return
                 if self._exit_code is None:
@@ -119,7 +119,7 @@ class _Loop:
         for task in tasks:
             self.queues.setdefault(task.account_id, _AccountQueue()).tasks.append(task)
 
-    def take_out(self) -> list[tuple[Task[Any], Sequence[Any], bool]]:
+    def take_output(self) -> list[tuple[Task[Any], Sequence[Any], bool]]:
         """Return what is to be yielded, and forget it."""
         out, self._out = self._out, []
         return out
@@ -127,7 +127,7 @@ class _Loop:
     def request(self) -> None:
         """Make as many requests as may be under way and as the limits allow."""
         while self._is_free and (queue := self._next_queue()):
-            task = self._first(queue)
+            task = self._first_with_request(queue)
             if task is None or task.request is None:
                 continue
             refusal = self._scheduler.admit(task.request)
@@ -136,12 +136,12 @@ class _Loop:
             queue.refusal = refusal
             if refusal is None:
                 queue.tasks.popleft()
-                self._make(queue, task, task.request)
+                self._send(queue, task, task.request)
 
     def wait(self) -> None:
         """Wait for an answer, or until a limit allows more, and let the answer's task go on."""
         try:
-            arrival = self.arrived.get(timeout=self._patience())
+            arrival = self.arrived.get(timeout=self._timeout())
         except Empty:
             return
         if arrival is None:
@@ -153,14 +153,14 @@ class _Loop:
         self.queues[task.account_id].under_way -= 1
         rows = answer.rows if isinstance(answer, Page) else ()
         self._advance(task, answer, rows if task.request and task.request.rows else ())
-        self._tidy(task.account_id)
+        self._drop_if_done(task.account_id)
 
     def close(self) -> None:
         """Let the threads end."""
         for _ in range(self._threads):
             self._requested.put(None)
 
-    def _patience(self) -> float | None:
+    def _timeout(self) -> float | None:
         """Return for how many seconds only an answer can change anything; None for any time."""
         refusals = [one.refusal for one in self.queues.values() if one.refusal and self._is_free]
         if not refusals:
@@ -171,7 +171,7 @@ class _Loop:
     def _is_free(self) -> bool:
         return self._under_way < self._scheduler.concurrency
 
-    def _make(self, queue: _AccountQueue, task: Task[Any], request: Request) -> None:
+    def _send(self, queue: _AccountQueue, task: Task[Any], request: Request) -> None:
         """Have a thread make a request."""
         if self._threads == self._under_way:
             self._threads += 1
@@ -196,7 +196,7 @@ class _Loop:
                 break
         return chosen
 
-    def _first(self, queue: _AccountQueue) -> Task[Any] | None:
+    def _first_with_request(self, queue: _AccountQueue) -> Task[Any] | None:
         """Bring a task that has a request to make to the front of its queue."""
         account_id = queue.tasks[0].account_id
         while queue.tasks:
@@ -212,7 +212,7 @@ class _Loop:
                 queue.tasks.popleft()
                 task.to_await = None
                 self._go_on(task)
-        self._tidy(account_id)
+        self._drop_if_done(account_id)
         return None
 
     def _await(self, task: Task[Any], awaited: Task[Any]) -> None:
@@ -251,7 +251,7 @@ class _Loop:
         if task.to_await is None and not task.awaited:
             self._advance(task, task.failure)
 
-    def _tidy(self, account_id: str | None) -> None:
+    def _drop_if_done(self, account_id: str | None) -> None:
         """Forget an account of which nothing is left."""
         queue = self.queues[account_id]
         if not queue.tasks and not queue.under_way:

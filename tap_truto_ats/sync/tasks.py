@@ -87,10 +87,10 @@ class Task(Generic[T]):
         self.request = self.to_await = self.failure = None
         rows: list[Any] = []
         try:
-            step = self._next(answer)
+            step = _next(self.steps, answer)
             while isinstance(step, Rows):
                 rows += step.rows
-                step = self._next(None)
+                step = _next(self.steps)
         except StopIteration as end:
             self.has_ended, self.result = True, end.value
         except AccountError as error:
@@ -103,11 +103,6 @@ class Task(Generic[T]):
             else:
                 self.to_await = iter([step]) if isinstance(step, Task) else self._branches(step)
         return rows
-
-    def _next(self, answer: Page | AccountError | None) -> Step:
-        if isinstance(answer, AccountError):
-            return self.steps.throw(answer)
-        return self.steps.send(answer)
 
     def _branches(self, fork: Fork) -> Iterator[Task[T]]:
         for steps in fork.branches:
@@ -175,7 +170,7 @@ def until_rows(steps: Steps[Any]) -> Steps[bool]:
     answer: Page | AccountError | None = None
     while True:
         try:
-            step = steps.throw(answer) if isinstance(answer, AccountError) else steps.send(answer)
+            step = _next(steps, answer)
         except StopIteration:
             return False
         answer = None
@@ -193,3 +188,7 @@ def until_rows(steps: Steps[Any]) -> Steps[bool]:
             answer = error
         if isinstance(step, Request) and step.rows and isinstance(answer, Page):
             return True
+
+
+def _next(steps: Steps[Any], answer: Page | AccountError | None = None) -> Step:
+    return steps.throw(answer) if isinstance(answer, AccountError) else steps.send(answer)

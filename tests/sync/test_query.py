@@ -312,7 +312,7 @@ def test_filters_that_the_provider_does_not_take_are_named(
     provider: str | None, untaken: list[str]
 ) -> None:
     given = query(**interviews(start_at=GTE, updated=GTE))
-    assert given.untaken(account(provider)) == untaken
+    assert given.filters_not_taken(account(provider)) == untaken
 
 
 MARCH = "2026-03-01T12:00:00Z"

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox.world import Account, Thing
-    from tests.end_to_end.convergence.forks import Process, Program
     from tests.end_to_end.convergence.stand import Stand
+    from tests.forks import Process, Program
 
     Key = tuple[str, str]
     Record = dict[str, Any]

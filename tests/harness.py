@@ -17,21 +17,33 @@ from typing import TYPE_CHECKING, Any
 from sandbox.catalogs import select
 from sandbox.server import serve
 from tap_truto_ats.tap import TapTrutoAts
+from tests.forks import Program, keeping
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from sandbox.control import Sandbox
 
 TAP = str(Path(sys.executable).with_name("tap-truto-ats"))
 
 Record = dict[str, Any]
 
+PROCESS = ExitStack()
+"""What this test process uses to its end."""
+
+atexit.register(PROCESS.close)
+
 
 @cache
 def server() -> Sandbox:
     """The sandbox of this test process."""
-    stack = ExitStack()
-    atexit.register(stack.close)
-    return stack.enter_context(serve())
+    return PROCESS.enter_context(serve())
+
+
+@cache
+def program(script: str = TAP) -> Program:
+    """The program of an installed script, kept ready for this test process."""
+    return PROCESS.enter_context(keeping(Path(script)))
 
 
 def whole() -> Sandbox:
@@ -118,12 +130,42 @@ def rows(records: Any) -> dict[tuple[str, str], Record]:
     }
 
 
+def forked(
+    command: Sequence[str], env: dict[str, str] | None = None, folder: Path | None = None
+) -> tuple[int, str, str]:
+    """Run an installed script to its end at the price of a fork.
+
+    Python has been started before, so that its own settings (`PYTHON...`) are not read again.
+
+    Args:
+        command: The script and its arguments.
+        env: All of its environment, if not that of the tests.
+        folder: Where it runs, if not where the tests do.
+
+    Returns:
+        The exit code, stdout and stderr.
+    """
+    script, *arguments = command
+    return program(script).run(*arguments, env=env, folder=folder)
+
+
+def started(
+    command: Sequence[str], env: dict[str, str] | None = None, folder: Path | None = None
+) -> tuple[int, str, str]:
+    """Run a command to its end as `forked` does, but as its users start it."""
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120, env=env, cwd=folder
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
 @dataclass(frozen=True)
 class Tap:
     """The tap, set up to read from the sandbox."""
 
     sandbox: Sandbox
     program: str = TAP
+    run: Callable[..., tuple[int, str, str]] = forked
 
     def config(self, **settings: Any) -> dict[str, Any]:
         base = {"api_url": self.sandbox.url, "api_token": self.sandbox.token, "max_retries": 2}
@@ -156,15 +198,8 @@ class Tap:
             catalog = self.catalog(include_remote_data=raw or settings.get("include_remote_data"))
         with tempfile.TemporaryDirectory() as folder:
             inputs = {"config": self.config(**settings), "state": state, "catalog": catalog}
-            done = subprocess.run(
-                self.command(Path(folder), *args, **inputs),
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=120,
-                env={**os.environ, **(env or {})},
-            )
-        return Run(done.returncode, done.stdout, done.stderr)
+            command = self.command(Path(folder), *args, **inputs)
+            return Run(*self.run(command, {**os.environ, **(env or {})}))
 
     @staticmethod
     def catalog(*streams: str, include_remote_data: Any = False) -> dict[str, Any]:
@@ -176,8 +211,9 @@ class Tap:
         """The catalog."""
         with tempfile.TemporaryDirectory() as folder:
             command = self.command(Path(folder), "--discover", config=self.config(**settings))
-            done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-        catalog: dict[str, Any] = json.loads(done.stdout)
+            code, stdout, stderr = self.run(command)
+        assert code == 0, stderr
+        catalog: dict[str, Any] = json.loads(stdout)
         return catalog
 
 

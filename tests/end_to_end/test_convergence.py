@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import tempfile
 from collections import Counter
-from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,7 +20,6 @@ from hypothesis.stateful import (
 
 from sandbox.control import Sandbox
 from sandbox.world import INTERVIEWING
-from tests.end_to_end.convergence.forks import Program, keeping
 from tests.end_to_end.convergence.history import (
     CHANGES,
     ENDINGS,
@@ -39,7 +36,8 @@ from tests.end_to_end.convergence.stand import Stand, stand
 from tests.end_to_end.database import interviews
 from tests.end_to_end.test_targets import FAST, load
 from tests.end_to_end.test_targets import settings as target_settings
-from tests.harness import Run, Tap, full_table
+from tests.forks import Program, keeping
+from tests.harness import PROCESS, TAP, Run, Tap, full_table
 
 if TYPE_CHECKING:
     import pytest
@@ -121,14 +119,11 @@ BYTES = st.one_of(st.integers(0, 4000), st.integers(4000, 9000), st.integers(400
 @cache
 def stage() -> tuple[Stand, Program, Path]:
     """What all histories of this process share: the source, the tap, its files."""
-    stack = ExitStack()
-    atexit.register(stack.close)
-    source = stack.enter_context(stand())
+    source = PROCESS.enter_context(stand())
     # A retry waits a random part of half a second at first, and longer each time.
-    tap = stack.enter_context(
-        keeping("tap_truto_ats.tap:TapTrutoAts.cli", {"tap_truto_ats.api.client:FIRST_WAIT": 0.001})
-    )
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    constants = {"tap_truto_ats.api.client:FIRST_WAIT": 0.001}
+    tap = PROCESS.enter_context(keeping(Path(TAP), constants))
+    folder = Path(PROCESS.enter_context(tempfile.TemporaryDirectory()))
     return source, tap, folder
 
 

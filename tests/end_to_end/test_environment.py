@@ -290,7 +290,7 @@ def serving(
 ) -> Iterator[Server]:
     with Server(certificate) as server:
         server.upstream = upstream
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
         server.shutdown()

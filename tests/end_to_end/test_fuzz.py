@@ -261,7 +261,7 @@ class Answer(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def truto() -> Iterator[Truto]:
     with Truto() as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
         server.shutdown()

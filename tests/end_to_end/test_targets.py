@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from ruamel.yaml import YAML
 
 from tests.end_to_end.database import COLUMN_TYPES, column_types, interviews, query
 from tests.end_to_end.plugins import executable
-from tests.harness import Run, full_table, rows, table
+from tests.harness import Run, full_table, program, rows, table
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox
@@ -24,16 +23,10 @@ def load(run: Run, target: str, config: dict[str, Any], folder: Path) -> str:
     """Load a run's output; returns what the target printed: its states."""
     file = folder / "target.json"
     file.write_text(json.dumps(config))
-    done = subprocess.run(
-        [executable(target), "--config", file],
-        input=run.stdout,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    script = program(str(executable(target)))
+    code, states, log = script.run("--config", str(file), stdin=run.stdout)
+    assert code == 0, log
+    return states
 
 
 MELTANO = YAML(typ="safe").load(Path(__file__).parents[2] / "meltano.yml")["plugins"]["loaders"][0][

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from ruamel.yaml import YAML
 from tap_truto_ats.model.instants import format_instant
 from tap_truto_ats.settings.checks import problems
 from tap_truto_ats.settings.schema import SCHEMA, Settings
-from tests.harness import TAP, Run
+from tests.harness import TAP, Run, forked
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox
@@ -84,18 +83,10 @@ OF_THE_SDK = {
 def run(*args: str, folder: Path | None = None, env: dict[str, str] | None = None) -> Run:
     """Run the command line with nothing of the tap's in the environment but what is given."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    done = subprocess.run(
-        [TAP, *args],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        cwd=folder,
-        env={**clean, **(env or {})},
-    )
-    messages = "" if "--about" in args or "--discover" in args else done.stdout
-    result = Run(done.returncode, messages, done.stderr)
-    result.stdout = done.stdout
+    code, stdout, log = forked([TAP, *args], {**clean, **(env or {})}, folder)
+    messages = "" if "--about" in args or "--discover" in args else stdout
+    result = Run(code, messages, log)
+    result.stdout = stdout
     return result
 
 

@@ -445,11 +445,11 @@ class TestTurns:
         assert list(reading) == ["a/1", "b/1"]
 
     def test_what_holds_back_all_is_asked_once(self) -> None:
-        limits = Limits(a=5.0, b=5.0, c=5.0)
+        limits = Limits(a=0.5, b=0.5, c=0.5)
         limits.limit = "token"
         source = Source(a=1, b=1, c=1)
         scheduler = limits.scheduler(source, 3)
-        released = threading.Timer(0.05, lambda: setattr(limits, "now", 5.0))
+        released = threading.Timer(0.05, lambda: setattr(limits, "now", 0.5))
         released.start()
         assert len(flat(scheduler.read(source.tasks()))) == 3
         assert limits.asked[0] == "a"

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from sandbox.accounts import Account
     from sandbox.things import Thing
-    from tests.end_to_end.convergence.forks import Process, Program
     from tests.end_to_end.convergence.stand import Stand
+    from tests.forks import Process, Program
 
     Key = tuple[str, str]
     Record = dict[str, Any]

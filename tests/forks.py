@@ -15,7 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ZYGOTE = Path(__file__).with_name("zygote.py")
 PAGE = 4096
@@ -71,20 +71,46 @@ class Program:
         self._connection = connection
 
     def start(
-        self, *arguments: str, stdin: Any = subprocess.DEVNULL, clock: float | None = None
+        self,
+        *arguments: str,
+        stdin: Any = subprocess.DEVNULL,
+        env: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        clock: float | None = None,
     ) -> Process:
         """Run it with these arguments, and `time.time()` standing still at `clock`."""
         # As small as a pipe can be, so that a run that is not read stands still in a write.
         reading, writing = os.pipe()
         _shrink(writing)
         stderr = tempfile.TemporaryFile()  # noqa: SIM115 - the run's end closes it
+        request = {
+            "arguments": arguments,
+            "folder": str(folder or Path.cwd()),
+            "environment": dict(os.environ if env is None else env),
+            "clock": clock,
+        }
         with open(os.devnull, "rb") as nothing:  # noqa: PTH123
             source = nothing if stdin is subprocess.DEVNULL else stdin
-            request = json.dumps({"arguments": arguments, "clock": clock}).encode()
             descriptors = [source.fileno(), writing, stderr.fileno()]
-            socket.send_fds(self._connection, [request], descriptors)
+            socket.send_fds(self._connection, [json.dumps(request).encode()], descriptors)
         os.close(writing)
         return Process(self, int(self.receive()), reading, stderr)
+
+    def run(
+        self,
+        *arguments: str,
+        stdin: str = "",
+        env: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> tuple[int, str, str]:
+        """Run it to its end; return the exit code, stdout and stderr."""
+        with tempfile.TemporaryFile() as source:
+            source.write(stdin.encode())
+            source.seek(0)
+            process = self.start(*arguments, stdin=source, env=env, folder=folder)
+            written = process.read()
+            code, log = process.wait()
+        return code, written.decode(), log
 
     def receive(self) -> bytes:
         return self._connection.recv(READ)
@@ -102,15 +128,16 @@ def _shrink(pipe: int) -> None:
 
 
 @contextmanager
-def keeping(
-    program: str, constants: dict[str, Any] | None = None, python: str = sys.executable
-) -> Iterator[Program]:
-    """Keep a program (`module:Class.function`) ready, with other values for its constants."""
+def keeping(script: Path, constants: Mapping[str, Any] | None = None) -> Iterator[Program]:
+    """Keep the program of an installed script ready, with other values for its constants."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:
         with theirs:
             zygote = subprocess.Popen(
-                [python, str(ZYGOTE), str(theirs.fileno()), program, json.dumps(constants or {})],
+                [
+                    *(script.with_name("python"), ZYGOTE),
+                    *(str(theirs.fileno()), script, json.dumps(constants or {})),
+                ],
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )

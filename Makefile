@@ -4,6 +4,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 HISTORIES ?= 5000
+EXAMPLES ?= 1000
+
+# An empty PYTHONDONTWRITEBYTECODE lets what is started again and again be compiled once.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
+# Not for a few tests, which end before a worker has started.
+ALL_CORES := -n logical --maxprocesses 4 --dist worksteal
 
 TOKEN := TAP_TRUTO_ATS_API_TOKEN
 DATABASE := $(addprefix TARGET_POSTGRES_,HOST USER PASSWORD DATABASE)
@@ -63,8 +69,8 @@ format: $(INSTALLED) ## let ruff format and mend
 docs: $(INSTALLED) ## write the README's tables of streams and providers
 	$(BIN)/python -m tests.readme
 
-test: $(INSTALLED) ## run the tests; ARGS="-k bookmark" and so on
-	$(BIN)/python -m pytest $(ARGS)
+test: $(INSTALLED) ## run all tests on all cores; ARGS="tests/api -k bookmark" for some on one
+	$(PYTEST) $(or $(ARGS),$(ALL_CORES))
 
 bounds: $(INSTALLED) ## try the wheel with the lowest and the newest versions of its dependencies
 	@$(BIN)/python -m tests.bounds
@@ -72,9 +78,11 @@ bounds: $(INSTALLED) ## try the wheel with the lowest and the newest versions of
 bench: $(INSTALLED) ## measure the tap beside others; ARGS="--case one-account --quick" and so on
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-soak: $(INSTALLED) ## try 5,000 random histories; HISTORIES=... for another number
-	CONVERGENCE_HISTORIES=$(HISTORIES) $(BIN)/python -m pytest -q \
-		tests/end_to_end/test_convergence.py::test_every_history_converges
+soak: $(INSTALLED) ## try 5,000 random histories, 1,000 odd answers a case; HISTORIES=... EXAMPLES=...
+	CONVERGENCE_HISTORIES=$(HISTORIES) FUZZ_EXAMPLES=$(EXAMPLES) \
+		$(PYTEST) $(ALL_CORES) -o faulthandler_timeout=0 \
+		tests/end_to_end/test_convergence.py::test_every_history_converges \
+		tests/end_to_end/test_fuzz.py
 
 build: $(INSTALLED) ## make the wheel in dist/
 	$(BIN)/python -m build --wheel --no-isolation
@@ -87,3 +95,4 @@ constraints: $(INSTALLED) ## choose newer versions for constraints.txt
 
 clean: ## remove what make has made; .meltano, which holds the bookmarks, stays
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache output/demo.log output/benchmark.*
+	find benchmarks sandbox tap_truto_ats tests -name __pycache__ -prune -exec rm -r {} +

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import subprocess
 import sys
@@ -21,25 +22,23 @@ def environment(requirements: Path, home: Path) -> Path:
     """
     pins = requirements.read_text() + (ROOT / "constraints.txt").read_text() + sys.version
     place = home / f"{requirements.stem}-{hashlib.sha256(pins.encode()).hexdigest()[:16]}"
-    if not place.exists():
-        _install(requirements, place)
+    home.mkdir(parents=True, exist_ok=True)
+    with place.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # Another process may be making it.
+        if not place.exists():
+            _install(requirements, place)
     return place
 
 
 def _install(requirements: Path, place: Path) -> None:
     """Make the environment beside its place and move it there, so that it is whole or absent."""
-    place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent) as directory:
         made = Path(directory) / place.name
         uv("venv", "--relocatable", "--python", sys.executable, made)
         # Given as overrides too, the listed versions replace older ones that a target insists on.
         files = ("--requirements", requirements, "--overrides", requirements)
         uv("pip", "install", "--python", made, *files)
-        try:
-            made.rename(place)
-        except OSError:
-            if not place.exists():  # Another process may have been faster.
-                raise
+        made.rename(place)
 
 
 def uv(*arguments: str | Path) -> None:

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from sandbox.control import Sandbox
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell what tests have counted, on whichever worker they ran."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()):
+                if report.when == "call":
+                    terminalreporter.write_line(f"{report.nodeid}: {name}: {value}")
+
+
 @pytest.fixture
 def sandbox() -> Sandbox:
     """A sandbox of one small account for each provider, without rate limits."""

@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 import time
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,9 @@ def main(descriptor: str, script: str, constants: str) -> None:
     sys.path[0] = str(Path(script).parent)
     (entry,) = entry_points(group="console_scripts", name=Path(script).name)
     importlib.import_module(entry.module)
+    # Each run looks up its version; the modules for that are imported at the first look.
+    if entry.dist:
+        version(entry.dist.name)
     for name, value in json.loads(constants).items():
         module, constant = name.split(":")
         assert hasattr(importlib.import_module(module), constant)

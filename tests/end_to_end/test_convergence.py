@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hypothesis import HealthCheck, Phase, settings
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -40,9 +41,16 @@ from tests.forks import Program, keeping
 from tests.harness import PROCESS, TAP, Run, Tap, full_table
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Callable
 
     from sandbox.postgres import Postgres
+
+WANTED = int(os.environ.get("CONVERGENCE_HISTORIES") or 0)
+"""More histories than the usual, and other ones in each run."""
+
+BUDGET = 40
+PARTS = 4
+"""Tests that the histories are shared out to, for as many cores."""
 
 # Bookmarks, and offsets that rows slip through, are where histories go wrong.
 PROVIDER = st.sampled_from([*sorted(INTERVIEWING), "ceipal", "greenhouse", "pinpoint", "pinpoint"])
@@ -202,30 +210,49 @@ class Histories(RuleBasedStateMachine):
 
 def explore(machine: type[Histories], histories: int, steps: int = 10) -> None:
     """Try histories: the same in each run, or others if the environment names their number."""
-    wanted = os.environ.get("CONVERGENCE_HISTORIES")
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=int(wanted or histories),
+            max_examples=histories,
             stateful_step_count=steps,
             deadline=None,
             print_blob=True,
             # A history costs some hundred milliseconds, whatever is drawn.
             suppress_health_check=list(HealthCheck),
-            derandomize=wanted is None,
+            derandomize=not WANTED,
             database=None,
-            phases=[Phase.generate, Phase.shrink] if wanted else [Phase.generate],
+            phases=[Phase.generate, Phase.shrink] if WANTED else [Phase.generate],
         ),
     )
 
 
-def test_every_history_converges(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_history_converges(part: int, record_property: Callable[[str, object], None]) -> None:
+    class Part(Histories):
+        """Histories that no other part tries."""
+
+        totals: ClassVar[Counter[str]] = Counter()
+
     try:
-        explore(Histories, 200)
+        explore(Part if WANTED else seed(part)(Part), (WANTED or BUDGET) // PARTS)
     finally:
-        with capsys.disabled():
-            counts = ", ".join(f"{count} {name}" for name, count in Histories.totals.items())
-            print(f"\nConvergence: {counts}.")  # noqa: T201 - what a soak is run for
+        counts = ", ".join(f"{count} {name}" for name, count in Part.totals.items())
+        record_property("convergence", counts)
+
+
+@pytest.mark.parametrize("what", [*CHANGES, *ENDINGS, *FAULTS, *UPSETS])
+def test_every_disturbance_is_got_over(what: str) -> None:
+    """Each kind, at the list of accounts and at two accounts, in much the same short history."""
+    source, tap, folder = stage()
+    catalog = Tap(Sandbox(source.url, source.token)).catalog()
+    places = [Place("pinpoint", interviews=5, order="oldest change first"), Place("greenhouse")]
+    history = History(source, tap, folder, places, catalog, page_size=2, max_concurrency=1)
+    if what in {*ENDINGS, *FAULTS}:
+        history.sync([Disturbance(what)])
+    history.sync([Disturbance(what, 0, skip=1, times=2, row=1)])
+    history.happen([Change("change", row=2, after=200), Change("add", 1)])
+    history.sync([Disturbance(what, 1)])
+    history.settle()
 
 
 def test_every_history_converges_in_postgres(database: Postgres, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ CANARY = "leaka.nevershown"
 FORMATS = ["unified", "stream", "raw"]
 
 fuzz = settings(
-    max_examples=EXAMPLES or 20,
+    max_examples=EXAMPLES or 10,
     derandomize=not EXAMPLES,
     database=None,
     deadline=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,8 @@ from tests.end_to_end.database import COLUMN_TYPES, column_types, interviews, qu
 from tests.harness import rows, server
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sandbox.control import Sandbox
     from sandbox.postgres import Postgres
 
@@ -28,14 +31,15 @@ def installed(tmp_path_factory: pytest.TempPathFactory, database: Postgres) -> P
 
 
 @pytest.fixture
-def project(installed: Project, request: pytest.FixtureRequest) -> Project:
+def project(installed: Project, request: pytest.FixtureRequest, tmp_path: Path) -> Project:
     """The project with a schema and a state of its own for each test."""
+    states = shutil.copy(installed.folder / ".meltano" / "meltano.db", tmp_path)
     own = {
+        "MELTANO_DATABASE_URI": f"sqlite:///{states}",
         "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": schema(request),
         "MELTANO_ENVIRONMENT": "prod",
         "TAP_TRUTO_ATS_MAX_RETRIES": "1",
     }
-    installed.run("state", "clear", "--force", "prod:tap-truto-ats-to-target-postgres")
     return Project(installed.folder, installed.environment | own, installed.log)
 
 

@@ -322,7 +322,11 @@ class TestFailOnAccountError:
         assert tap(fail_on_account_error=False).code == 1
 
     def test_a_fault_of_the_tap_is_not_excused(
-        self, tap: Tap, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+        self,
+        tap: Tap,
+        ids: dict[str, str],
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         fetch = TrutoClient.fetch
 
@@ -332,7 +336,7 @@ class TestFailOnAccountError:
             return fetch(self, request, usage)
 
         monkeypatch.setattr(TrutoClient, "fetch", broken)
-        logging.getLogger("tap-truto-ats").setLevel(logging.CRITICAL)
+        caplog.set_level(logging.CRITICAL, "tap-truto-ats")
         tap_ = TapTrutoAts(config=tap.config(fail_on_account_error=False), catalog=tap.catalog())
         with pytest.raises(SystemExit) as ended:
             tap_.carry_out(tap_.sync_all)

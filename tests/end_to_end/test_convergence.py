@@ -234,7 +234,7 @@ def test_every_history_converges(part: int, record_property: Callable[[str, obje
         totals: ClassVar[Counter[str]] = Counter()
 
     try:
-        explore(Part if WANTED else seed(part)(Part), (WANTED or BUDGET) // PARTS)
+        explore(Part if WANTED else seed(part)(Part), -(-(WANTED or BUDGET) // PARTS))
     finally:
         counts = ", ".join(f"{count} {name}" for name, count in Part.totals.items())
         record_property("convergence", counts)

@@ -171,8 +171,9 @@ def serving(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self.close_connection = True
             self.send_response(200)
+            # Told of it, the tap does not send its next request while the connection is closed.
+            self.send_header("Connection", "close")
             with suppress(OSError):
                 answer(self)
 

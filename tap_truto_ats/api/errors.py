@@ -65,12 +65,11 @@ class Answer:
 
     cause: str
     cure: str
-    transient: bool = False
-    tries: float = math.inf
+    tries: float = 1
     is_of_account: bool = False
 
 
-FAILING = Answer("Truto or the provider is failing", "Try again later", transient=True)
+FAILING = Answer("Truto or the provider is failing", "Try again later", tries=math.inf)
 REFUSED = Answer("The request was refused", "Check the settings `filters` and `remote_query`")
 REDIRECTED = Answer("The answer was a redirect", "Check `api_url`")
 HIDDEN = Answer(
@@ -90,11 +89,10 @@ ANSWERS = {
     405: HIDDEN,
     408: FAILING,
     422: REFUSED,
-    429: Answer("Too many requests", "Run less often, or lower `max_concurrency`", transient=True),
+    429: Answer("Too many requests", "Run less often, or lower `max_concurrency`", tries=math.inf),
     503: Answer(
         "Truto says that the account is blocked",
         BLOCKED_CURE,
-        transient=True,
         tries=3,
         is_of_account=True,
     ),
@@ -138,7 +136,7 @@ def error_for(
     if isinstance(message, str) and message and not remote:
         details.append(message)
     cause = f"{answer.cause} ({', '.join(_one_line(one, token) for one in details)})"
-    kind = TransientError if answer.transient else AccountError
+    kind = TransientError if answer.tries > 1 else AccountError
     error = kind(cause, answer.cure, status=status)
     if isinstance(error, TransientError):
         error.tries, error.retry_after = answer.tries, retry_after

@@ -21,8 +21,6 @@ class Request:
     account_id: str | None = None
     single: bool = False
     """Whether the answer is one object instead of an envelope of rows."""
-    rows: bool = False
-    """Whether the caller wants to see the page's rows."""
     arriving: ArrivingPage | None = field(default=None, compare=False)
     """With it, the page is given out in parts while it arrives: one part each time that the request
     is made."""

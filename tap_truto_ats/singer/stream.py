@@ -10,7 +10,6 @@ These private names of singer-sdk are overridden or called, since no public hook
 | `Stream._increment_stream_state` | moves the bookmark with each record, comparing strings |
 | `Stream._write_starting_replication_value` | writes a marker into the state for each partition |
 | `Stream._write_schema_message` | would repeat a SCHEMA that went out before |
-| `Stream._write_activate_version_message` | is sent before anything has been read |
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream, Tap
 from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.mapper import SameRecordTransform
-from singer_sdk.singerlib import Catalog, RecordMessage, StateMessage
+from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
+from singer_sdk.singerlib import ActivateVersionMessage, Catalog, RecordMessage, StateMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import Self, override
 
@@ -71,7 +70,7 @@ class PagedStream(Stream, abc.ABC):
         With a version, a target may delete the rows that did not come.
         """
         is_whole = self.replication_method == REPLICATION_FULL_TABLE
-        is_wanted = is_whole and self.emit_activate_version_messages
+        is_wanted = is_whole and self.config.get("emit_activate_version_messages")
         return self.tap.initialized_at // 1000 if is_wanted else None
 
     @abc.abstractmethod
@@ -181,9 +180,11 @@ class PagedStream(Stream, abc.ABC):
             self._has_sent_schema = True
             super()._write_schema_message()
 
+    @property
     @override
-    def _write_activate_version_message(self, full_table_version: int) -> None:
-        """Do nothing: at the start of a run, a target with hard deletes would empty its table."""
+    def emit_activate_version_messages(self) -> bool:
+        """False for the SDK, which sends them before anything is read: targets would delete all."""
+        return False
 
     @override
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
@@ -196,7 +197,10 @@ class PagedStream(Stream, abc.ABC):
                 "No ACTIVATE_VERSION for %s, so that nothing is deleted: %s.", self.name, missing
             )
         else:
-            super()._write_activate_version_message(self.version)
+            for stream_map in self.stream_maps:
+                if not isinstance(stream_map, RemoveRecordTransform):
+                    message = ActivateVersionMessage(stream_map.stream_alias, self.version)
+                    self.tap.write_message(message)
 
     def warn_of_unreadable(self, account: str, unreadable: Mapping[str, int]) -> None:
         """Log how many of an account's values became null, field by field."""

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from tap_truto_ats.api.errors import BLOCKED_CURE, AccountError, RunError
 from tap_truto_ats.api.request import Request
 from tap_truto_ats.model.records import dig
-from tap_truto_ats.sync.tasks import Steps, Task, pages
+from tap_truto_ats.sync.tasks import Steps, Task, answer_to, pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,6 @@ class Account:
     """An integrated account; whatever is not known of it is None."""
 
     id: str
-    is_named: bool
     provider: str | None = None
     status: str | None = None
     is_blocked: bool = False
@@ -93,7 +92,7 @@ class Accounts:
 
     @cached_property
     def _named(self) -> dict[str, Account]:
-        return {name: Account(name, is_named=True) for name in self.settings.integrated_account_ids}
+        return {name: Account(name) for name in self.settings.integrated_account_ids}
 
     def fail(self, account: Account, error: AccountError, stream: str) -> None:
         """Remember why a stream of an account could not be read; the log ends with all of these."""
@@ -108,7 +107,7 @@ class Accounts:
         """
         listed: dict[str, Account] = {}
         for row in self._look_up() if self._named else self._list():
-            account = _account(row, is_named=bool(self._named))
+            account = _account(row)
             if account.id not in listed:
                 listed[account.id] = account
                 yield row
@@ -141,7 +140,7 @@ class Accounts:
     def _look_up(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of the named accounts, one request each."""
         tasks = [
-            Task(account, pages(Request(_path(account), single=True, rows=True)), account.id)
+            Task(account, pages(Request(_path(account), single=True)), account.id)
             for account in self._named.values()
         ]
         hidden = []
@@ -160,7 +159,7 @@ class Accounts:
         tasks = []
         for tenant in self.settings.tenant_ids or (None,):
             params = {"limit": self.settings.page_size} | ({"tenant_id": tenant} if tenant else {})
-            tasks.append(Task(None, pages(Request(PATH, params, rows=True))))
+            tasks.append(Task(None, pages(Request(PATH, params))))
         found = without_id = 0
         for task, rows, _ in self.scheduler.read(tasks):
             if task.error:
@@ -187,12 +186,11 @@ class Accounts:
 def _describe(account: Account) -> Steps[Account]:
     path = f"{_path(account)}/capabilities"
     try:
-        page = yield Request(path, {"type": "unified"}, account.id, single=True)
+        page = yield from answer_to(Request(path, {"type": "unified"}, account.id, single=True))
     except AccountError as error:
         if error.status not in NOT_SHOWN:
             raise
         return account
-    assert page is not None  # noqa: S101 - an answer to a request is a page
     return _with_capabilities(account, page.rows[0])
 
 
@@ -200,10 +198,9 @@ def _path(account: Account) -> str:
     return f"{PATH}/{quote(account.id, safe='')}"
 
 
-def _account(row: dict[str, Any], *, is_named: bool) -> Account:
+def _account(row: dict[str, Any]) -> Account:
     return Account(
         id=str(row["id"]),
-        is_named=is_named,
         provider=_word(dig(row, "integration", "name")),
         status=_word(dig(row, "status")),
     )

@@ -16,7 +16,7 @@ from tap_truto_ats.api.request import ArrivingPage, Request
 from tap_truto_ats.model.instants import earlier
 from tap_truto_ats.model.records import usable_key
 from tap_truto_ats.sync.account_sync import AccountSync, Mode
-from tap_truto_ats.sync.tasks import Fork, Rows, Steps, pages
+from tap_truto_ats.sync.tasks import Fork, Rows, Steps, answer_to, hand_out, pages
 
 if TYPE_CHECKING:
     from tap_truto_ats.model.declaration import Offer, Resource
@@ -63,10 +63,11 @@ class Plan:
             raise self.accounts.refused[account.id]
         # A provider that is known to list the resource need not be asked for its capabilities. For
         # others, one request for them saves a refused request for each stream that they lack.
+        is_named = bool(self.settings.integrated_account_ids)
         is_known = self.resource.offer(account.provider) is not None
-        if account.is_active and (account.is_named or not is_known):
+        if account.is_active and (is_named or not is_known):
             account = sync.account = yield from self.accounts.describe(account)
-        if account.is_blocked or (account.is_named and not account.is_active):
+        if account.is_blocked or (is_named and not account.is_active):
             raise account.refusal()
         if not account.is_active:
             sync.mode = Mode.INACTIVE
@@ -110,11 +111,10 @@ class Plan:
             self.resource.path,
             self.query.params(account, sync.changed_since, window),
             account.id,
-            rows=not self._hydrates(offer),
             arriving=arriving,
         )
         requires = offer.requires if offer else ()
-        on_rows = partial(self._hydrate, sync) if self._hydrates(offer) else None
+        on_rows = partial(self._hydrate, sync) if self._hydrates(offer) else hand_out
         if all(requirement.parameter in request.params for requirement in requires):
             yield from pages(request, on_rows)
             return
@@ -160,11 +160,10 @@ class Plan:
         path = f"{self.resource.path}/{quote(str(key), safe='')}"
         params = self.query.single_params(sync.account)
         try:
-            page = yield Request(path, params, sync.account.id, single=True)
+            page = yield from answer_to(Request(path, params, sync.account.id, single=True))
         except AccountError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             yield Rows([row])  # It was deleted after it was listed.
         else:
-            assert page is not None  # noqa: S101 - an answer to a request is a page
             yield Rows([{**row, **page.rows[0], "id": key}])

@@ -10,13 +10,13 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tap_truto_ats.api.envelope import Page
 from tap_truto_ats.api.errors import AccountError, unexpected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import TypeAlias
 
+    from tap_truto_ats.api.envelope import Page
     from tap_truto_ats.api.limits import Refusal
     from tap_truto_ats.api.request import Request, Usage
     from tap_truto_ats.sync.tasks import Task
@@ -151,8 +151,7 @@ class _Loop:
             raise answer
         self._under_way -= 1
         self.queues[task.account_id].under_way -= 1
-        rows = answer.rows if isinstance(answer, Page) else ()
-        self._advance(task, answer, rows if task.request and task.request.rows else ())
+        self._advance(task, answer)
         self._drop_if_done(task.account_id)
 
     def close(self) -> None:
@@ -225,15 +224,9 @@ class _Loop:
         if not awaited.has_begun:
             self._advance(awaited)
 
-    def _advance(
-        self,
-        task: Task[Any],
-        answer: Page | AccountError | None = None,
-        rows: Sequence[Any] = (),
-    ) -> None:
+    def _advance(self, task: Task[Any], answer: Page | AccountError | None = None) -> None:
         """Let a task take its next step; if that was its last, let those that wait for it go on."""
-        further = task.advance(answer)
-        rows = [*rows, *further] if further else rows
+        rows = task.advance(answer)
         is_end = task.has_ended and not task.is_branch
         if rows or is_end:
             self._out.append((task, rows, is_end))

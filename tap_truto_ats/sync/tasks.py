@@ -109,9 +109,21 @@ class Task(Generic[T]):
             yield Task(self.subject, steps, self.account_id, is_branch=True)
 
 
+def answer_to(request: Request) -> Steps[Page]:
+    """Make a request, and return its page."""
+    page = yield request
+    assert page is not None  # noqa: S101 - an answer to a request is a page
+    return page
+
+
+def hand_out(rows: list[Any]) -> Steps[None]:
+    """Hand out the rows of a page."""
+    yield Rows(rows)
+
+
 def pages(
     request: Request,
-    on_rows: OnRows | None = None,
+    on_rows: OnRows = hand_out,
     *,
     gone: list[AccountError] | None = None,
     only_first: bool = False,
@@ -135,15 +147,14 @@ def pages(
     seen: set[int] = set()  # Hashes, since a cursor may be a long URL.
     while True:
         try:
-            page = yield request
+            page = yield from answer_to(request)
         except AccountError as error:
             if gone is None or error.status != HTTPStatus.NOT_FOUND:
                 raise
             gone.append(error)
             return
-        assert page is not None  # noqa: S101 - an answer to a request is a page
         gone = None
-        if on_rows and (steps := on_rows(page.rows)):
+        if steps := on_rows(page.rows):
             yield from steps
         if page.unread:
             continue
@@ -186,8 +197,6 @@ def until_rows(steps: Steps[Any]) -> Steps[bool]:
                 answer = yield step
         except AccountError as error:
             answer = error
-        if isinstance(step, Request) and step.rows and isinstance(answer, Page):
-            return True
 
 
 def _next(steps: Steps[Any], answer: Page | AccountError | None = None) -> Step:

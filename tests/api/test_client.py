@@ -148,7 +148,7 @@ def account(sandbox: Sandbox) -> str:
 
 @pytest.fixture
 def request_(account: str) -> Request:
-    return Request(PATH, {"integrated_account_id": account, "limit": 5}, account, rows=True)
+    return Request(PATH, {"integrated_account_id": account, "limit": 5}, account)
 
 
 def client(sandbox: Sandbox, limiter: RateLimiter | None = None, **settings: Any) -> TrutoClient:
@@ -242,10 +242,8 @@ class TestDerivedRequests:
     """Requests made from others, which stay as they were."""
 
     def test_having_adds_and_replaces(self) -> None:
-        first = Request(PATH, {"a": 1, "b": 2}, "acc-1", rows=True)
-        assert first.having({"b": 3, "c": 4}) == Request(
-            PATH, {"a": 1, "b": 3, "c": 4}, "acc-1", rows=True
-        )
+        first = Request(PATH, {"a": 1, "b": 2}, "acc-1")
+        assert first.having({"b": 3, "c": 4}) == Request(PATH, {"a": 1, "b": 3, "c": 4}, "acc-1")
         assert first.params == {"a": 1, "b": 2}
 
     def test_after_replaces_the_cursor_only(self) -> None:
@@ -387,7 +385,6 @@ class TestArrivingPages:
             PATH,
             {**request_.params, "truto_response_format": "stream"},
             request_.account_id,
-            rows=True,
             arriving=ArrivingPage(),
         )
 

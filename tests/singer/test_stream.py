@@ -31,7 +31,6 @@ OVERRIDDEN = {
     "_increment_stream_state": "(self, latest_record, *, context=None)",
     "_generate_record_messages": "(self, record)",
     "_write_schema_message": "(self)",
-    "_write_activate_version_message": "(self, full_table_version)",
 }
 """Private methods that are overridden, with their signatures."""
 

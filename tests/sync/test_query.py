@@ -115,7 +115,7 @@ def query(deselected: set[str] | None = None, **settings: Any) -> Query:
 
 
 def account(provider: str | None) -> Account:
-    return Account("acc-1", is_named=True, provider=provider)
+    return Account("acc-1", provider=provider)
 
 
 def asked(

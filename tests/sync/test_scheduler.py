@@ -49,7 +49,7 @@ class Source:
 
     def tasks(self) -> Iterator[Task[str]]:
         for account in self.counts:
-            yield Task(account, pages(Request("/rows", {}, account, rows=True)), account)
+            yield Task(account, pages(Request("/rows", {}, account)), account)
 
     def fetch(self, request: Request, _: Usage) -> Page:
         account, number = request.account_id or "", int(request.params.get("next_cursor", 1))
@@ -162,13 +162,13 @@ class TestScheduler:
         source = Source(a=1)
         tasks = [Task("none", none()), *source.tasks(), Task("none", none())]
         read = [(one.subject, rows) for one, rows, _ in unlimited(source.fetch, 2).read(tasks)]
-        assert sorted(read) == [("a", ["a/1"]), ("none", ()), ("none", ())]
+        assert sorted(read) == [("a", ["a/1"]), ("none", []), ("none", [])]
 
     def test_no_tasks(self) -> None:
         assert list(unlimited(Source().fetch, 3).read([])) == []
 
     def test_only_rows_that_are_wanted_are_handed_out(self) -> None:
-        task = Task("a", pages(Request("/rows", {}, "a")))
+        task = Task("a", pages(Request("/rows", {}, "a"), lambda _: None))
         read = [(*rows, is_end) for _, rows, is_end in unlimited(Source(a=2).fetch, 1).read([task])]
         assert read == [(True,)]
 
@@ -245,7 +245,7 @@ class Paths:
 
 
 def request(path: str) -> Steps[None]:
-    yield Request(path, {}, "a", rows=True)
+    yield from pages(Request(path, {}, "a"))
 
 
 def fork(*paths: str, before: str = "first", after: str = "last") -> Steps[None]:

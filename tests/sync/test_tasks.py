@@ -9,7 +9,7 @@ import pytest
 from tap_truto_ats.api.envelope import Page
 from tap_truto_ats.api.errors import AccountError, BrokenBodyError
 from tap_truto_ats.api.request import ArrivingPage, Request
-from tap_truto_ats.sync.tasks import Fork, Rows, Task, pages, until_rows
+from tap_truto_ats.sync.tasks import Fork, Rows, Task, hand_out, pages, until_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
     Answer = Page | AccountError
 
-FIRST = Request("/rows", {"account": "a1"}, "a1", rows=True)
+FIRST = Request("/rows", {"account": "a1"}, "a1")
 
 
 def gone(status: int | None = 404) -> AccountError:
     return AccountError("cause", "cure", status=status)
+
+
+def nothing(_: list[Any]) -> None:
+    """Hand out no rows."""
 
 
 def key(request: Request) -> str:
@@ -101,12 +105,12 @@ class TestPages:
             assert take(pages(FIRST), answers)[1] is None
 
     def test_all_parameters_are_sent_with_every_page(self) -> None:
-        steps = pages(FIRST)
+        steps = pages(FIRST, nothing)
         assert next(steps) == FIRST
         second = steps.send(Page([1], "https://a.example/?x=1&y=%2F"))
         assert isinstance(second, Request)
         assert second.params == {"account": "a1", "next_cursor": "https://a.example/?x=1&y=%2F"}
-        assert (second.path, second.account_id, second.rows) == ("/rows", "a1", True)
+        assert (second.path, second.account_id) == ("/rows", "a1")
 
     @pytest.mark.parametrize("error", [gone(), BrokenBodyError("x")], ids=["404", "broken"])
     def test_an_error_ends_the_task(self, error: AccountError) -> None:
@@ -114,8 +118,8 @@ class TestPages:
         assert take(pages(FIRST), answers) == (["/rows", "/rows b"], error)
 
     def test_the_parts_of_an_arriving_page_are_asked_for_until_it_is_read(self) -> None:
-        first = Request("/rows", arriving=ArrivingPage(), rows=True)
-        steps = pages(first)
+        first = Request("/rows", arriving=ArrivingPage())
+        steps = pages(first, nothing)
         assert next(steps) is first
         assert steps.send(Page([1], unread=True)) is first
         assert steps.send(Page([2], unread=True)) is first
@@ -203,7 +207,7 @@ class TestTask:
 
 
 class TestUntilRows:
-    """A look at an account: up to its first page of rows."""
+    """A test of an account: up to its first page of rows."""
 
     @staticmethod
     def steps() -> Steps[None]:
@@ -239,13 +243,14 @@ class TestUntilRows:
         assert error is answers[asked[-1]]
 
     def test_steps_that_end_early_end_it(self) -> None:
-        assert take(until_rows(pages(Request("/x"))), {"/x": Page([1])}) == (["/x"], None)
+        assert take(until_rows(pages(Request("/x"), nothing)), {"/x": Page([1])}) == (["/x"], None)
 
     def test_branches_are_taken_one_by_one_up_to_the_first_rows(self) -> None:
         def steps() -> Steps[None]:
             paths = ("/x", "/gone", "/rows", "/more")
             yield Fork(
-                pages(Request(path, rows=path in {"/rows", "/more"}), gone=[]) for path in paths
+                pages(Request(path), nothing if path == "/x" else hand_out, gone=[])
+                for path in paths
             )
             yield Request("/after")
 
@@ -257,7 +262,7 @@ class TestUntilRows:
             try:
                 yield Fork([pages(FIRST)])
             except AccountError:
-                yield Request("/instead", rows=True)
+                yield Request("/instead")
 
         answers: dict[str, Answer] = {"/rows": gone(403), "/instead": Page([])}
         assert take(until_rows(steps()), answers) == (["/rows", "/instead"], None)

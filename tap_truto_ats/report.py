@@ -45,14 +45,14 @@ class Report:
     """Returns how many accounts wait for a limit, by the limit's name."""
     limiter: RateLimiter
     account_syncs: list[AccountSync] = field(default_factory=list)
-    begin: float = field(default_factory=time.monotonic)
+    started_at: float = field(default_factory=time.monotonic)
 
     def progress(self) -> str:
         """Say in a line how far the run is."""
         accounts = {one.account.id for one in self.account_syncs}
         unfinished = {one.account.id for one in self.account_syncs if not one.has_ended}
         rows = sum(one.rows for one in self.account_syncs)
-        speed = rows / max(time.monotonic() - self.begin, 1e-3)
+        speed = rows / max(time.monotonic() - self.started_at, 1e-3)
         waiting = [f"{count} for the limit of the {name}" for name, count in self.waiting().items()]
         return (
             f"{len(accounts) - len(unfinished)} of {len(accounts)} accounts done,"

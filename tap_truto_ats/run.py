@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Run:
     """Built by the tap, and handed to its streams.
 
-    Discovery needs no valid settings, so that each part is only made when it is first used.
+    Discovery runs without valid settings; therefore each part is made when it is first used.
     """
 
     config: Mapping[str, Any]
@@ -92,7 +92,9 @@ class Run:
         tasks = list(tasks)
         self.outstanding = Counter(task.account_id for task in tasks)
         for task, rows, is_end in self.scheduler.read(tasks):
-            if (sync := task.subject) is None:  # A list of parents belongs to no one sync.
+            if (
+                sync := task.subject
+            ) is None:  # Lists of parents and capabilities belong to no single sync.
                 continue
             if rows:
                 yield sync, rows

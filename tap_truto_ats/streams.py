@@ -40,7 +40,7 @@ class IntegratedAccountsStream(PagedStream):
     key_columns = primary_keys = ("id",)
 
     def __init__(self, tap: Tap, run: Run) -> None:
-        """Take the schema of the stream's name."""
+        """Load the schema file that is named like the stream."""
         super().__init__(tap, schema=SCHEMAS.get_schema(self.name))
         self.run = run
 
@@ -51,7 +51,7 @@ class IntegratedAccountsStream(PagedStream):
             name = dig(row, "integration", "name")
             unreadable: Counter[str] = Counter()
             yield self, [normalise({**row, "integration_name": name}, unreadable)]
-            self.warn_of_unreadable(str(row["id"]), unreadable)
+            _warn_of_unreadable(self, row["id"], unreadable)
 
     @override
     def missing(self) -> str | None:
@@ -67,7 +67,7 @@ class UnifiedStream(PagedStream):
     key_columns = primary_keys = (PARTITION_KEY, "id")
 
     def __init__(self, tap: Tap, run: Run, resource: Resource) -> None:
-        """Take the schema of the resource's name."""
+        """Load the schema file that is named like the resource."""
         schema = SCHEMAS.get_schema(resource.name)
         self._fields = frozenset(schema["properties"])
         columns = {
@@ -145,7 +145,7 @@ class UnifiedStream(PagedStream):
                 sync.rows_without_id,
                 self.name,
             )
-        self.warn_of_unreadable(str(account), sync.unreadable)
+        _warn_of_unreadable(self, account, sync.unreadable)
         if sync.error:
             self.run.accounts.fail(account, sync.error, self.name)
         elif self._is_incremental and self._advance(sync):
@@ -196,6 +196,7 @@ class UnifiedStream(PagedStream):
             bookmark=bookmark,
             changed_since=since,
             wanted_since=max(filter(None, (since, self.run.settings.start_date)), default=None),
+            # Making the bookmarks gives each stream that was begun an entry in the state.
             run_start=self._bookmarks.run_start,
             deletes_missing=self.version is not None,
         )
@@ -211,10 +212,22 @@ class UnifiedStream(PagedStream):
             )
             return False
         if sync.mode is Mode.ASKED and sync.rows_without_change:
-            # Truto may leave them out when it is asked for changes.
+            # Truto may leave out rows without a change time when it is asked for changes.
             return False
         has_moved = self._bookmarks.advance(sync.account.id, sync.newest)
         if sync.mode is Mode.WHOLE and sync.is_complete:
             self._bookmarks.note_whole_read(sync.account.id)
             has_moved = True
         return has_moved
+
+
+def _warn_of_unreadable(stream: PagedStream, account: object, unreadable: Counter[str]) -> None:
+    """Log how many of an account's values became null, field by field."""
+    for name, count in unreadable.items():
+        stream.logger.warning(
+            "Account %s: %d values of %s.%s could not be read and became null.",
+            account,
+            count,
+            stream.name,
+            name,
+        )

@@ -49,7 +49,7 @@ class TapTrutoAts(CommandLineTap):
         self.run.scheduler.stop(exit_code)
 
     @override
-    def test_accounts(self) -> None:
+    def test(self) -> None:
         self.run.is_test = True
         streams = [one for one in self.streams.values() if isinstance(one, UnifiedStream)]
         tasks = [task for stream in streams if stream.selected for task in stream.tasks()]

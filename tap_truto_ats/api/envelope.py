@@ -108,7 +108,7 @@ def decode_chunks(chunks: Iterable[bytes]) -> Iterator[Page]:
 
 
 def _cursor(value: object) -> str | None:
-    """Any falsy value means the end, as in Truto's SDKs; a number may be that of a page."""
+    """Return the cursor; any falsy value means the end, as in Truto's SDKs, and becomes None."""
     if not value:
         return None
     if isinstance(value, bool) or not isinstance(value, (str, int)):
@@ -129,7 +129,7 @@ class _EnvelopeReader:
 
     def read(self, event: str, value: object) -> Iterator[Any]:
         """Take one event; yield the row that it completes, if any."""
-        # Parsed as floats, ijson's C parser would refuse integers of more than 63 bits.
+        # If it is to parse floats, ijson's C parser refuses integers of more than 63 bits.
         if isinstance(value, Decimal):
             value = float(value)
             if math.isinf(value):

@@ -1,4 +1,4 @@
-"""The errors that end an account sync or the run, and what Truto's answers mean."""
+"""The errors that end the reading of an account or the run, and what Truto's answers mean."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class AccountError(Exception):
     is_fault = False
     """Whether the tap itself is to blame."""
     is_of_account = False
-    """Whether no other stream can be read from the account either."""
+    """Whether every other request for the account would fail, too."""
     missing_parameters: tuple[str, ...] = ()
     """Query parameters that the request lacked, by Truto's answer."""
 
@@ -55,7 +55,7 @@ class BrokenBodyError(TransientError):
 class RunError(SystemExit):
     """The run cannot go on for any account.
 
-    It is no `Exception`, which singer-sdk would log as an unhandled error of one stream.
+    It is a `SystemExit`, so that no handler of `Exception` on its way out takes it.
     """
 
 
@@ -104,7 +104,7 @@ Source: Truto's pages on errors and rate limits, and its skills repository's err
 
 
 OTHERS = ((500, FAILING), (400, REFUSED), (300, REDIRECTED), (0, FAILING))
-"""For every other status: the number from which on it means so."""
+"""For all other statuses, the first match wins: the lowest status, and its meaning."""
 
 
 def error_for(

@@ -43,9 +43,10 @@ def unreachable(error: BaseException) -> TransientError:
     causes = list(_causes(error))
     words, cure = next(
         (found, cure)
-        for kind, cure, name in KINDS
+        for kind, cure, meaning in KINDS
         for cause in causes
-        if isinstance(cause, kind) and (found := name if isinstance(name, str) else name(cause))
+        if isinstance(cause, kind)
+        and (found := meaning if isinstance(meaning, str) else meaning(cause))
     )
     if any(isinstance(cause, ProxyError) for cause in causes):
         return TransientError(f"Truto could not be reached through the proxy: {words}", CHECK_PROXY)

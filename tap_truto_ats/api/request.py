@@ -47,7 +47,7 @@ class Usage:
     requests: int = 0
     """HTTP requests, retries included."""
     pages: int = 0
-    """Pages that have arrived, including those of parents."""
+    """Pages that have arrived."""
     retries: int = 0
     waited_seconds: float = 0.0
     """Seconds spent waiting for Truto's limits, the provider's quota, and `Retry-After`."""

@@ -1,7 +1,7 @@
 """How a resource is declared: its filters, and what each provider gives of it.
 
 A declaration follows a Truto reference page, which names the providers at each filter, field and
-required parameter. It becomes offers by provider, which the rest of the tap asks.
+required parameter. It becomes offers by provider, which the rest of the package reads.
 """
 
 from __future__ import annotations

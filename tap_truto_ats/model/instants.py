@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime, timedelta, timezone
+
+if sys.version_info >= (3, 11):
+    fromisoformat = datetime.fromisoformat
+else:  # Python 3.10 itself reads only what `isoformat` writes.
+    from backports.datetime_fromisoformat import datetime_fromisoformat as fromisoformat
 
 _USUAL = {"--T::Z", "--T::."}
 """Every third character, from the 5th on, of `2026-01-31T09:30:00Z`, with or without a fraction."""
@@ -24,8 +30,7 @@ def parse_instant(value: object) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        # On Python 3.10, singer-sdk has put a backport of 3.11's method in this place.
-        moment = datetime.fromisoformat(value)
+        moment: datetime = fromisoformat(value)
     except ValueError:
         tidied = value.strip().upper()
         return parse_instant(tidied) if tidied != value else None
@@ -57,7 +62,7 @@ def normalise_instant(value: object) -> str | None:
     tail = _TAILS.get(len(value))
     if tail and value[-1] == "Z" and value[4:20:3] in _USUAL:
         try:
-            datetime.fromisoformat(value)
+            fromisoformat(value)
         except ValueError:
             return None
         return value[:-1] + tail

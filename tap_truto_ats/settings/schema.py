@@ -142,7 +142,7 @@ class Settings:
             given = config.get(name)
             values[name] = definition.get("default") if given is None else given
             if "integer" in definition["type"] and values[name] is not None:
-                values[name] = int(values[name])  # JSON's 50.0 is an integer, too.
+                values[name] = int(values[name])  # A variable's 50.0 is an integer, too.
         values["api_url"] = values["api_url"].rstrip("/")
         values["start_date"] = parse_instant(values["start_date"])
         for name in ("filters", "remote_query"):

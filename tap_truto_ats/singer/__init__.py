@@ -1,4 +1,5 @@
-"""Everything that leans on singer-sdk: the command line, streams read in pages, and the writer.
+"""Streams that are read in pages, their writer, and the command line, built on singer-sdk.
 
-Pages of records come in, and Singer messages go out. Nothing here knows of Truto's accounts.
+Pages of records come in, and Singer messages go out. All private parts of singer-sdk that the tap
+uses are used here. Nothing here knows of Truto.
 """

@@ -6,7 +6,7 @@ These private names of singer-sdk are overridden or read, since no public hook d
 | private name | why it is needed |
 |---|---|
 | `PluginBase._validate_config` | its messages quote values, also those of a secret |
-| `PluginBase._env_var_config`, `PluginBase._env_var_prefix` | a stray `.env` file wins |
+| `PluginBase._env_var_config`, `PluginBase._env_var_prefix` | a `.env` file that it finds wins |
 | `PluginBase._handle_termination` | exits in the middle of a line, and with code 0 |
 | `plugin_base._ConfigInput` | what `--config` becomes: its `config` and `parse_env` |
 """
@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     import click
 
 GRACE_SECONDS = 5
-"""The time that a run has to end after a signal; a target that does not read would hold it."""
+"""The time that a run has to end after a signal; a target that does not read could block it."""
 
 
 class CommandLineTap(Tap, abc.ABC):
-    """A tap whose run is stopped, tested, watched and reported by what a subclass says."""
+    """A command line around a run; a subclass says how to stop, test, show and report the run."""
 
     message_writer_class = PageWriter
 
@@ -57,8 +57,8 @@ class CommandLineTap(Tap, abc.ABC):
         """End the run soon; called from a signal handler."""
 
     @abc.abstractmethod
-    def test_accounts(self) -> None:
-        """Ask each account of the run for its first page of each resource; write nothing."""
+    def test(self) -> None:
+        """Ask for the first page of everything that would be read; write nothing."""
 
     @abc.abstractmethod
     def watching(self) -> AbstractContextManager[None]:
@@ -81,7 +81,7 @@ class CommandLineTap(Tap, abc.ABC):
         """Do the work and report on it.
 
         Raises:
-            SystemExit: Code 1, when an account or the run failed; the reason is in the log.
+            SystemExit: Code 1, when the run is no success; the reason is in the log.
         """
         went_well = False
         try:
@@ -112,15 +112,14 @@ class CommandLineTap(Tap, abc.ABC):
     @classmethod
     @override
     def invoke(cls, *, about: bool = False, about_format: str | None = None, **kwargs: Any) -> None:
-        """Run the tap as the SDK does, and exit with 1 when an account failed.
+        """Run the tap as the SDK does, and exit with 1 when the run is no success.
 
         Args:
             about: Print the settings instead.
             about_format: The form to print them in.
             kwargs: The parsed options `config`, `state` and `catalog`.
         """
-        # Records are trees, which are freed without it: the search for cycles among them would
-        # take a sixth of a run's time.
+        # Records hold no cycles. Searching for some would take a sixth of a run's time.
         gc.freeze()
         gc.set_threshold(100_000)
         super(Tap, cls).invoke(about=about, about_format=about_format)
@@ -140,14 +139,14 @@ class CommandLineTap(Tap, abc.ABC):
     @classmethod
     @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
-        """Test every account; the SDK would end at the first record of the first account."""
+        """Test everything that would be read; the SDK would end at the first record."""
         config = ctx.params["config"]
         with cls._named_errors():
             if value != CliTestOptionValue.All.value:
                 super().cb_test(ctx, param, value)
                 return
             tap = cls(config=config.config, parse_env_config=config.parse_env)
-            tap.carry_out(tap.test_accounts)
+            tap.carry_out(tap.test)
         ctx.exit()
 
     @classmethod

@@ -24,7 +24,7 @@ class StreamState(msgspec.Struct):
 
 
 def check_config(path: str) -> None:
-    """Do nothing for a configuration file that can be read.
+    """Refuse a configuration file that cannot be read.
 
     Raises:
         click.ClickException: It cannot be read, or it holds no JSON object.

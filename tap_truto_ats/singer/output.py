@@ -21,7 +21,7 @@ NO_STDOUT = "Stdout is closed, so that nothing can be written. Give the tap a ta
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """Write to stdout, and have it take nothing more once it has refused something.
+    """Turn a write that stdout refuses into a `RunError`; all later output goes to /dev/null.
 
     Raises:
         RunError: Stdout takes nothing.
@@ -74,10 +74,10 @@ def target_watched(stop: Callable[[], None]) -> Iterator[None]:
 
 
 def _discard() -> None:
-    """Send what Python still holds for stdout nowhere.
+    """Point stdout at /dev/null.
 
-    At its exit it would try once more: half a page may follow, or one more error, and the exit code
-    would be 120 (Python's documentation of `signal`, note on SIGPIPE).
+    At its exit, Python would write what it still holds: half a page may follow, or one more error,
+    and the exit code would be 120 (Python's documentation of `signal`, note on SIGPIPE).
     """
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""A stream that is read in pages, for all accounts at the same time.
+"""A stream that is read in pages, together with the other streams of its class.
 
 These private names of singer-sdk are overridden or called, since no public hook does the same;
 `tests/singer/test_stream.py` pins each use.
@@ -32,7 +32,7 @@ from tap_truto_ats.model.records import kinds
 from tap_truto_ats.singer.writer import PageWriter, RecordLine
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 class PagedStream(Stream, abc.ABC):
     """A stream that is read in pages, and that moves its bookmarks by itself.
 
-    The first stream of a kind that the SDK syncs reads all selected streams of that kind in one
-    loop. A page goes to the target in one go, unless each record has to pass through the SDK: for
+    The first stream of a class that the SDK syncs reads all selected streams of that class in one
+    loop. A page is encoded in one go, unless each record has to pass through the SDK: for
     stream maps, flattening, BATCH files and dry runs. For the last two, each stream is read alone.
     """
 
@@ -85,7 +85,7 @@ class PagedStream(Stream, abc.ABC):
 
     @abc.abstractmethod
     def missing(self) -> str | None:
-        """Say what was not read, so that rows which did not come may still exist."""
+        """Return what was not read, so that rows which did not come may exist; None if all was."""
 
     @property
     @override
@@ -130,11 +130,11 @@ class PagedStream(Stream, abc.ABC):
             yield from super()._sync_records(context, write_messages=write_messages)
             return
         if not self.has_been_read:
-            self._read_all_of_its_kind(writer)
+            self._read_streams_of_its_class(writer)
         self.state_manager.finalize_state(self.stream_state)
         self.tap.state_writer.write_state(self.tap_state)
 
-    def _read_all_of_its_kind(self, writer: PageWriter) -> None:
+    def _read_streams_of_its_class(self, writer: PageWriter) -> None:
         streams = [
             one
             for one in self.tap.streams.values()
@@ -201,17 +201,6 @@ class PagedStream(Stream, abc.ABC):
                 if not isinstance(stream_map, RemoveRecordTransform):
                     message = ActivateVersionMessage(stream_map.stream_alias, self.version)
                     self.tap.write_message(message)
-
-    def warn_of_unreadable(self, account: str, unreadable: Mapping[str, int]) -> None:
-        """Log how many of an account's values became null, field by field."""
-        for name, count in unreadable.items():
-            self.logger.warning(
-                "Account %s: %d values of %s.%s could not be read and became null.",
-                account,
-                count,
-                self.name,
-                name,
-            )
 
     def write_state(self) -> None:
         """Send a STATE message, whose records must all be out; a long one may be put off.

@@ -29,7 +29,7 @@ LONG_STATE_BYTES = 1 << 16
 """The length from which a STATE message counts as long: it holds some 300 bookmarks."""
 
 OUTPUT_FOR_LONG_STATE = 4
-"""How many times as long as a long STATE the output since the last one has to be before the next.
+"""How many times its length of other output has to be written before a long STATE is sent again.
 
 Each STATE holds all bookmarks. One behind each of thousands of accounts would be most of the
 output.
@@ -89,12 +89,14 @@ class PageWriter(MsgSpecWriter):
         try:
             self._pending += encoder.encode_lines(lines)
         except RecursionError:
-            self._too_deep += len(lines) == 1
-            for line in lines if len(lines) > 1 else ():
-                self.write_records([line])
+            if len(lines) == 1:
+                self._too_deep += 1
+            else:
+                for line in lines:
+                    self.write_records([line])
 
     def puts_off_state(self) -> bool:
-        """Return whether too little was written since the last STATE for another of its length."""
+        """Return whether too little was written since the last STATE; one is owed then."""
         enough = OUTPUT_FOR_LONG_STATE * self._state_bytes
         self.owes_state = self._state_bytes > LONG_STATE_BYTES and self._bytes_since_state < enough
         return self.owes_state

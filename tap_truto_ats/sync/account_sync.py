@@ -52,7 +52,7 @@ class AccountSync:
     """The stream's name."""
     account: Account
     bookmark: datetime | None
-    """Before the run; with None, the account is read whole."""
+    """The bookmark before the run; with None, the account is read whole."""
     changed_since: datetime | None
     """From when on Truto is asked for changes: the bookmark less the lookback."""
     wanted_since: datetime | None
@@ -61,7 +61,7 @@ class AccountSync:
     mode: Mode | None = None
     """None until enough is known of the account."""
     parent: str | None = None
-    """What is requested one by one, such as `candidate`."""
+    """The kind of parent by which rows are requested, such as `candidate`."""
     usage: Usage = field(default_factory=Usage)
     pages_of_parents: int = 0
     """Pages in `usage` that list parents."""
@@ -70,7 +70,7 @@ class AccountSync:
     newest: datetime | None = None
     """The latest change among the rows that came."""
     new_bookmark: datetime | None = None
-    """After the run."""
+    """The bookmark once the sync has ended."""
     has_ended: bool = False
     error: AccountError | None = None
     rows_moved: bool = False
@@ -142,7 +142,7 @@ class AccountSync:
 
     @property
     def is_complete(self) -> bool:
-        """Whether each row that the account has was read, as far as anyone can tell."""
+        """Whether every row that was asked for has come, as far as anyone can tell."""
         moved = self.rows_moved or self.rows_repeated
         unread = self.rows_without_id or self.parents_without_value or moved
         is_read = self.has_ended and self.mode not in {None, Mode.INACTIVE}

@@ -128,7 +128,7 @@ class Accounts:
         """Return the account with its capabilities, which are requested once a run.
 
         Raises:
-            AccountError: Truto's answer is an error; that the token may not ask is none.
+            AccountError: The answer is an error, but for 403 and 404: the token may not ask.
         """
         if account.id not in self._described:
             self._described[account.id] = Task(None, _describe(account), account.id)
@@ -201,8 +201,8 @@ def _path(account: Account) -> str:
 def _account(row: dict[str, Any]) -> Account:
     return Account(
         id=str(row["id"]),
-        provider=_word(dig(row, "integration", "name")),
-        status=_word(dig(row, "status")),
+        provider=_lower(dig(row, "integration", "name")),
+        status=_lower(dig(row, "status")),
     )
 
 
@@ -214,25 +214,25 @@ def _with_capabilities(account: Account, body: dict[str, Any]) -> Account:
         resources = frozenset(
             str(dig(entry, "resource"))
             for entry in entries
-            if _word(dig(entry, "model")) == CATEGORY and _lists(dig(entry, "methods"))
+            if _lower(dig(entry, "model")) == CATEGORY and _can_list(dig(entry, "methods"))
         )
     return replace(
         account,
-        provider=_word(dig(body, "integration", "name")) or account.provider,
-        status=_word(dig(body, "account", "status")) or account.status,
+        provider=_lower(dig(body, "integration", "name")) or account.provider,
+        status=_lower(dig(body, "account", "status")) or account.status,
         is_blocked=dig(body, "account", "is_blocked") is True,
         resources=resources,
     )
 
 
-def _lists(methods: object) -> bool:
+def _can_list(methods: object) -> bool:
     """Return whether a resource can be listed; methods of an unknown form do not rule it out."""
     if not isinstance(methods, list) or not all(isinstance(one, str) for one in methods):
         return True
     return not methods or "list" in map(str.lower, methods)
 
 
-def _word(value: object) -> str | None:
+def _lower(value: object) -> str | None:
     return value.lower() if isinstance(value, str) and value else None
 
 

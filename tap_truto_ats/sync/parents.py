@@ -58,7 +58,7 @@ class Parents:
     ) -> list[dict[str, str]]:
         """Return the values of the required parameters, with the last changed parents first.
 
-        Several parameters make pairs that exist: a candidate with the job by which it was listed.
+        Of several parameters, only combinations that exist are returned: a candidate with its job.
 
         Args:
             requirements: All that are required, the one for these parents last.
@@ -77,7 +77,7 @@ class Parents:
     ) -> Steps[None]:
         """Request all pages for each of the values of the required parameters.
 
-        A parent that answers 404, since it was deleted after it was listed, is passed over.
+        A parent whose pages answer 404 was deleted after it was listed, and is passed over.
 
         Args:
             request: The first page, without the required parameters.

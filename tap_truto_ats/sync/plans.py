@@ -39,7 +39,7 @@ class Plan:
     resource: Resource
     query: Query
     bookmarks: Bookmarks | None
-    """How far earlier runs have read; None for a stream that is always read whole."""
+    """How far earlier runs have read; None if the stream is read whole in this run."""
     settings: Settings
     accounts: Accounts
     parents: ParentLists
@@ -89,7 +89,7 @@ class Plan:
                 sync.mode = Mode.NOT_OFFERED
 
     def _with_filters(self, error: AccountError) -> AccountError:
-        """Show the setting that gives required parameters which the table of providers lacks."""
+        """Add the setting that supplies parameters which the table of providers lacks."""
         missing = {self.resource.name: dict.fromkeys(error.missing_parameters, "…")}
         setting = json.dumps(missing, ensure_ascii=False)
         return AccountError(error.cause, f"Give them in `filters`: {setting}", status=error.status)
@@ -135,7 +135,7 @@ class Plan:
         return Mode.WINDOW if window else Mode.WHOLE
 
     def _window(self, account: Account, offer: Offer | None) -> datetime | None:
-        """Return from when on an account's schedule is read; None for all of it."""
+        """Return the start of the part of the schedule that is read; None for all of it."""
         days, bookmarks = self.settings.schedule_window_days, self.bookmarks
         if days is None or bookmarks is None or not (offer and offer.schedule):
             return None

@@ -36,13 +36,13 @@ class Query:
         self._resource = resource
         self._settings = settings
         self._filters = settings.filters.get(resource.name, {})
-        self._left_out = {} if settings.is_raw else self._leave_out(frozenset(deselected))
+        self._exclusions = {} if settings.is_raw else self._exclude(frozenset(deselected))
         response_format = settings.response_format
         params = {
             "limit": settings.page_size,
             "truto_response_format": None if response_format == "unified" else response_format,
             "truto_ignore_limit": settings.ignore_limit,
-            **self._left_out,
+            **self._exclusions,
             "remote_query": settings.remote_query.get(resource.name),
         }
         self._fixed = {name: value for name, value in params.items() if value}
@@ -59,32 +59,32 @@ class Query:
         Args:
             account: The account.
             since: The bookmark less the lookback.
-            window: The begin of the schedule that is requested; with None, all of it is.
+            window: From when on the schedule is requested; None for all of it.
         """
         offer = self._resource.offer(account.provider)
         params = {"integrated_account_id": account.id, **self._fixed}
         not_taken = self.filters_not_taken(account)
         params |= {name: value for name, value in self._filters.items() if name not in not_taken}
         if offer and window and offer.schedule:
-            params[offer.schedule] = _from(window, params.get(offer.schedule, {}))
-        if since and (names := self._names_of_changes(offer)):
-            params |= {name: _from(since, params.get(name, {})) for name in names}
+            params[offer.schedule] = _with_lower_bound(window, params.get(offer.schedule, {}))
+        if since and (names := self._change_parameters(offer)):
+            params |= {name: _with_lower_bound(since, params.get(name, {})) for name in names}
         return params
 
     def single_params(self, account: Account) -> dict[str, Any]:
         """Return the parameters of a request for one row by its id."""
-        return {"integrated_account_id": account.id, **self._left_out}
+        return {"integrated_account_id": account.id, **self._exclusions}
 
     def asks_for_changes(self, offer: Offer | None) -> bool:
         """Return whether a provider can be asked for the rows that changed since some time."""
-        return bool(self._names_of_changes(offer))
+        return bool(self._change_parameters(offer))
 
     def changed(self, row: Mapping[str, Any]) -> datetime | None:
         """Return when a row last changed; None if it does not tell."""
         key = self._resource.replication_key
         return parse_instant(row.get(key)) if key else None
 
-    def _names_of_changes(self, offer: Offer | None) -> list[str]:
+    def _change_parameters(self, offer: Offer | None) -> list[str]:
         """Return the parameters by which a provider is asked for changes.
 
         They are the replication key, where rows carry it, and every filter on it that the provider
@@ -133,7 +133,7 @@ class Query:
             for name, value in self._filters.items()
         )
 
-    def _leave_out(self, deselected: frozenset[str]) -> dict[str, Any]:
+    def _exclude(self, deselected: frozenset[str]) -> dict[str, Any]:
         """Return parameters that leave out deselected fields, unless rows are checked by them."""
         params: dict[str, Any] = {}
         if REMOTE_DATA in deselected:
@@ -149,13 +149,13 @@ class Query:
         return params
 
 
-def _from(instant: datetime, given: object) -> object:
+def _with_lower_bound(instant: datetime, given: object) -> object:
     """Add a lower bound to a filter of the settings, unless that has one of its own."""
     return {"gte": format_instant(instant), **given} if isinstance(given, dict) else given
 
 
 def _matches(row: Mapping[str, Any], known: Filter, wanted: object) -> bool:
-    """Check one filter; a date-time without operator is not, since its meaning is undocumented."""
+    """Check one filter, but no date-time without operator: its meaning is undocumented."""
     found = dig(row, *(known.field or "").split("."))
     if found is None:
         return True

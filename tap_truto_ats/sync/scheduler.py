@@ -66,13 +66,13 @@ class Scheduler:
     def read(self, tasks: Iterable[Task[T]]) -> Iterator[tuple[Task[T], Sequence[Any], bool]]:
         """Yield the rows of each page with their task, as pages arrive; and each task's end (True).
 
-        Accounts have their turn in the order given, and so have the tasks of an account: those that
-        have begun end before others begin. An account whose limit is used up is passed over until
-        the limit allows more.
+        Accounts have their turn in the order given, and so have the tasks of an account: one that
+        has begun goes before one that has not. An account whose limit is used up is passed over
+        until the limit allows more.
 
-        A task's next page is requested before the rows of its last one are yielded. No more than
-        `concurrency` pages are held at a time, which bounds the memory. The rows of branches are
-        yielded, but not their ends.
+        A task's next page is requested before the rows of its last one are yielded. At most
+        `concurrency` pages wait besides the one being yielded, which bounds the memory. The rows of
+        branches are yielded, but not their ends.
 
         Raises:
             RunError: Nothing can be read for any account.

@@ -65,7 +65,7 @@ class Task(Generic[T]):
     request: Request | None = None
     """The request that the task waits for, or that is to be made next."""
     to_await: Iterator[Task[Any]] | None = None
-    """Further tasks to wait for, from which the scheduler has not taken all; None if it has."""
+    """Tasks to wait for that the scheduler has not taken yet; None when it has taken all."""
     awaited: int = 0
     """How many of the tasks that it waits for have not ended."""
     failure: AccountError | None = None
@@ -136,8 +136,8 @@ def pages(
     Args:
         request: The first page.
         on_rows: Takes the rows of each page.
-        gone: Where the 404 is added if the first page answers so, since its parent was deleted
-            after it was listed; there are no pages then. Without it, a 404 is an error.
+        gone: Takes the error if the first page answers 404; then there are no pages. Without it,
+            a 404 is raised.
         only_first: Request no page that follows.
 
     Raises:

@@ -97,7 +97,7 @@ class OneTap(CommandLineTap):
     def stop(self, exit_code: int) -> None:
         self.stopped = exit_code
 
-    def test_accounts(self) -> None:
+    def test(self) -> None:
         pass
 
     def watching(self) -> AbstractContextManager[None]:

@@ -92,9 +92,8 @@ class Run:
         tasks = list(tasks)
         self.outstanding = Counter(task.account_id for task in tasks)
         for task, rows, is_end in self.scheduler.read(tasks):
-            if (
-                sync := task.subject
-            ) is None:  # Lists of parents and capabilities belong to no single sync.
+            sync = task.subject
+            if sync is None:  # Lists of parents and capabilities belong to no single sync.
                 continue
             if rows:
                 yield sync, rows

@@ -1,4 +1,4 @@
-"""What the operator sees: the look at each account, progress, and the report at the end."""
+"""What the operator sees: the test of each account, progress, and the report at the end."""
 
 from __future__ import annotations
 

@@ -325,8 +325,8 @@ class TestFailures:
     ) -> None:
         run = tap(catalog=tap.catalog("interviews", "offices", "tags", "eeocs", "organizations"))
         assert run.code == 0
-        look = sandbox.requests(f"/integrated-account/{ids['ceipal']}/capabilities")
-        assert len(look) == 1
+        asked = sandbox.requests(f"/integrated-account/{ids['ceipal']}/capabilities")
+        assert len(asked) == 1
         assert {one["status"] for one in sandbox.requests()} == {200}
         assert run.logged(f"{ids['ceipal']} (ceipal) does not offer tags") == 1
 

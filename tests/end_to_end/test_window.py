@@ -39,7 +39,7 @@ def account(sandbox: Sandbox, provider: str) -> str:
 
 
 def asked(sandbox: Sandbox, provider: str) -> set[str | None]:
-    """From when on the schedule was asked for, in all requests since the last look."""
+    """From when on the schedule was asked for, in all requests since they were cleared."""
     name = f"{PROVIDERS[provider]}[gte]"
     found = {dict(one["params"]).get(name) for one in sandbox.requests(PATH)}
     sandbox.clear_requests()

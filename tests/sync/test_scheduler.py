@@ -476,7 +476,7 @@ class TestTurns:
 
 
 class TestStopping:
-    """The end of a reading before its end."""
+    """Stopping before the last page."""
 
     def test_stop_from_another_thread_ends_a_reading_that_waits(self) -> None:
         source = Source(a=1)

@@ -53,7 +53,7 @@ FAULTS: Mapping[str, Mapping[str, Any]] = {
 """Answers of the sandbox, by what a history calls them."""
 
 WANDERINGS = ("loop", "empty page", "forbidden", "failing", "reset")
-"""Faults that end a walk halfway, or must not."""
+"""Faults that end the pages of an account halfway, or must not."""
 
 CHANGES = ("add", "change", "cancel")
 UPSETS: Mapping[str, Mapping[str, Any]] = {

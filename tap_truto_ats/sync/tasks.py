@@ -156,15 +156,17 @@ def pages(
         gone = None
         if steps := on_rows(page.rows):
             yield from steps
-        if page.unread:
+        cursor, unread = page.next_cursor, page.unread
+        del page  # Its rows would be kept until the next page arrives.
+        if unread:
             continue
-        if page.next_cursor is None or only_first:
+        if cursor is None or only_first:
             return
-        if hash(page.next_cursor) in seen:
+        if hash(cursor) in seen:
             cause = f"The pages of {request.path} run in a circle: a cursor came back"
             raise AccountError(cause, "Report the account to Truto's support")
-        seen.add(hash(page.next_cursor))
-        request = request.after(page.next_cursor)
+        seen.add(hash(cursor))
+        request = request.after(cursor)
 
 
 def until_rows(steps: Steps[Any]) -> Steps[bool]:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BASE_PATH = "/unified/ats"
-
 ALL = "all"
 """Stands in place of providers' names for all that list the resource."""
 
@@ -93,7 +91,7 @@ class Resource:
     @property
     def path(self) -> str:
         """The endpoint."""
-        return f"{BASE_PATH}/{self.name}"
+        return f"/unified/ats/{self.name}"
 
     def offer(self, provider: str | None) -> Offer | None:
         """Return what the provider gives of it; None if the provider is not in the table.

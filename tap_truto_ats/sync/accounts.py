@@ -24,7 +24,6 @@ logger = logging.getLogger(__name__)
 
 PATH = "/integrated-account"
 CATEGORY = "ats"
-ACTIVE = "active"
 NOT_SHOWN = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 """Statuses by which the account endpoints answer a token that may not use them."""
 
@@ -53,7 +52,7 @@ class Account:
     @property
     def is_active(self) -> bool:
         """Whether Truto serves it; an unknown status counts as active."""
-        return self.status in {None, ACTIVE}
+        return self.status in {None, "active"}
 
     def refusal(self) -> AccountError:
         """Return the error that says why an account which is blocked or not active is not read."""

@@ -15,7 +15,7 @@ from tap_truto_ats.sync.parents import ParentLists
 from tap_truto_ats.sync.scheduler import Scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from tap_truto_ats.sync.account_sync import AccountSync
@@ -81,7 +81,7 @@ class Run:
         return ParentLists(self.page_settings.page_size, only_first=self.is_test)
 
     def read(
-        self, tasks: Iterable[Task[AccountSync | None]]
+        self, tasks: Sequence[Task[AccountSync | None]]
     ) -> Iterator[tuple[AccountSync, Sequence[Any]]]:
         """Run the tasks of account syncs: yield the rows of each page, and no rows at a sync's end.
 
@@ -89,7 +89,6 @@ class Run:
             RunError: Nothing can be read for any account.
             SystemExit: The run was stopped.
         """
-        tasks = list(tasks)
         self.outstanding = Counter(task.account_id for task in tasks)
         for task, rows, is_end in self.scheduler.read(tasks):
             sync = task.subject

@@ -14,7 +14,7 @@ from tap_truto_ats.api.request import Request
 from tap_truto_ats.model.instants import parse_instant
 from tap_truto_ats.model.records import dig
 from tap_truto_ats.model.resources import RESOURCES
-from tap_truto_ats.sync.tasks import Fork, OnRows, Steps, Task, hand_out, pages
+from tap_truto_ats.sync.tasks import Fork, OnRows, Steps, Task, pages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +73,7 @@ class Parents:
         return list(map(dict, found))
 
     def pages_of_children(
-        self, request: Request, requirements: Sequence[Requirement], on_rows: OnRows = hand_out
+        self, request: Request, requirements: Sequence[Requirement], on_rows: OnRows
     ) -> Steps[None]:
         """Request all pages for each of the values of the required parameters.
 

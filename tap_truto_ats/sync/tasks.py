@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 class Rows(NamedTuple):
-    """Rows to hand out that are not the rows of one page."""
+    """Rows to hand out: those of a page, or others."""
 
     rows: list[Any]
 
@@ -170,12 +170,12 @@ def pages(
 
 
 def until_rows(steps: Steps[Any]) -> Steps[bool]:
-    """Take steps up to the first page whose rows are wanted, and end there.
+    """Take steps up to the first that hands out rows, and end there.
 
     Branches are taken one after another, and none after the one that came to rows.
 
     Returns:
-        Whether there was such a page.
+        Whether there was such a step.
 
     Raises:
         AccountError: The steps ended with it.

@@ -6,13 +6,13 @@ the things of a resource hold is handed to it (`sandbox.invention` has that for 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from itertools import product
 from random import Random
 from typing import TYPE_CHECKING
 
-from sandbox.providers import Provider, identifier
+from sandbox.providers import PROVIDERS, Provider, identifier
 from sandbox.resources import DATE, PARENTS, PLAIN, RESOURCES, convert, offer, parts_of
 from sandbox.things import Thing
 
@@ -21,11 +21,38 @@ if TYPE_CHECKING:
 
     from sandbox.resources import Kind, Offer, Row, Value
 
+    Order = Callable[[Sequence[Thing]], Sequence[Thing]]
+
 BEGIN = datetime(2025, 1, 1, 8, tzinfo=timezone.utc)
 SPAN = timedelta(days=480)
 ENVIRONMENT = identifier("environment")
 CUSTOMISED = (("x_region",), (), ("scorecard_url", "x_region"))
 """The custom fields that accounts have, in turns."""
+
+PAGINGS = (None, "keyset", "offset")
+BY_AGE = "by age"
+ORDERS: Mapping[str, Order] = {
+    BY_AGE: lambda things: things[::-1],
+    "oldest change first": lambda things: sorted(things, key=_last_change),
+    "newest change first": lambda things: sorted(things, key=_last_change, reverse=True),
+}
+"""The orders of pages by offset, made of things in order of age; by age, the newest comes first."""
+
+CHANGEABLE = {
+    "status",
+    "is_blocked",
+    "is_listed",
+    "resources",
+    "last_error",
+    "tenant_id",
+    "category",
+    "is_sandbox",
+    "paging",
+    "order",
+    "clock",
+    "zoneless",
+}
+"""The properties of an account that can change."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +99,11 @@ class Account:
     `counts` are the numbers of interviews, candidates and jobs that it begins with; those of all
     other things follow from them. `inventions` tells by resource how its things are invented.
     `known` keeps the values of things that many others repeat, such as users and tags.
+
+    An account that is not `is_listed` is served, but is not in the list of accounts. `paging` is
+    that of the provider (None), by "keyset" or by "offset"; only the latter has an `order` of
+    choice, one of `ORDERS`. The provider's clock is `clock` seconds ahead, and shows when things
+    are added and changed. With `zoneless`, date-times are spelt in UTC without saying so.
     """
 
     seed: int
@@ -87,6 +119,11 @@ class Account:
     is_blocked: bool = False
     is_sandbox: bool = False
     last_error: Value = None
+    is_listed: bool = True
+    paging: str | None = None
+    order: str = BY_AGE
+    clock: float = 0
+    zoneless: bool = False
     created: datetime = field(init=False)
     updated: datetime = field(init=False)
     known: dict[tuple[str, int], Row] = field(default_factory=dict)
@@ -96,10 +133,44 @@ class Account:
     _steps: dict[str, timedelta] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Date the account by its place among the others, and offer what the provider does."""
+        """Date the account by its place among the others, and offer what the provider does.
+
+        Properties that make no sense are refused with `ValueError`.
+        """
+        for name, value, choices in (
+            ("paging", self.paging, PAGINGS),
+            ("order", self.order, ORDERS),
+        ):
+            if value not in choices:
+                message = f"{name} {value!r} is none of {', '.join(map(str, choices))}"
+                raise ValueError(message)
+        if self.keyset and self.order != BY_AGE:
+            message = f"pages {self.order!r} need paging by offset"
+            raise ValueError(message)
+        self._respell()
         self.created = BEGIN + timedelta(hours=self.index)
         self.updated = self.created + timedelta(days=3, milliseconds=120)
         self.resources = self.resources or [name for name in RESOURCES if self.gives(name).methods]
+
+    @property
+    def keyset(self) -> bool:
+        """Whether a cursor stands for the last row seen, and not for the number of rows seen."""
+        return self.provider.keyset if self.paging is None else self.paging == "keyset"
+
+    def alter(self, changes: Mapping[str, Value]) -> None:
+        """Change properties; `ValueError` if there are none such, or if they make no sense."""
+        if unknown := changes.keys() - CHANGEABLE:
+            message = f"no such property: {', '.join(sorted(unknown))}"
+            raise ValueError(message)
+        replace(self, **changes)  # A copy refuses what makes no sense before anything changes.
+        for name, value in changes.items():
+            setattr(self, name, value)
+        self._respell()
+        self.updated = _now()
+
+    def now(self) -> datetime:
+        """Return the moment that the provider's clock shows."""
+        return _now() + timedelta(seconds=self.clock)
 
     def gives(self, resource: str) -> Offer:
         """Return what the provider gives of a resource; `KeyError` if there is no such resource."""
@@ -139,7 +210,7 @@ class Account:
         """Add a thing that came into being just now, unless the fields say otherwise."""
         things = self.things(resource)
         self._last[resource] += 1
-        thing = self._draw(resource, self._last[resource], now())
+        thing = self._draw(resource, self._last[resource], self.now())
         thing.change(fields)
         if thing.key in things:
             message = f"{resource} has {thing.key}"
@@ -151,7 +222,7 @@ class Account:
         """Change a thing, just now unless the fields say otherwise."""
         thing = self.things(resource)[key]
         if "updated_at" in thing.offer.resource.shapes:
-            fields = {"updated_at": now().isoformat(), **fields}
+            fields = {"updated_at": self.now().isoformat(), **fields}
         thing.change(fields)
         return thing
 
@@ -220,6 +291,14 @@ class Account:
             "category": self.category,
         }
 
+    def _respell(self) -> None:
+        """Let date-times tell their zone or not, those in rows that were made before as well."""
+        provider = PROVIDERS[self.provider.name]
+        self.provider = provider.without_zones() if self.zoneless else provider
+        for things in self._things.values():
+            for thing in things.values():
+                thing.respell(self.provider)
+
     def _is_within_reach(self, thing: Thing) -> bool:
         """Say whether required parameters that name existing things can lead to a thing."""
         required = thing.offer.required
@@ -253,6 +332,10 @@ class Account:
         return {name: values[name] for name in CUSTOMISED[self.index % len(CUSTOMISED)]} or None
 
 
-def now() -> datetime:
-    """Return the present moment in UTC."""
+def _now() -> datetime:
     return datetime.now(timezone.utc)
+
+
+def _last_change(thing: Thing) -> tuple[datetime, int]:
+    """Tell when a thing changed last; one that does not know has not since it came into being."""
+    return thing.changed or thing.values.get("created_at") or BEGIN, thing.number

@@ -64,7 +64,8 @@ async def _ping(request: Request) -> Response:
 async def _accounts(request: Request) -> Response:
     query = _query(request)
     wanted = {name: query.last[name] for name in ACCOUNT_FILTERS if name in query.last}
-    rows = [account.listing() for account in _state(request).accounts.values()]
+    accounts = _state(request).accounts.values()
+    rows = [account.listing() for account in accounts if account.is_listed]
     rows = [row for row in rows if all(v in parts_of(row, k) for k, v in wanted.items())]
     limit, begin = query.limit(), int(query.position(ACCOUNT_CURSOR))
     end = begin + limit
@@ -124,7 +125,7 @@ async def _list(request: Request) -> Response:
         raise _unknown()
     tests = filters(query, offer)
     things = account.things(offer.resource.name).values()
-    wanted = page(query, account.provider, [one for one in things if all(t(one) for t in tests)])
+    wanted = page(query, account, [one for one in things if all(t(one) for t in tests)])
     fault = request.scope.get(FAULT)
     return (fault.page(wanted) if fault else wanted).response()
 

@@ -36,7 +36,10 @@ class Sandbox:
         return accounts
 
     def account(self, account_id: str, **changes: Any) -> Row:
-        """Change an account (`status`, `is_blocked`, `resources`, `last_error` ...)."""
+        """Change an account (`status`, `is_blocked`, `resources`, `last_error` ...).
+
+        `sandbox.accounts.CHANGEABLE` names what can change, and `Account` says what it means.
+        """
         account: Row = self._call("PATCH", f"accounts/{quote(account_id, safe='')}", changes)
         return account
 

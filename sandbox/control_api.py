@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from sandbox.accounts import now
 from sandbox.answers import TrutoError, answer
 from sandbox.faults import Faults
 
@@ -19,15 +18,8 @@ if TYPE_CHECKING:
     from sandbox.accounts import Account
     from sandbox.state import State
 
-ACCOUNT_CHANGES = {
-    "status",
-    "is_blocked",
-    "resources",
-    "last_error",
-    "tenant_id",
-    "category",
-    "is_sandbox",
-}
+HIDDEN = ("is_blocked", "resources", "is_listed", "paging", "order", "clock", "zoneless")
+"""The properties of an account that Truto does not tell."""
 
 
 class Control:
@@ -48,13 +40,8 @@ class Control:
 
     async def change_account(self, request: Request) -> Response:
         """Change an account and answer with it."""
-        account, changes = self._account(request), await request.json()
-        if unknown := changes.keys() - ACCOUNT_CHANGES:
-            message = f"no such property: {', '.join(sorted(unknown))}"
-            raise ValueError(message)
-        for name, value in changes.items():
-            setattr(account, name, value)
-        account.updated = now()
+        account = self._account(request)
+        account.alter(await request.json())
         return answer(_seen(account))
 
     async def rows(self, request: Request) -> Response:
@@ -136,8 +123,7 @@ def _thing(request: Request) -> tuple[str, str]:
 
 
 def _seen(account: Account) -> dict[str, Any]:
-    hidden = {"is_blocked": account.is_blocked, "resources": account.resources}
-    return account.listing() | hidden
+    return account.listing() | {name: getattr(account, name) for name in HIDDEN}
 
 
 def _not_there(_: Request, error: Exception) -> Response:

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
+from sandbox.accounts import ORDERS
 from sandbox.answers import Page, TrutoError
 from sandbox.providers import parse
 from sandbox.resources import DATE, parts_of
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from sandbox.accounts import Account
     from sandbox.answers import Row
-    from sandbox.providers import Provider
     from sandbox.query import Query
     from sandbox.resources import Offer
     from sandbox.things import Thing
@@ -52,17 +53,20 @@ def filters(query: Query, offer: Offer) -> list[Test]:
     return tests
 
 
-def page(query: Query, provider: Provider, found: Sequence[Thing]) -> Page:
+def page(query: Query, account: Account, found: Sequence[Thing]) -> Page:
     """Return the page that a query asks for of the things found, which are in order of age."""
+    cursor = account.provider.cursor
     limit = len(found) if query.on("truto_ignore_limit") else query.limit()
-    position = query.position(provider.cursor)
-    cut = _after_number if provider.keyset else _newest_first
-    things, following = cut(found, int(position), limit)
+    position = query.position(cursor)
+    if account.keyset:
+        things, following = _after_number(found, int(position), limit)
+    else:
+        things, following = _after_rows(ORDERS[account.order](found), int(position), limit)
     shape, rows = shaped(query, [thing.row() for thing in things])
     return Page(
         rows,
         len(rows),
-        provider.cursor,
+        cursor,
         position,
         following,
         key_by=query.last.get("truto_key_by"),
@@ -95,12 +99,12 @@ def _after_number(
     return things, str(things[-1].number) if begin + limit < len(found) else None
 
 
-def _newest_first(
+def _after_rows(
     found: Sequence[Thing],
     offset: int,
     limit: int,
 ) -> tuple[Sequence[Thing], str | None]:
-    things = found[::-1][offset : offset + limit]
+    things = found[offset : offset + limit]
     return things, str(offset + limit) if offset + limit < len(found) else None
 
 

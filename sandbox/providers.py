@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -100,6 +100,10 @@ class Provider:
     def instant(self, moment: datetime) -> datetime:
         """Cut a moment down to the precision of the provider's spelling."""
         return parse(self.spell(moment))
+
+    def without_zones(self) -> Provider:
+        """Return the same provider, but for date-times that do not tell their zone."""
+        return replace(self, spell=lambda it: self.instant(it).replace(tzinfo=None).isoformat())
 
 
 def _milliseconds(moment: datetime) -> str:

@@ -10,6 +10,7 @@ from sandbox.resources import DATE, ID, convert, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from sandbox.resources import Kind, Offer, Row, Shape, Value
 
@@ -33,6 +34,12 @@ class Thing:
         """The thing's id as a string."""
         return str(self.values["id"])
 
+    @property
+    def changed(self) -> datetime | None:
+        """When the thing changed last, whether or not its rows tell."""
+        changed: datetime | None = self.values.get("updated_at")
+        return changed
+
     def change(self, fields: Mapping[str, Value]) -> None:
         """Change fields, given in canonical form; `ValueError` if there is no such field."""
         shapes = self.offer.resource.shapes
@@ -45,6 +52,11 @@ class Thing:
             for name, value in fields.items()
             if name in shapes
         }
+        self._rows.clear()
+
+    def respell(self, provider: Provider) -> None:
+        """Let another provider spell the rows."""
+        self.provider = provider
         self._rows.clear()
 
     def row(self, *, whole: bool = False) -> Row:

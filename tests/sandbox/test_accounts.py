@@ -1,0 +1,172 @@
+"""What an account of the sandbox can be told to do otherwise than its provider does."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+if TYPE_CHECKING:
+    from sandbox.control import Sandbox
+
+Row = dict[str, Any]
+
+
+def ask(sandbox: Sandbox, path: str, **params: Any) -> requests.Response:
+    headers = {"Authorization": f"Bearer {sandbox.token}"}
+    return requests.get(sandbox.url + path, params=params, headers=headers, timeout=10)
+
+
+def ids(sandbox: Sandbox, account: str, resource: str = "candidates", **params: Any) -> list[str]:
+    """The ids of the things of a list in its order, read page by page."""
+    found: list[str] = []
+    query = {"integrated_account_id": account, "limit": 2, **params}
+    while True:
+        body = ask(sandbox, f"/unified/ats/{resource}", **query).json()
+        found += [str(row["id"]) for row in body["result"]]
+        if not body["next_cursor"]:
+            return found
+        query["next_cursor"] = body["next_cursor"]
+
+
+def account_of(sandbox: Sandbox, provider: str, **properties: Any) -> str:
+    spec = {"provider": provider, "candidates": 5, "jobs": 3, "interviews": 4, **properties}
+    account: str = sandbox.reset(accounts=[spec])[0]["id"]
+    return account
+
+
+class TestOrder:
+    @pytest.mark.parametrize(
+        ("provider", "resource", "paging"),
+        [
+            ("jobscore", "candidates", None),
+            ("teamtailor", "jobs", None),
+            ("pinpoint", "interviews", None),
+            ("ashby", "applications", "offset"),
+            ("greenhouse", "candidates", "offset"),
+        ],
+    )
+    def test_pages_by_offset_come_in_the_order_of_choice(
+        self, sandbox: Sandbox, provider: str, resource: str, paging: str | None
+    ) -> None:
+        account = account_of(sandbox, provider, paging=paging, order="oldest change first")
+        sandbox.change_row(resource, account, sandbox.rows(resource, account)[1]["id"])
+        truth = sandbox.rows(resource, account)
+        changed = [one["id"] for one in sorted(truth, key=lambda row: str(row["updated_at"]))]
+        age = [one["id"] for one in truth]
+        assert changed not in (age, age[::-1])
+        assert ids(sandbox, account, resource) == changed
+        sandbox.account(account, order="newest change first")
+        assert ids(sandbox, account, resource) == changed[::-1]
+        sandbox.account(account, order="by age")
+        assert ids(sandbox, account, resource) == age[::-1]
+
+    @pytest.mark.parametrize(
+        ("order", "expected"),
+        [
+            ("by age", "4 3 2 1 0"),
+            ("oldest change first", "0 1 3 4 2"),
+            ("newest change first", "2 4 3 1 0"),
+        ],
+    )
+    def test_a_thing_moves_when_it_changes(
+        self, sandbox: Sandbox, order: str, expected: str
+    ) -> None:
+        account = account_of(sandbox, "jobscore", order=order)
+        keys = [row["id"] for row in sandbox.rows("candidates", account)]
+        for day, key in enumerate(keys, 1):
+            sandbox.change_row("candidates", account, key, updated_at=f"2026-05-0{day}")
+        sandbox.change_row("candidates", account, keys[2])
+        assert ids(sandbox, account) == [keys[int(place)] for place in expected.split()]
+
+    def test_things_that_know_no_change_are_in_order_of_age(self, sandbox: Sandbox) -> None:
+        account = account_of(sandbox, "lever", paging="offset", order="newest change first")
+        job = sandbox.rows("jobs", account)[0]["id"]
+        fields = sandbox.rows("job_form_fields", account)
+        age = [row["id"] for row in fields if row["job"]["id"] == job]
+        assert ids(sandbox, account, "job_form_fields", job_id=job) == age[::-1]
+        sandbox.account(account, order="oldest change first")
+        assert ids(sandbox, account, "job_form_fields", job_id=job) == age
+
+    def test_any_provider_pages_either_way(self, sandbox: Sandbox) -> None:
+        account = account_of(sandbox, "greenhouse")
+        by_number = ids(sandbox, account)
+        sandbox.account(account, paging="offset")
+        assert ids(sandbox, account) == by_number[::-1]
+        account = account_of(sandbox, "jobscore", paging="keyset")
+        assert ids(sandbox, account) == [r["id"] for r in sandbox.rows("candidates", account)]
+
+
+class TestProperties:
+    def test_an_account_that_is_not_listed_is_served(self, sandbox: Sandbox) -> None:
+        account = account_of(sandbox, "lever", is_listed=False)
+        assert ask(sandbox, "/integrated-account").json()["result"] == []
+        assert ask(sandbox, f"/integrated-account/{account}").json()["id"] == account
+        assert ask(sandbox, f"/integrated-account/{account}/capabilities").status_code == 200
+        assert len(ids(sandbox, account)) == 5
+        sandbox.account(account, is_listed=True)
+        listed = ask(sandbox, "/integrated-account").json()["result"]
+        assert [one["id"] for one in listed] == [account]
+
+    @pytest.mark.parametrize("clock", [-18_000, 0, 600.5])
+    def test_the_clock_of_a_provider_is_off(self, sandbox: Sandbox, clock: float) -> None:
+        account = account_of(sandbox, "lever", clock=clock)
+        key = sandbox.rows("candidates", account)[0]["id"]
+        added = sandbox.add_row("candidates", account)
+        changed = sandbox.change_row("candidates", account, key)
+        now = datetime.now(timezone.utc)
+        for text in (added["created_at"], added["updated_at"], changed["updated_at"]):
+            shown = datetime.fromisoformat(text) - timedelta(seconds=clock)
+            assert timedelta(seconds=-0.01) <= now - shown <= timedelta(seconds=5)
+        since = {"updated_at[gte]": added["updated_at"]}
+        assert set(ids(sandbox, account, **since)) == {added["id"], key}
+        sandbox.account(account, clock=0)
+        later = sandbox.change_row("candidates", account, key)["updated_at"]
+        assert datetime.fromisoformat(later) - now < timedelta(seconds=5)
+
+    @pytest.mark.parametrize("provider", ["lever", "zohorecruit", "fountain", "greenhouse"])
+    def test_date_times_are_spelt_without_a_zone(self, sandbox: Sandbox, provider: str) -> None:
+        account = account_of(sandbox, provider)
+        path = "/unified/ats/candidates"
+
+        def texts() -> list[str]:
+            rows = ask(sandbox, path, integrated_account_id=account).json()["result"]
+            return [text for row in rows for text in (row["created_at"], row["updated_at"])]
+
+        zoned = re.compile(r".*(Z|[+-]\d\d:?\d\d)$")
+        spelt, truth = texts(), sandbox.rows("candidates", account)
+        assert all(map(zoned.match, spelt))
+        sandbox.account(account, zoneless=True)
+        bare = texts()
+        assert not any(map(zoned.match, bare))
+        known = {text[:26] for row in truth for text in (row["created_at"], row["updated_at"])}
+        assert {text.ljust(20, ".").ljust(26, "0") for text in bare} == known
+        now = [row | {"remote_data": None} for row in sandbox.rows("candidates", account)]
+        assert now == [row | {"remote_data": None} for row in truth]
+        sandbox.account(account, zoneless=False)
+        assert texts() == spelt
+        account = account_of(sandbox, provider, zoneless=True)
+        assert not any(map(zoned.match, texts()))
+
+    @pytest.mark.parametrize(
+        ("properties", "said"),
+        [
+            ({"order": "at random"}, "order 'at random' is none of by age, oldest change first"),
+            ({"paging": "page"}, "paging 'page' is none of None, keyset, offset"),
+            ({"order": "newest change first"}, "need paging by offset"),
+            ({"colour": "red"}, "colour"),
+        ],
+    )
+    def test_properties_that_make_no_sense_are_refused(
+        self, sandbox: Sandbox, properties: Row, said: str
+    ) -> None:
+        with pytest.raises(ValueError, match=said):
+            account_of(sandbox, "lever", **properties)
+        account = account_of(sandbox, "lever")
+        before = sandbox.accounts()
+        with pytest.raises(ValueError, match=said):
+            sandbox.account(account, status="needs_reauth", **properties)
+        assert sandbox.accounts() == before

@@ -159,9 +159,7 @@ class Account:
 
     def alter(self, changes: Mapping[str, Value]) -> None:
         """Change properties; `ValueError` if there are none such, or if they make no sense."""
-        if unknown := changes.keys() - CHANGEABLE:
-            message = f"no such property: {', '.join(sorted(unknown))}"
-            raise ValueError(message)
+        check_properties(changes)
         replace(self, **changes)  # A copy refuses what makes no sense before anything changes.
         for name, value in changes.items():
             setattr(self, name, value)
@@ -330,6 +328,13 @@ class Account:
             "scorecard_url": f"https://scores.example.com/{number}?of=5&as=pdf",
         }
         return {name: values[name] for name in CUSTOMISED[self.index % len(CUSTOMISED)]} or None
+
+
+def check_properties(names: Iterable[str]) -> None:
+    """Refuse with `ValueError` what is no property of accounts that can change."""
+    if unknown := set(names) - CHANGEABLE:
+        message = f"no such property: {', '.join(sorted(unknown))}"
+        raise ValueError(message)
 
 
 def _now() -> datetime:

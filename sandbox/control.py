@@ -99,7 +99,7 @@ class Sandbox:
         self.delete_row("interviews", account_id, interview_id)
 
     def fault(self, **spec: Any) -> None:
-        """Order a fault; `sandbox.faults.Fault` describes what can be ordered."""
+        """Order a fault, or acts; `sandbox.faults.Fault` describes what can be ordered."""
         self._call("POST", "faults", spec)
 
     def clear_faults(self) -> None:

@@ -70,8 +70,13 @@ class Control:
 
     async def add_faults(self, request: Request) -> Response:
         """Add the fault that the body holds, or each one of a list."""
-        specs = await request.json()
-        self.state.faults.add(*(specs if isinstance(specs, list) else [specs]))
+        given = await request.json()
+        specs = given if isinstance(given, list) else [given]
+        named = {act["account"] for spec in specs for act in spec.get("acts", ())}
+        if unknown := named - self.state.accounts.keys():
+            message = f"no such account: {', '.join(sorted(unknown))}"
+            raise ValueError(message)
+        self.state.faults.add(*specs)
         return answer({})
 
     async def clear_faults(self, _: Request) -> Response:

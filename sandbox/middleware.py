@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,9 +16,12 @@ from sandbox.limits import RETRY_AFTER
 from sandbox.query import Query
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from sandbox.faults import Fault
+    from sandbox.faults import Act, Fault
     from sandbox.state import State
 
 FAULT = "sandbox.fault"
@@ -51,11 +55,16 @@ class Middleware:
         connection, send = send, _noting(entry, send)
         if not self.state.limits.admit(scope["path"], token, account_id, now):
             refusal = TrutoError(HTTPStatus.TOO_MANY_REQUESTS, headers=RETRY_AFTER)
-            await refusal.response()(scope, receive, send)
-        elif fault := self.state.faults.striking(scope["path"], query.pairs):
+            await refusal.response()(scope, receive, _with_headers({}, send))
+            return
+        faults = self.state.faults
+        failure = self._let_happen(faults.acts(scope["path"], query.pairs))
+        if failure:
+            await failure(scope, receive, _with_headers({}, send))
+        elif fault := faults.striking(scope["path"], query.pairs):
             await self._fail(fault, scope, receive, send, connection)
         else:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, _with_headers({}, send))
 
     async def _fail(
         self,
@@ -70,6 +79,7 @@ class Middleware:
         try:
             if fault.seconds and (await asyncio.wait({gone}, timeout=fault.seconds))[0]:
                 return
+            reply = self._let_happen(fault.acts) or fault.answer() or self.app
             # The server's own `send` is a method of the object that holds the connection.
             transport = cast("Any", connection).__self__.transport
             if fault.kind == RESET:
@@ -78,13 +88,22 @@ class Middleware:
                 return
             if fault.kind == TRUNCATED:
                 send = _cut_short(send, transport)
-            send = _with_headers(fault, send)
-            reply = fault.answer() or self.app
+            send = _with_headers(fault.headers, send)
             await reply({**scope, FAULT: fault}, receive, send)
             if fault.kind == TRUNCATED:
                 await gone
         finally:
             gone.cancel()
+
+    def _let_happen(self, acts: Iterable[Act]) -> Response | None:
+        """Let acts happen; return what is to be answered if one of them cannot."""
+        try:
+            for act in acts:
+                self.state.perform(act)
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"an act is not possible: {error}"
+            return TrutoError(HTTPStatus.INTERNAL_SERVER_ERROR, message).response()
+        return None
 
 
 def _noting(entry: dict[str, Any], send: Send) -> Send:
@@ -96,15 +115,18 @@ def _noting(entry: dict[str, Any], send: Send) -> Send:
     return note
 
 
-def _with_headers(fault: Fault, send: Send) -> Send:
-    extra = [(k.lower().encode(), str(v).encode()) for k, v in fault.headers.items()]
+def _with_headers(given: Mapping[str, str | None], send: Send) -> Send:
+    """Send a date and what is given, in place of headers of the same names."""
 
-    async def add(message: Message) -> None:
+    async def replace(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], *extra]}
+            wanted = {"date": formatdate(usegmt=True)} | {k.lower(): v for k, v in given.items()}
+            kept = [(k, v) for k, v in message["headers"] if k.decode() not in wanted]
+            added = [(k.encode(), str(v).encode()) for k, v in wanted.items() if v is not None]
+            message = {**message, "headers": kept + added}
         await send(message)
 
-    return add
+    return replace
 
 
 def _cut_short(send: Send, transport: asyncio.Transport) -> Send:

@@ -32,6 +32,7 @@ def make_server(options: Options, token: str = TOKEN) -> uvicorn.Server:
             log_config=None,
             log_level="critical",
             access_log=False,
+            date_header=False,  # Else there would be two of them: the middleware gives one.
             timeout_keep_alive=60,
             timeout_graceful_shutdown=1,
         ),

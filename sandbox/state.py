@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sandbox.accounts import Account
+    from sandbox.faults import Act
 
 
 @dataclass
@@ -29,6 +30,18 @@ class State:
     def __post_init__(self) -> None:
         """Begin with the world of the options given at the start."""
         self.reset({})
+
+    def perform(self, act: Act) -> None:
+        """Let something happen to an account."""
+        account = self.accounts[act.account]
+        if act.add is not None:
+            account.add(act.add, act.fields)
+        elif act.key is None:
+            account.alter(act.fields)
+        elif act.change is not None:
+            account.touch(act.change, act.key, act.fields)
+        elif act.delete is not None:
+            account.delete(act.delete, act.key)
 
     def reset(self, changes: Mapping[str, Any]) -> None:
         """Begin anew with the options given at the start, but for the changes."""

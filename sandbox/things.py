@@ -9,10 +9,10 @@ from sandbox.providers import Provider, parse
 from sandbox.resources import DATE, ID, convert, parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from sandbox.resources import Kind, Offer, Row, Shape, Value
+    from sandbox.resources import Kind, Offer, Resource, Row, Shape, Value
 
 
 @dataclass
@@ -43,9 +43,7 @@ class Thing:
     def change(self, fields: Mapping[str, Value]) -> None:
         """Change fields, given in canonical form; `ValueError` if there is no such field."""
         shapes = self.offer.resource.shapes
-        if unknown := fields.keys() - shapes.keys() - {"custom_fields"}:
-            message = f"no such field: {', '.join(sorted(unknown))}"
-            raise ValueError(message)
+        check_fields(fields, self.offer.resource)
         self.custom = fields.get("custom_fields", self.custom)
         self.values |= {
             name: convert(shapes[name], value, self._native)
@@ -103,6 +101,13 @@ class Thing:
         if kind is DATE:
             return self.provider.instant(parse(value))
         return self.provider.read_id(value) if kind is ID else value
+
+
+def check_fields(names: Iterable[str], resource: Resource) -> None:
+    """Refuse with `ValueError` what is no field of a resource."""
+    if unknown := set(names) - resource.shapes.keys() - {"custom_fields"}:
+        message = f"no such field: {', '.join(sorted(unknown))}"
+        raise ValueError(message)
 
 
 def _canonical(kind: Kind, value: Value) -> Value:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
+from http import HTTPStatus
 from itertools import product
 from random import Random
 from typing import TYPE_CHECKING
@@ -51,6 +52,8 @@ CHANGEABLE = {
     "order",
     "clock",
     "zoneless",
+    "refuses",
+    "refuses_with",
 }
 """The properties of an account that can change."""
 
@@ -103,7 +106,9 @@ class Account:
     An account that is not `is_listed` is served, but is not in the list of accounts. `paging` is
     that of the provider (None), by "keyset" or by "offset"; only the latter has an `order` of
     choice, one of `ORDERS`. The provider's clock is `clock` seconds ahead, and shows when things
-    are added and changed. With `zoneless`, date-times are spelt in UTC without saying so.
+    are added and changed. With `zoneless`, date-times are spelt in UTC without saying so. The
+    provider refuses lists with a query parameter that `refuses` names, or one of these names with
+    an operator in brackets, with the status `refuses_with`.
     """
 
     seed: int
@@ -124,6 +129,8 @@ class Account:
     order: str = BY_AGE
     clock: float = 0
     zoneless: bool = False
+    refuses: Sequence[str] = ()
+    refuses_with: int = HTTPStatus.BAD_REQUEST
     created: datetime = field(init=False)
     updated: datetime = field(init=False)
     known: dict[tuple[str, int], Row] = field(default_factory=dict)
@@ -135,7 +142,7 @@ class Account:
     def __post_init__(self) -> None:
         """Date the account by its place among the others, and offer what the provider does.
 
-        Properties that make no sense are refused with `ValueError`.
+        Properties that make no sense are refused with `ValueError` or `TypeError`.
         """
         for name, value, choices in (
             ("paging", self.paging, PAGINGS),
@@ -147,6 +154,9 @@ class Account:
         if self.keyset and self.order != BY_AGE:
             message = f"pages {self.order!r} need paging by offset"
             raise ValueError(message)
+        if isinstance(self.refuses, str):
+            message = "refuses is a list of names"
+            raise TypeError(message)
         self._respell()
         self.created = BEGIN + timedelta(hours=self.index)
         self.updated = self.created + timedelta(days=3, milliseconds=120)
@@ -158,7 +168,7 @@ class Account:
         return self.provider.keyset if self.paging is None else self.paging == "keyset"
 
     def alter(self, changes: Mapping[str, Value]) -> None:
-        """Change properties; `ValueError` if there are none such, or if they make no sense."""
+        """Change properties; refuses with `ValueError` or `TypeError` what makes no sense."""
         check_properties(changes)
         replace(self, **changes)  # A copy refuses what makes no sense before anything changes.
         for name, value in changes.items():
@@ -217,10 +227,14 @@ class Account:
         return thing
 
     def touch(self, resource: str, key: str, fields: Mapping[str, Value]) -> Thing:
-        """Change a thing, just now unless the fields say otherwise."""
+        """Change a thing, just now unless the fields say otherwise.
+
+        If they say when it is `touched`, its rows show no other time of change.
+        """
         thing = self.things(resource)[key]
         if "updated_at" in thing.offer.resource.shapes:
-            fields = {"updated_at": self.now().isoformat(), **fields}
+            moment = {} if "touched" in fields else {"updated_at": self.now().isoformat()}
+            fields = {**moment, **fields}
         thing.change(fields)
         return thing
 
@@ -229,7 +243,15 @@ class Account:
         del self.things(resource)[key]
         self._gone.add((resource, key))
 
-    def refuses(self, given: Mapping[str, str]) -> bool:
+    def refuses_filter(self, names: Iterable[str]) -> bool:
+        """Say whether the provider refuses a list for one of these query parameters."""
+        return any(
+            name == refused or name.startswith(f"{refused}[")
+            for name in names
+            for refused in self.refuses
+        )
+
+    def refuses_parents(self, given: Mapping[str, str]) -> bool:
         """Say whether a request with these required parameters is refused.
 
         It is if one of them names what has been deleted, or if what they name does not belong

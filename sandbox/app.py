@@ -121,8 +121,10 @@ async def _list(request: Request) -> Response:
                 },
             },
         )
-    if account.refuses({name: query.last[name] for name in offer.required}):
-        raise _unknown()
+    if account.refuses_parents({name: query.last[name] for name in offer.required}):
+        raise _provider_error(HTTPStatus.NOT_FOUND)
+    if account.refuses_filter(query.last):
+        raise _provider_error(account.refuses_with)
     tests = filters(query, offer)
     things = account.things(offer.resource.name).values()
     wanted = page(query, account, [one for one in things if all(t(one) for t in tests)])
@@ -135,13 +137,14 @@ async def _get(request: Request) -> Response:
     account, offer = _ready(request, query, "get")
     thing = account.things(offer.resource.name).get(request.path_params["key"])
     if thing is None:
-        raise _unknown()
+        raise _provider_error(HTTPStatus.NOT_FOUND)
     _, (row,) = shaped(query, [thing.row(whole=True)])
     return answer(row)
 
 
-def _unknown() -> TrutoError:
-    return TrutoError(HTTPStatus.NOT_FOUND, truto_is_remote_error=True, raw_response=PRIVATE)
+def _provider_error(status: int) -> TrutoError:
+    """Return an error of the provider's, as Truto hands it on."""
+    return TrutoError(status, truto_is_remote_error=True, raw_response=PRIVATE)
 
 
 def _state(request: Request) -> State:

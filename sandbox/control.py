@@ -70,7 +70,10 @@ class Sandbox:
         return row
 
     def change_row(self, resource: str, account_id: str, key: str, **fields: Any) -> Row:
-        """Change a thing, updated now unless told otherwise, and return it."""
+        """Change a thing, updated now unless told otherwise, and return it.
+
+        With `touched`, only the provider's filters and order know of the change, as of that moment.
+        """
         row: Row = self._call("PATCH", _thing(resource, account_id, key), fields)
         return row
 

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from sandbox.accounts import Account
     from sandbox.state import State
 
-HIDDEN = ("is_blocked", "resources", "is_listed", "paging", "order", "clock", "zoneless")
+HIDDEN = (
+    "is_blocked",
+    "resources",
+    "is_listed",
+    "paging",
+    "order",
+    "clock",
+    "zoneless",
+    "refuses",
+    "refuses_with",
+)
 """The properties of an account that Truto does not tell."""
 
 

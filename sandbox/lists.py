@@ -109,7 +109,12 @@ def _after_rows(
 
 
 def _date_test(path: str, holds: Callable[[Any, Any], bool], moment: datetime) -> Test:
-    return lambda thing: any(holds(one, moment) for one in parts_of(thing.values, path))
+    def test(thing: Thing) -> bool:
+        changed = [thing.changed] if thing.changed else []
+        found = changed if path == "updated_at" else parts_of(thing.values, path)
+        return any(holds(one, moment) for one in found)
+
+    return test
 
 
 def _instant(name: str, value: str) -> datetime:

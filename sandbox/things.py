@@ -20,6 +20,8 @@ class Thing:
     """One thing of a resource: `values` holds every field in the provider's types, shown or not.
 
     A row is made when it is first asked for. One that is `whole` is what a GET of that row gives.
+    The provider knows a thing as changed when it was `touched`, if that is told, though its rows
+    show another `updated_at` or none.
     """
 
     provider: Provider
@@ -27,6 +29,7 @@ class Thing:
     number: int
     values: Row
     custom: Row | None
+    touched: datetime | None = None
     _rows: dict[bool, Row] = field(default_factory=dict)
 
     @property
@@ -36,12 +39,15 @@ class Thing:
 
     @property
     def changed(self) -> datetime | None:
-        """When the thing changed last, whether or not its rows tell."""
-        changed: datetime | None = self.values.get("updated_at")
+        """When the thing changed last, as the provider knows it."""
+        changed: datetime | None = self.touched or self.values.get("updated_at")
         return changed
 
     def change(self, fields: Mapping[str, Value]) -> None:
-        """Change fields, given in canonical form; `ValueError` if there is no such field."""
+        """Change fields, given in canonical form; `ValueError` if there is no such field.
+
+        When it was `touched` is forgotten with the next change.
+        """
         shapes = self.offer.resource.shapes
         check_fields(fields, self.offer.resource)
         self.custom = fields.get("custom_fields", self.custom)
@@ -50,6 +56,7 @@ class Thing:
             for name, value in fields.items()
             if name in shapes
         }
+        self.touched = convert(DATE, fields.get("touched"), self._native)
         self._rows.clear()
 
     def respell(self, provider: Provider) -> None:
@@ -105,7 +112,7 @@ class Thing:
 
 def check_fields(names: Iterable[str], resource: Resource) -> None:
     """Refuse with `ValueError` what is no field of a resource."""
-    if unknown := set(names) - resource.shapes.keys() - {"custom_fields"}:
+    if unknown := set(names) - resource.shapes.keys() - {"custom_fields", "touched"}:
         message = f"no such field: {', '.join(sorted(unknown))}"
         raise ValueError(message)
 

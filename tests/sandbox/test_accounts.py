@@ -11,6 +11,8 @@ import pytest
 from tests.sandbox.client import account_of, ask, ids
 
 if TYPE_CHECKING:
+    import requests
+
     from sandbox.control import Sandbox
 
 Row = dict[str, Any]
@@ -136,6 +138,7 @@ class TestProperties:
             ({"paging": "page"}, "paging 'page' is none of None, keyset, offset"),
             ({"order": "newest change first"}, "need paging by offset"),
             ({"colour": "red"}, "colour"),
+            ({"refuses": "updated_at"}, "refuses is a list"),
         ],
     )
     def test_properties_that_make_no_sense_are_refused(
@@ -148,3 +151,71 @@ class TestProperties:
         with pytest.raises(ValueError, match=said):
             sandbox.account(account, status="needs_reauth", **properties)
         assert sandbox.accounts() == before
+
+
+class TestFilters:
+    @pytest.mark.parametrize(
+        ("provider", "resource", "name"),
+        [
+            ("lever", "candidates", "updated_at"),
+            ("greenhouse", "interviews", "updated"),
+            ("teamtailor", "applications", "updated_at"),
+            ("jobscore", "departments", "updated_at"),
+        ],
+    )
+    def test_a_row_without_a_date_meets_no_filter(
+        self, sandbox: Sandbox, provider: str, resource: str, name: str
+    ) -> None:
+        account = account_of(sandbox, provider)
+        first, *others = (row["id"] for row in sandbox.rows(resource, account))
+        undated = sandbox.change_row(resource, account, first, updated_at=None)
+        added = sandbox.add_row(resource, account, updated_at=None)
+        assert undated["updated_at"] is added["updated_at"] is None
+        for sign, moment in (("gte", "2000-01-01"), ("lt", "2100-01-01")):
+            found = ids(sandbox, account, resource, **{f"{name}[{sign}]": moment})
+            assert set(found) == set(others)
+        assert set(ids(sandbox, account, resource)) == {first, *others, added["id"]}
+        changed = sandbox.change_row(resource, account, first)
+        since = {f"{name}[gte]": changed["updated_at"]}
+        assert ids(sandbox, account, resource, **since) == [first]
+
+    @pytest.mark.parametrize(
+        ("provider", "resource", "name"),
+        [("lever", "candidates", "updated_at"), ("greenhouse", "interviews", "updated")],
+    )
+    def test_a_provider_knows_of_changes_that_rows_do_not_show(
+        self, sandbox: Sandbox, provider: str, resource: str, name: str
+    ) -> None:
+        account = account_of(sandbox, provider, paging="offset", order="oldest change first")
+        before = sandbox.rows(resource, account)
+        first, *others = (row["id"] for row in before)
+        row = sandbox.change_row(resource, account, first, touched="2026-07-01T02:00:00+02:00")
+        assert row == before[0]
+        assert ids(sandbox, account, resource) == [*others, first]
+        for moment, expected in (("2026-07-01T00:00:00Z", [first]), ("2026-07-01T00:00:01Z", [])):
+            assert ids(sandbox, account, resource, **{f"{name}[gte]": moment}) == expected
+        undated = sandbox.add_row(resource, account, updated_at=None, touched="2026-08-01")
+        since = {f"{name}[gte]": "2026-07-02"}
+        assert ids(sandbox, account, resource, **since) == [undated["id"]]
+        row = sandbox.change_row(resource, account, first)
+        assert row["updated_at"] > "2026-07-02"
+        since = {f"{name}[gte]": row["updated_at"]}
+        assert first in ids(sandbox, account, resource, **since)
+
+    @pytest.mark.parametrize("status", [400, 422])
+    def test_a_provider_refuses_filters(self, sandbox: Sandbox, status: int) -> None:
+        refuses = ["updated", "start_at"]
+        account = account_of(sandbox, "greenhouse", refuses=refuses, refuses_with=status)
+
+        def answer(*names: str) -> requests.Response:
+            query = dict.fromkeys(names, "2026-01-01")
+            path = "/unified/ats/interviews"
+            return ask(sandbox, path, integrated_account_id=account, **query)
+
+        for name in ("updated", "updated[gte]", "start_at[lt]"):
+            refusal = answer("created_at[gte]", name)
+            assert refusal.status_code == status
+            assert refusal.json()["truto_is_remote_error"]
+        assert answer("updated_at[gte]", "created_at", "end_at").status_code == 200
+        sandbox.account(account, refuses=[])
+        assert answer("updated[gte]").status_code == 200

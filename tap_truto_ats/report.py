@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Thread
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from tap_truto_ats.model.instants import format_instant
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable, Iterator, Sequence
 
     from tap_truto_ats.api.limits import RateLimiter
@@ -37,47 +37,76 @@ LENGTHS = {"bookmark_before": 19, "bookmark_after": 19, "error": 80}
 NUMBERS = ("pages", "rows", "retries", "waited_seconds")
 
 
+WAITS = {
+    "account": "for the limit of the account",
+    "token": "for the limit of the token",
+    "failing": "to try again",
+}
+"""By the reason: what accounts wait for."""
+
+
 @dataclass
 class Report:
-    """All account syncs of a run, as text and as data."""
+    """The account syncs of a run, as text and as data; those that are not shown are summed up."""
 
+    unfinished: Callable[[], int]
+    """Returns how many accounts have not been read to their end."""
     waiting: Callable[[], Counter[str]]
-    """Returns how many accounts wait for a limit, by the limit's name."""
+    """Returns how many accounts wait, by the reason."""
     limiter: RateLimiter
-    account_syncs: list[AccountSync] = field(default_factory=list)
     started_at: float = field(default_factory=time.monotonic)
+    accounts: int = 0
+    rows: int = 0
+    has_begun: bool = False
+    _syncs: list[AccountSync] = field(default_factory=list)
+    """Those that have ended and that matter most."""
+    _others: Counter[str] = field(default_factory=Counter)
+    """The sums of the other ones, and their number."""
+
+    def begin(self, accounts: int) -> None:
+        """Take note that so many accounts are about to be read."""
+        self.has_begun, self.accounts = True, accounts
+
+    def add(self, sync: AccountSync) -> None:
+        """Add an account sync that has ended."""
+        self._syncs.append(sync)
+        if len(self._syncs) > 2 * SHOWN:
+            self._sum_up()
 
     def progress(self) -> str:
         """Say in a line how far the run is."""
-        accounts = {one.account.id for one in self.account_syncs}
-        unfinished = {one.account.id for one in self.account_syncs if not one.has_ended}
-        rows = sum(one.rows for one in self.account_syncs)
-        speed = rows / max(time.monotonic() - self.started_at, 1e-3)
-        waiting = [f"{count} for the limit of the {name}" for name, count in self.waiting().items()]
+        done = max(self.accounts - self.unfinished(), 0) if self.has_begun else 0
+        speed = self.rows / max(time.monotonic() - self.started_at, 1e-3)
+        waiting = [f"{count} {WAITS[reason]}" for reason, count in self.waiting().items()]
         return (
-            f"{len(accounts) - len(unfinished)} of {len(accounts)} accounts done,"
-            f" {rows:,} rows ({speed:,.0f} a second), {self.limiter.admitted:,} requests"
+            f"{done} of {self.accounts} accounts done,"
+            f" {self.rows:,} rows ({speed:,.0f} a second), {self.limiter.admitted:,} requests"
             + (f"; waiting: {', '.join(waiting)}" if waiting else "")
         )
 
     def entries(self) -> list[dict[str, Any]]:
         """Return the account syncs that matter most, failures first, and the sum of the others."""
-        ranked = sorted(
-            self.account_syncs,
-            key=lambda one: (not one.error, -one.usage.requests, one.account.id),
-        )
-        entries = [_entry(one) for one in ranked]
-        if others := entries[SHOWN:]:
-            sums = {name: round(sum(entry[name] for entry in others), 1) for name in NUMBERS}
-            rest = {**dict.fromkeys(others[0]), "account": f"{len(others)} others", **sums}
-            entries[SHOWN:] = [rest]
+        self._sum_up()
+        entries = [_entry(one) for one in self._syncs]
+        if count := self._others["syncs"]:
+            sums = {name: round(self._others[name], 1) for name in NUMBERS}
+            entries.append({**dict.fromkeys(entries[0]), "account": f"{count} others", **sums})
         return entries
+
+    def _sum_up(self) -> None:
+        """Keep the account syncs that are to be shown, and only the sums of the others."""
+        self._syncs.sort(key=lambda one: (not one.error, -one.usage.requests, one.account.id))
+        for one in self._syncs[SHOWN:]:
+            entry = _entry(one)
+            self._others.update({name: entry[name] for name in NUMBERS})
+            self._others["syncs"] += 1
+        del self._syncs[SHOWN:]
 
     def log(self) -> None:
         """Log a table of the entries, and the same as one line of JSON."""
-        if not self.account_syncs:
-            return
         entries = self.entries()
+        if not entries:
+            return
         logger.info("%s\n%s", self.progress(), _table(entries))
         logger.info("REPORT: %s", json.dumps(entries), extra={"report": entries})
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,12 @@ from tap_truto_ats.sync.parents import ParentLists
 from tap_truto_ats.sync.scheduler import Scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from tap_truto_ats.sync.account_sync import AccountSync
-    from tap_truto_ats.sync.tasks import Task
+    from tap_truto_ats.sync.accounts import Account
+    from tap_truto_ats.sync.parents import SyncTask
 
 
 @dataclass
@@ -34,8 +34,6 @@ class Run:
     start: datetime
     is_test: bool = False
     """Whether each account is only tested, as `--test` does."""
-    outstanding: Counter[str | None] = field(default_factory=Counter)
-    """By account: how many of its syncs have not ended."""
 
     @property
     def wants_remote_data(self) -> bool:
@@ -57,48 +55,65 @@ class Run:
 
     @cached_property
     def client(self) -> TrutoClient:
-        """HTTP to Truto, under its limits and with retries."""
+        """HTTP to Truto, under its limits."""
         return TrutoClient(self.settings)
 
     @cached_property
     def scheduler(self) -> Scheduler:
         """The one loop over all accounts."""
-        return Scheduler(self.client.fetch, self.client.admit, self.settings.max_concurrency)
+        settings, client = self.settings, self.client
+        return Scheduler(client.fetch, client.admit, settings.max_concurrency, settings.max_retries)
 
     @cached_property
     def report(self) -> Report:
         """What the operator sees of the run."""
-        return Report(self.scheduler.waiting, self.client.limiter)
+        scheduler = self.scheduler
+        return Report(scheduler.unfinished, scheduler.waiting, self.client.limiter)
 
     @cached_property
     def accounts(self) -> Accounts:
         """The accounts of the run, and why some could not be read."""
-        return Accounts(self.settings, self.scheduler)
+        return Accounts(self.settings, self.scheduler, self.client.now)
 
-    @cached_property
-    def parents(self) -> ParentLists:
-        """The lists of parents, each of which several streams may need."""
-        return ParentLists(self.page_settings.page_size, only_first=self.is_test)
+    def parent_lists(self, account: Account) -> ParentLists:
+        """Return the lists of an account's parents, each of which several streams may need."""
+        return ParentLists(
+            account,
+            self.client.now,
+            self.page_settings.page_size,
+            wants_all=self.settings.emit_activate_version_messages,
+            only_first=self.is_test,
+        )
 
     def read(
-        self, tasks: Sequence[Task[AccountSync | None]]
-    ) -> Iterator[tuple[AccountSync, Sequence[Any]]]:
+        self, tasks: Mapping[str | None, Iterable[SyncTask]]
+    ) -> Iterator[tuple[AccountSync, Sequence[Any]] | None]:
         """Run the tasks of account syncs: yield the rows of each page, and no rows at a sync's end.
+
+        Args:
+            tasks: By account.
+
+        Yields:
+            Also None, at least once a second, when there is nothing else.
 
         Raises:
             RunError: Nothing can be read for any account.
             SystemExit: The run was stopped.
         """
-        self.outstanding = Counter(task.account_id for task in tasks)
-        for task, rows, is_end in self.scheduler.read(tasks):
+        self.report.begin(len(tasks))
+        for read in self.scheduler.read(tasks):
+            if read is None:
+                yield None
+                continue
+            task, rows, is_end = read
             sync = task.subject
             if sync is None:  # Lists of parents and capabilities belong to no single sync.
                 continue
             if rows:
+                sync.rows += len(rows)
+                self.report.rows += len(rows)
                 yield sync, rows
             if is_end:
                 sync.end(task.error)
-                self.outstanding[task.account_id] -= 1
                 yield sync, ()
-                if not self.outstanding[task.account_id]:
-                    self.parents.forget(sync.account.id)
+                self.report.add(sync)

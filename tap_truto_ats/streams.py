@@ -12,13 +12,15 @@ from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import Self, override
 
 from tap_truto_ats.model.instants import earlier
-from tap_truto_ats.model.records import CUSTOM_FIELDS, Normaliser, dig, usable_key
+from tap_truto_ats.model.records import CUSTOM_FIELDS, REMOTE_DATA, Normaliser, dig
 from tap_truto_ats.singer.stream import PagedStream
 from tap_truto_ats.sync.account_sync import AccountSync, Mode
 from tap_truto_ats.sync.accounts import STREAM, Account
 from tap_truto_ats.sync.bookmarks import PARTITION_KEY, Bookmarks
+from tap_truto_ats.sync.evidence import Doubt, Evidence
+from tap_truto_ats.sync.parents import PARENTS
 from tap_truto_ats.sync.plans import Plan
-from tap_truto_ats.sync.query import REMOTE_DATA, Query
+from tap_truto_ats.sync.query import Query
 from tap_truto_ats.sync.tasks import Steps, Task, until_rows
 
 if TYPE_CHECKING:
@@ -29,11 +31,41 @@ if TYPE_CHECKING:
 
     from tap_truto_ats.model.declaration import Resource
     from tap_truto_ats.run import Run
+    from tap_truto_ats.sync.parents import ParentLists, SyncTask
 
 SCHEMAS = SchemaDirectory(files("tap_truto_ats.model") / "schemas")
 
 
-class IntegratedAccountsStream(PagedStream):
+class TrutoStream(PagedStream):
+    """What all streams have in common: a schema file, the run, and what the state knows."""
+
+    def __init__(self, tap: Tap, run: Run, name: str, schema: dict[str, Any]) -> None:
+        """Take what the streams of a run share."""
+        super().__init__(tap, schema=schema, name=name)
+        self.run = run
+        self._newly_missing: set[str] = set()
+
+    @cached_property
+    def _bookmarks(self) -> Bookmarks:
+        return Bookmarks(self.stream_state, self.replication_key, self.run.start)
+
+    def _compare_accounts(self) -> None:
+        """Take note of accounts that the state knows, and that are not found for the first time."""
+        if self.version is not None:
+            found = {account.id for account in self.run.accounts.all()}
+            self._newly_missing = self._bookmarks.newly_missing(found)
+
+    @override
+    def missing(self) -> str | None:
+        if not self.run.accounts.all():
+            return "no account was found"
+        if doubts := self.run.accounts.evidence.blocking_deletions(STREAM):
+            return f"accounts may be missing, since {' and '.join(doubts)}"
+        count = len(self._newly_missing)
+        return f"{count} accounts that were there before were not found" if count else None
+
+
+class IntegratedAccountsStream(TrutoStream):
     """The accounts in the run's scope, whatever their status."""
 
     name = STREAM
@@ -41,8 +73,7 @@ class IntegratedAccountsStream(PagedStream):
 
     def __init__(self, tap: Tap, run: Run) -> None:
         """Load the schema file that is named like the stream."""
-        super().__init__(tap, schema=SCHEMAS.get_schema(self.name))
-        self.run = run
+        super().__init__(tap, run, self.name, SCHEMAS.get_schema(self.name))
 
     @override
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
@@ -52,16 +83,18 @@ class IntegratedAccountsStream(PagedStream):
             unreadable: Counter[str] = Counter()
             yield self, [normalise({**row, "integration_name": name}, unreadable)]
             _warn_of_unreadable(self, row["id"], unreadable)
+            if self.version is not None:
+                self._bookmarks.note_whole_read(str(row["id"]))
+        self._compare_accounts()
 
     @override
     def missing(self) -> str | None:
-        accounts = self.run.accounts
-        if not accounts.all():
-            return "no account was found"
-        return "accounts could not be looked up" if accounts.failures else None
+        if self.run.accounts.failures:
+            return "accounts could not be looked up"
+        return super().missing()
 
 
-class UnifiedStream(PagedStream):
+class UnifiedStream(TrutoStream):
     """One resource of the unified ATS API, read from all accounts of the run."""
 
     key_columns = primary_keys = (PARTITION_KEY, "id")
@@ -75,74 +108,63 @@ class UnifiedStream(PagedStream):
             for name, definition in schema["properties"].items()
             if name != REMOTE_DATA or run.wants_remote_data
         }
-        super().__init__(tap, schema={**schema, "properties": columns}, name=resource.name)
+        super().__init__(tap, run, resource.name, {**schema, "properties": columns})
         self.replication_key = resource.replication_key
         self.selected_by_default = resource.is_default
-        self.run = run
         self.resource = resource
-        self._account_syncs: list[AccountSync] = []
+        self._incomplete: Counter[str] = Counter()
 
     @override
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
         by_name = {stream.name: stream for stream in streams}
-        tasks = [task for stream in streams for task in stream.tasks()]
-        for sync, rows in self.run.read(tasks):
+        for read in self.run.read(self.tasks(streams)):
+            if read is None:
+                yield self, []
+                continue
+            sync, rows = read
             stream = by_name[sync.stream]
             if sync.has_ended:
                 stream.close(sync)
-            elif records := stream.records(sync, rows):
-                sync.rows += len(records)
-                yield stream, records
-        # Some targets hand on a state only when no record follows it.
-        self.write_state()
+            elif rows:
+                yield stream, stream.records(sync, rows)
+        for stream in streams:
+            stream._compare_accounts()  # noqa: SLF001 - a stream of the same class
 
     @override
     def missing(self) -> str | None:
-        total = len(self._account_syncs)
-        if not total:
-            return "no account was found"
-        count = sum(not sync.is_complete for sync in self._account_syncs)
-        return f"{count} of {total} accounts were not read whole" if count else None
+        total, count = len(self.run.accounts.all()), self._incomplete.total()
+        if not count:
+            return super().missing()
+        reasons = ", ".join(self._incomplete)
+        return f"{count} of {total} accounts were not read whole ({reasons})"
 
-    def tasks(self) -> Iterator[Task[AccountSync | None]]:
-        """Plan the sync of each account, which `run.read` carries out."""
-        self._account_syncs = [self._account_sync(one) for one in self.run.accounts.all()]
-        self.run.report.account_syncs += self._account_syncs
-        for sync in self._account_syncs:
-            steps = until_rows(self._test(sync)) if self.run.is_test else self._plan.steps(sync)
-            yield Task(sync, steps, sync.account.id, sync.usage)
+    def tasks(self, streams: Sequence[Self]) -> dict[str | None, Iterator[SyncTask]]:
+        """Plan the syncs of each account, which `run.read` carries out one after another."""
+        return {one.id: self._tasks_of(one, streams) for one in self.run.accounts.all()}
 
     def records(self, sync: AccountSync, rows: Sequence[Any]) -> list[Record]:
-        """Turn a page's rows into the records that are wanted, and note what the rows tell."""
-        is_raw, keeps_remote_data = self.run.settings.is_raw, self.run.wants_remote_data
-        changed_at, wants, normalise = self._query.changed, self._query.wants, self._normalise
+        """Turn rows into records."""
+        normalise, account_id = self._normalise, sync.account.id
+        keeps_remote_data, unreadable = self.run.wants_remote_data, sync.unreadable
         records = []
-        for given in rows:
-            key = usable_key(given)
-            if key is None:
-                sync.rows_without_id += 1
-                continue
-            row = {"id": key, REMOTE_DATA: given} if is_raw else given
+        for row in rows:
             if not keeps_remote_data:
                 row.pop(REMOTE_DATA, None)
-            changed = changed_at(row)
-            sync.see(key, changed)
-            if wants(row, changed, sync.wanted_since):
-                record = normalise(row, sync.unreadable)
-                record[PARTITION_KEY] = sync.account.id
-                records.append(record)
+            record = normalise(row, unreadable)
+            record[PARTITION_KEY] = account_id
+            records.append(record)
         return records
 
     def close(self, sync: AccountSync) -> None:
         """Move the bookmark of an account sync whose rows are all out, or report its error."""
-        account = sync.account
+        account, evidence = sync.account, sync.evidence
         if sync.mode is Mode.NOT_OFFERED:
             self.logger.info("Account %s does not offer %s: skipped.", account, self.name)
-        if sync.rows_without_id:
+        if without_id := evidence.doubts[Doubt.WITHOUT_ID]:
             self.logger.warning(
                 "Account %s: %d rows of %s without an id were not emitted.",
                 account,
-                sync.rows_without_id,
+                without_id,
                 self.name,
             )
         _warn_of_unreadable(self, account, sync.unreadable)
@@ -151,26 +173,35 @@ class UnifiedStream(PagedStream):
         elif self._is_incremental and self._advance(sync):
             self.write_state()
         sync.new_bookmark = self._bookmarks.get(account.id)
+        if reasons := evidence.blocking_deletions(self.name):
+            self._incomplete[" and ".join(reasons)] += 1
+        elif self.version is not None:
+            self._bookmarks.note_whole_read(account.id)
 
-    def _test(self, sync: AccountSync) -> Steps[None]:
+    def _tasks_of(self, account: Account, streams: Sequence[Self]) -> Iterator[SyncTask]:
+        """Yield an account's tasks; those for streams of parents may be needed by others before."""
+        lists = self.run.parent_lists(account)
+        for stream in streams:
+            if stream.name in PARENTS:
+                lists.streams[stream.name] = stream._task(account, lists)  # noqa: SLF001
+        for stream in streams:
+            yield lists.streams.get(stream.name) or stream._task(account, lists)  # noqa: SLF001
+
+    def _task(self, account: Account, lists: ParentLists) -> SyncTask:
+        sync, steps = self._account_sync(account), self._plan.steps
+        if self.run.is_test:
+            return Task(sync, until_rows(self._test(sync, lists)), account.id, sync.usage)
+        return Task(sync, steps(sync, lists), account.id, sync.usage)
+
+    def _test(self, sync: AccountSync, lists: ParentLists) -> Steps[None]:
         if sync.account.is_active:
-            sync.account = yield from self.run.accounts.describe(sync.account)
-        yield from self._plan.steps(sync)
+            yield from self.run.accounts.describe(sync.account)
+        yield from self._plan.steps(sync, lists)
 
     @cached_property
     def _plan(self) -> Plan:
-        return Plan(
-            self.resource,
-            self._query,
-            self._bookmarks if self._is_incremental else None,
-            self.run.settings,
-            self.run.accounts,
-            self.run.parents,
-        )
-
-    @cached_property
-    def _bookmarks(self) -> Bookmarks:
-        return Bookmarks(self.stream_state, self.resource.replication_key, self.run.start)
+        bookmarks = self._bookmarks if self._is_incremental else None
+        return Plan(self.resource, self._query, bookmarks, self.run.settings, self.run.accounts)
 
     @cached_property
     def _query(self) -> Query:
@@ -188,34 +219,39 @@ class UnifiedStream(PagedStream):
         return self.replication_method == REPLICATION_INCREMENTAL and not self.run.settings.is_raw
 
     def _account_sync(self, account: Account) -> AccountSync:
-        bookmark = self._bookmarks.get(account.id) if self._is_incremental else None
-        since = earlier(bookmark, self.run.settings.lookback_seconds) if bookmark else None
-        return AccountSync(
+        # Making the bookmarks gives each stream that was begun an entry in the state.
+        bookmarks = self._bookmarks
+        sync = AccountSync(
             stream=self.name,
             account=account,
-            bookmark=bookmark,
-            changed_since=since,
-            wanted_since=max(filter(None, (since, self.run.settings.start_date)), default=None),
-            # Making the bookmarks gives each stream that was begun an entry in the state.
-            run_start=self._bookmarks.run_start,
-            deletes_missing=self.version is not None,
+            evidence=Evidence(self.run.client.now, is_exact=self.version is not None),
         )
+        if self._is_incremental and (bookmark := bookmarks.get(account.id)):
+            sync.bookmark = bookmark
+            sync.changed_since = earlier(bookmark, self.run.settings.lookback_seconds)
+            sync.rows_known = bookmarks.rows_known(account.id)
+            # Truto may leave out rows that are not dated when it is asked for changes.
+            sync.asks = not bookmarks.has_undated_rows(account.id)
+        sync.lists_all = not self.run.is_test and self._query.lists_all(account, sync.asked_since)
+        return sync
 
     def _advance(self, sync: AccountSync) -> bool:
         """Move the bookmark of an account that was read to its end; return whether it moved."""
-        if sync.rows_moved:
+        evidence = sync.evidence
+        if blocks := evidence.blocking_bookmark(self.name):
             self.logger.warning(
-                "Account %s: rows of %s moved between pages while they were read. Its bookmark"
-                " stays, so that the next run reads them again.",
+                "Account %s: %s. Its bookmark stays, so that the next run reads them again.",
                 sync.account,
-                self.name,
+                " and ".join(blocks),
             )
             return False
-        if sync.mode is Mode.ASKED and sync.rows_without_change:
-            # Truto may leave out rows without a change time when it is asked for changes.
-            return False
-        has_moved = self._bookmarks.advance(sync.account.id, sync.newest)
-        if sync.mode is Mode.WHOLE and sync.is_complete:
+        has_moved = self._bookmarks.advance(
+            sync.account.id,
+            evidence.read_until(),
+            sync.checksum,
+            has_undated=evidence.undated > 0,
+        )
+        if sync.mode is Mode.WHOLE and not evidence.blocking_deletions(self.name):
             self._bookmarks.note_whole_read(sync.account.id)
             has_moved = True
         return has_moved

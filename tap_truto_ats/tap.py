@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from copy import deepcopy
 from datetime import datetime, timezone
 from functools import cached_property
@@ -16,7 +16,6 @@ from tap_truto_ats.run import Run
 from tap_truto_ats.settings.schema import SCHEMA
 from tap_truto_ats.singer.command_line import CommandLineTap
 from tap_truto_ats.streams import IntegratedAccountsStream, UnifiedStream
-from tap_truto_ats.sync.account_sync import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,21 +50,24 @@ class TapTrutoAts(CommandLineTap):
     @override
     def test(self) -> None:
         self.run.is_test = True
-        streams = [one for one in self.streams.values() if isinstance(one, UnifiedStream)]
-        tasks = [task for stream in streams if stream.selected for task in stream.tasks()]
+        unified = [one for one in self.streams.values() if isinstance(one, UnifiedStream)]
+        streams = [one for one in unified if one.selected]
+        tasks = streams[0].tasks(streams) if streams else {}
+        ended: Counter[str] = Counter()
         found: defaultdict[str, list[str]] = defaultdict(list)
-        for sync, rows in self.run.read(tasks):
-            sync.rows += len(rows)
+        for sync, _ in filter(None, self.run.read(tasks)):
+            account = sync.account
             if sync.error:
-                self.run.accounts.fail(sync.account, sync.error, sync.stream)
+                self.run.accounts.fail(account, sync.error, sync.stream)
             elif sync.has_ended:
-                found[sync.account.id].append(sync.description)
-            if not self.run.outstanding[sync.account.id] and found[sync.account.id]:
+                found[account.id].append(sync.description)
+            ended[account.id] += sync.has_ended
+            if ended[account.id] == len(streams) and found[account.id]:
                 self.logger.info(
                     "Account %s: %s; %s.",
-                    sync.account,
-                    sync.account.status or "status unknown",
-                    "; ".join(sorted(found[sync.account.id])),
+                    account,
+                    account.status or "status unknown",
+                    "; ".join(sorted(found[account.id])),
                 )
 
     @override
@@ -74,12 +76,10 @@ class TapTrutoAts(CommandLineTap):
 
     @override
     def end(self) -> bool:
-        syncs = self.run.report.account_syncs
-        inactive = [one.account for one in syncs if one.mode is Mode.INACTIVE]
-        if inactive:
+        if self.run.report.has_begun and (inactive := self.run.accounts.inactive):
             self.logger.warning(
                 "Skipped accounts that are not active: %s. Their customers must reconnect.",
-                ", ".join(dict.fromkeys(f"{one} {one.status}" for one in inactive)),
+                ", ".join(f"{one} {one.status}" for one in inactive),
             )
         failures = self.run.accounts.failures.values()
         for failure in failures:

@@ -1,18 +1,14 @@
-"""HTTP to Truto: a request comes in, and a page goes out, under the limits and with retries."""
+"""HTTP to Truto: a request comes in, and after one try a page or an error goes out."""
 
 from __future__ import annotations
 
 import logging
-import random
 import time
-from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta, timezone
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import backoff
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
@@ -22,23 +18,18 @@ from tap_truto_ats.api.envelope import Page, decode_chunks, decode_object, decod
 from tap_truto_ats.api.errors import (
     AccountError,
     BrokenBodyError,
-    RunError,
+    NoListError,
     TransientError,
     error_for,
 )
-from tap_truto_ats.api.limits import LONGEST_WAIT, RateLimiter, Refusal
+from tap_truto_ats.api.limits import RateLimiter, Refusal, parse_date, retry_seconds
 from tap_truto_ats.api.network import NetworkError, unreachable
-from tap_truto_ats.api.request import ArrivingPage, Request, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
+    from tap_truto_ats.api.request import ArrivingPage, Request, Usage
     from tap_truto_ats.settings.schema import Settings
-
-logger = logging.getLogger(__name__)
-
-FIRST_WAIT, LAST_WAIT = 0.5, 60.0
-"""Seconds: the upper bound of the random wait before the first retry, and before any retry."""
 
 CHUNK_BYTES = 1 << 16
 
@@ -66,6 +57,8 @@ class TrutoClient:
         self._settings = settings
         self.limiter = limiter or RateLimiter()
         self._timeout = min(settings.request_timeout_seconds, LONGEST_TIMEOUT)
+        self._ahead = timedelta()
+        self._was_accepted = False
         self._session = requests.Session()
         self._session.auth = BearerToken(settings.api_token)
         adapter = HTTPAdapter(pool_maxsize=settings.max_concurrency)
@@ -75,76 +68,38 @@ class TrutoClient:
         for name in ("connection", "connectionpool", "response", "util.retry"):
             logging.getLogger(f"urllib3.{name}").disabled = True
 
-    def admit(self, request: Request) -> Refusal | None:
-        """Count the first try of a request, or return the limit that does not allow it yet."""
-        if request.arriving and request.arriving.parts:
-            return None
-        return self.limiter.admit(request.limited_account)
+    def now(self) -> datetime:
+        """Return the time by Truto's clock, which the `Date` of its last answer told."""
+        return datetime.now(timezone.utc) + self._ahead
 
-    def fetch(self, request: Request, usage: Usage | None = None) -> Page:
-        """Get one page, trying again when that may help.
+    def admit(self, request: Request) -> Refusal | None:
+        """Count a request that is about to be made, or return what does not allow it yet."""
+        return None if request.is_arriving else self.limiter.admit(request.limited_account)
+
+    def fetch(self, request: Request, usage: Usage) -> Page:
+        """Try once to get a page, or the next part of one that is arriving.
 
         Args:
-            request: The request for the page, whose first try `admit` has counted.
+            request: The request for the page, which `admit` has counted.
             usage: Where the cost is counted.
 
         Raises:
-            AccountError: The account cannot be read.
-            RunError: Truto refuses the token.
+            TransientError: Another try may succeed.
+            AccountError: None will.
         """
-        tries: Counter[int | None] = Counter()
-        usage = usage or Usage()
-
-        def is_final(error: Exception) -> bool:
-            assert isinstance(error, TransientError)  # noqa: S101
-            tries[error.status] += 1
-            arriving = request.arriving
-            broken_for_good = arriving and arriving.failures > self._settings.max_retries
-            return bool(broken_for_good) or tries[error.status] >= error.tries
-
-        def log_retry(details: Any) -> None:  # noqa: ANN401
-            error: TransientError = details["exception"]
-            usage.retries += 1
-            if error.status == HTTPStatus.TOO_MANY_REQUESTS:
-                usage.waited_seconds += details["wait"]
-            logger.info(
-                "%s: %s. Trying again in %.1f s (retry %d of %d).",
-                f"Account {request.account_id}" if request.account_id else request.path,
-                error.cause,
-                details["wait"],
-                details["tries"],
-                min(error.tries - 1, self._settings.max_retries),
-            )
-
-        @backoff.on_exception(
-            _waits,
-            TransientError,
-            max_tries=self._settings.max_retries + 1,
-            giveup=is_final,
-            jitter=None,
-            on_backoff=log_retry,
-            logger=None,
-        )
-        def attempt() -> Page:
-            if tries and not (request.arriving and request.arriving.parts):
-                begin = time.monotonic()
-                self.limiter.wait(request.limited_account)
-                usage.waited_seconds += time.monotonic() - begin
-            return self._attempt(request, usage)
-
-        page = attempt()
-        usage.pages += not (request.single or page.unread)
-        return page
-
-    def _attempt(self, request: Request, usage: Usage) -> Page:
+        arriving = request.arriving
         try:
-            if request.arriving is not None:
-                return self._next_part(request, request.arriving, usage)
-            body = self._read(self._get(request, usage))
+            if arriving is not None:
+                page = self._next_part(request, arriving, usage)
+            elif request.single:
+                page = Page([decode_object(self._read(self._get(request, usage)))])
+            else:
+                page = decode_page(self._read(self._get(request, usage)))
         except NetworkError as error:
             failure = unreachable(error)
         else:
-            return Page([decode_object(body)]) if request.single else decode_page(body)
+            usage.pages += not (request.single or page.unread)
+            return page
         raise failure  # Raised out here, since the caught error's text holds the URL.
 
     def _next_part(self, request: Request, arriving: ArrivingPage, usage: Usage) -> Page:
@@ -154,7 +109,6 @@ class TrutoClient:
             return next(arriving.parts)
         except (*NetworkError, BrokenBodyError):
             arriving.parts = None
-            arriving.failures += 1
             raise
 
     def _get(self, request: Request, usage: Usage) -> requests.Response:
@@ -166,9 +120,16 @@ class TrutoClient:
             stream=True,
             allow_redirects=False,
         )
+        if date := parse_date(response.headers.get("Date")):
+            self._ahead = date - datetime.now(timezone.utc)
         self.limiter.heed(request.limited_account, response.headers)
+        if response.status_code == HTTPStatus.NO_CONTENT:
+            response.close()
+            what = "it was empty"
+            raise NoListError(what, tries=1)
         if response.status_code != HTTPStatus.OK:
             raise self._refusal(response)
+        self._was_accepted = True
         return response
 
     def _read(self, response: requests.Response) -> bytes:
@@ -182,17 +143,15 @@ class TrutoClient:
                     raise requests.Timeout
         return bytes(body)
 
-    def _refusal(self, response: requests.Response) -> AccountError | RunError:
+    def _refusal(self, response: requests.Response) -> AccountError:
         try:
             body: object = decode_object(self._read(response))
         except (*NetworkError, BrokenBodyError):
             body = None
-        return error_for(
-            response.status_code,
-            body,
-            retry_after=parse_retry_after(response.headers.get("Retry-After")),
-            token=self._settings.api_token,
-        )
+        error = error_for(response.status_code, body, was_accepted=self._was_accepted)
+        if isinstance(error, TransientError):
+            error.retry_after = retry_seconds(response.headers)
+        return error
 
 
 def _parts(response: requests.Response) -> Iterator[Page]:
@@ -218,28 +177,3 @@ def encode_params(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple
             yield name, ""
         else:
             yield name, str(value)
-
-
-def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Read `Retry-After` (seconds or an HTTP date) as seconds from now, 300 at the most."""
-    if not value:
-        return None
-    if value.strip().isdecimal():
-        return min(float(value), LONGEST_WAIT)
-    try:
-        at = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    at = at if at.tzinfo else at.replace(tzinfo=timezone.utc)
-    seconds = (at - (now or datetime.now(timezone.utc))).total_seconds()
-    return min(max(seconds, 0.0), LONGEST_WAIT)
-
-
-def _waits() -> Generator[float, TransientError, None]:
-    """Seconds before each retry: what the server asked for, else exponential with full jitter."""
-    bounds = backoff.expo(factor=FIRST_WAIT, max_value=LAST_WAIT)
-    next(bounds)
-    error = yield 0.0
-    for bound in bounds:
-        wished = error.retry_after
-        error = yield random.uniform(0, bound) if wished is None else wished  # noqa: S311

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import ijson
 import msgspec
 
-from tap_truto_ats.api.errors import BrokenBodyError
+from tap_truto_ats.api.errors import FEW_TRIES, BrokenBodyError, NoListError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,22 +70,30 @@ def decode_page(body: bytes) -> Page:
     `result` may be an object of rows by key (the reference page: `truto_key_by`).
 
     Raises:
+        NoListError: There is null in place of rows, and no cursor.
         BrokenBodyError: The body is not such an envelope.
     """
     envelope = decode_object(body)
-    rows = next((envelope[key] for key in ROWS_KEYS if key in envelope), None)
+    rows = next((envelope[key] for key in ROWS_KEYS if key in envelope), "none")
+    cursor = _cursor(envelope.get("next_cursor"))
     if isinstance(rows, dict):
         rows = list(rows.values())
     if not isinstance(rows, list):
-        what = "it holds no rows"
-        raise BrokenBodyError(what)
-    return Page(rows, _cursor(envelope.get("next_cursor")))
+        raise _no_rows(is_null=rows is None and cursor is None)
+    return Page(rows, cursor)
+
+
+def _no_rows(*, is_null: bool) -> BrokenBodyError:
+    if is_null:
+        return NoListError("it holds null in place of rows", tries=FEW_TRIES)
+    return BrokenBodyError("it holds no rows")
 
 
 def decode_chunks(chunks: Iterable[bytes]) -> Iterator[Page]:
     """Decode an envelope while it arrives: a page for each chunk, the last with the cursor.
 
     Raises:
+        NoListError: There is null in place of rows, and no cursor.
         BrokenBodyError: What arrived is not such an envelope.
     """
     events = ijson.sendable_list()
@@ -100,11 +108,11 @@ def decode_chunks(chunks: Iterable[bytes]) -> Iterator[Page]:
         parser.close()
     except (ijson.JSONError, ValueError, ArithmeticError, RecursionError, SystemError):
         # ijson's C parser raises a SystemError for an integer that is too long for Python.
-        reader.found_rows = False
+        reader.found_rows = reader.found_null = False
+    cursor = _cursor(reader.next_cursor)
     if not reader.found_rows:
-        what = "it holds no rows, or was cut off"
-        raise BrokenBodyError(what)
-    yield Page([], _cursor(reader.next_cursor))
+        raise _no_rows(is_null=reader.found_null and cursor is None)
+    yield Page([], cursor)
 
 
 def _cursor(value: object) -> str | None:
@@ -122,6 +130,8 @@ class _EnvelopeReader:
     """Picks rows and cursor out of a JSON parser's events by their depth."""
 
     found_rows: bool = False
+    found_null: bool = False
+    """Whether there was null in place of rows."""
     next_cursor: object = None
     _depth: int = 0
     _key: str = ""
@@ -139,8 +149,9 @@ class _EnvelopeReader:
         at_top, in_rows = self._depth == TOP, self._depth == TOP + 1 and self._key in ROWS_KEYS
         if at_top and event == "map_key":
             self._key = str(value)
-        elif at_top and opens and self._key in ROWS_KEYS:
-            self.found_rows = True
+        elif at_top and self._key in ROWS_KEYS:
+            self.found_rows |= opens
+            self.found_null |= event == "null"
         elif at_top and self._key == "next_cursor" and not closes:
             self.next_cursor = [event] if opens else value
         elif self._row is None and in_rows and event != "map_key":

@@ -1,8 +1,9 @@
-"""The errors that end the reading of an account or the run, and what Truto's answers mean."""
+"""What an answer other than a page means: for the account, for the run, and for another try."""
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -10,7 +11,12 @@ from traceback import extract_tb
 
 from tap_truto_ats.model.records import dig
 
-MESSAGE_LENGTH = 200
+NAME = re.compile(r"[\w.:/\[\]-]{1,80}", re.ASCII)
+"""What a parameter or a scope is called. Anything else that an answer gives may quote a person."""
+
+FEW_TRIES = 3
+"""How many tries an answer is worth that is rarely a passing fault."""
+
 BLOCKED_CURE = "Ask Truto's support to unblock it"
 
 
@@ -40,6 +46,8 @@ class TransientError(AccountError):
 
     tries = math.inf
     """How many tries it is worth."""
+    is_of_run = False
+    """Whether it ends the run once the tries are used up."""
     retry_after: float | None = None
     """The seconds that the server asked to wait."""
 
@@ -47,9 +55,14 @@ class TransientError(AccountError):
 class BrokenBodyError(TransientError):
     """A body is not Truto's envelope: it is HTML, say, or it was cut off, or it has no rows."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, tries: float = math.inf) -> None:
         """Take what is wrong with the body, in words that quote nothing of it."""
         super().__init__(f"The answer was broken: {what}", "Try again later")
+        self.tries = tries
+
+
+class NoListError(BrokenBodyError):
+    """In place of rows came null, or nothing: an end of the pages in other words if it stays so."""
 
 
 class RunError(SystemExit):
@@ -72,6 +85,7 @@ class Answer:
 FAILING = Answer("Truto or the provider is failing", "Try again later", tries=math.inf)
 REFUSED = Answer("The request was refused", "Check the settings `filters` and `remote_query`")
 REDIRECTED = Answer("The answer was a redirect", "Check `api_url`")
+TOKEN_REFUSED = Answer("Truto refused the token", "Set `api_token` to a valid API token", tries=2)
 HIDDEN = Answer(
     "Not offered by the provider, or not visible to this token",
     "Check the account's id and the token's environment",
@@ -93,7 +107,7 @@ ANSWERS = {
     503: Answer(
         "Truto says that the account is blocked",
         BLOCKED_CURE,
-        tries=3,
+        tries=FEW_TRIES,
         is_of_account=True,
     ),
 }
@@ -107,39 +121,37 @@ OTHERS = ((500, FAILING), (400, REFUSED), (300, REDIRECTED), (0, FAILING))
 """For all other statuses, the first match wins: the lowest status, and its meaning."""
 
 
-def error_for(
-    status: int, body: object, *, retry_after: float | None = None, token: str = ""
-) -> AccountError | RunError:
+def error_for(status: int, body: object, *, was_accepted: bool = False) -> AccountError:
     """Return the error that an answer other than 200 means.
+
+    Only Truto's whole envelope (`statusCode`, `error`, `message`: its page on errors) can say that
+    the token is refused or the account blocked; a proxy or a CDN answers with such statuses, too.
+    No message becomes part of the error, since even Truto's own may quote a person.
 
     Args:
         status: The HTTP status.
         body: The decoded body: Truto's error envelope, or anything else.
-        retry_after: The seconds that the server asked to wait.
-        token: The API token, which is masked in the error's text.
+        was_accepted: Whether Truto has accepted the token before, so that a refusal may pass.
     """
     envelope = body if isinstance(body, dict) else {}
-    remote = envelope.get("truto_is_remote_error") is True
-    if status == HTTPStatus.UNAUTHORIZED and not remote:
-        return RunError("Truto refused the token (HTTP 401). Set `api_token` to a valid API token.")
+    is_remote = envelope.get("truto_is_remote_error") is True
+    is_whole = envelope.get("statusCode") == status and {"error", "message"} <= envelope.keys()
     answer = ANSWERS.get(status) or next(one for least, one in OTHERS if status >= least)
-    if status == HTTPStatus.SERVICE_UNAVAILABLE and remote:
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and (is_remote or not is_whole):
         answer = FAILING
+    if status == HTTPStatus.UNAUTHORIZED and not is_remote:
+        answer = TOKEN_REFUSED if is_whole else FAILING
     insight = envelope.get("truto_error_insight")
     details = [f"HTTP {status}"]
     if missing := _listed(insight, "missing_required_query_parameters"):
         details.append(f"missing parameters: {', '.join(missing)}")
     if scopes := _listed(insight, "forbidden_error", "missing_scopes"):
         details.append(f"missing scopes: {', '.join(scopes)}")
-    # A provider's own message may quote a candidate; Truto's own does not.
-    message = envelope.get("message")
-    if isinstance(message, str) and message and not remote:
-        details.append(message)
-    cause = f"{answer.cause} ({', '.join(_one_line(one, token) for one in details)})"
     kind = TransientError if answer.tries > 1 else AccountError
-    error = kind(cause, answer.cure, status=status)
+    error = kind(f"{answer.cause} ({', '.join(details)})", answer.cure, status=status)
     if isinstance(error, TransientError):
-        error.tries, error.retry_after = answer.tries, retry_after
+        error.is_of_run = answer is TOKEN_REFUSED
+        error.tries = 1 if error.is_of_run and not was_accepted else answer.tries
     error.is_of_account = answer.is_of_account
     error.missing_parameters = missing
     return error
@@ -155,15 +167,8 @@ def unexpected(error: Exception) -> AccountError:
 
 
 def _listed(insight: object, key: str, *inner: str) -> tuple[str, ...]:
-    """Return a list in `truto_error_insight`, whose keys hold `{value: …}`, as texts."""
+    """Return the names in a list of `truto_error_insight`, whose keys hold `{value: …}`."""
     entry = dig(insight, key)
     value = entry.get("value") if isinstance(entry, dict) else entry
     found = dig(value, *inner)
-    return tuple(map(str, found)) if isinstance(found, list) else ()
-
-
-def _one_line(message: str, token: str) -> str:
-    text = " ".join(message.split())
-    if token:
-        text = text.replace(token, "***")
-    return text if len(text) <= MESSAGE_LENGTH else f"{text[:MESSAGE_LENGTH]}…"
+    return tuple(filter(NAME.fullmatch, map(str, found))) if isinstance(found, list) else ()

@@ -1,9 +1,12 @@
-"""Truto's rate limits, which every request is counted against before it is made."""
+"""Truto's rate limits, which every request is counted against, and what headers say of waits."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict, deque
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +22,9 @@ PERIOD = 10.5
 
 LONGEST_WAIT = 300.0
 """Seconds: the longest wait that a server's answer can ask for."""
+
+OLDEST_EPOCH = 10**9
+"""From this number on, `ratelimit-reset` is a moment in seconds since 1970, not a time to wait."""
 
 
 def expected_seconds(requests: int) -> float:
@@ -49,18 +55,18 @@ class Window:
 
 
 class Refusal(NamedTuple):
-    """The limit that does not allow a request yet."""
+    """What does not allow a request yet."""
 
-    limit: str
-    """Whose limit it is: `account` or `token`."""
+    reason: str
+    """The limit of the `account` or of the `token`, or that a request is `failing`."""
     since: float
     until: float
-    """When the limit allows the next request."""
+    """When the next request may be made."""
 
     @property
     def is_for_all(self) -> bool:
-        """Whether the limit holds for all accounts."""
-        return self.limit == "token"
+        """Whether it holds for all accounts."""
+        return self.reason == "token"
 
 
 class RateLimiter:
@@ -69,16 +75,11 @@ class RateLimiter:
     Thread-safe.
     """
 
-    def __init__(
-        self,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        """Take the clock and the sleep of the process, or a test's."""
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take the clock of the process, or a test's."""
         self.admitted = 0
         """Requests so far."""
         self._clock = clock
-        self._sleep = sleep
         self._lock = Lock()
         self._token = Window(TOKEN_LIMIT)
         self._accounts: defaultdict[str | None, Window] = defaultdict(lambda: Window(ACCOUNT_LIMIT))
@@ -102,30 +103,57 @@ class RateLimiter:
             self.admitted += 1
         return None
 
-    def wait(self, account_id: str | None) -> None:
-        """Wait until the limits allow a request, and count it."""
-        while refusal := self.admit(account_id):
-            self._sleep(refusal.until - refusal.since)
-
     def heed(self, account_id: str | None, headers: Mapping[str, str]) -> None:
         """Allow an account no request while its provider says that its quota is used up.
 
-        The headers `ratelimit-remaining` and `ratelimit-reset` (in seconds) describe the provider's
-        quota; they are there only if the provider shows it (Truto's page on rate limits).
+        The headers `ratelimit-remaining` and `ratelimit-reset` describe the provider's quota; they
+        are there only if the provider shows it (Truto's page on rate limits).
         """
-        remaining = _leading_number(headers.get("ratelimit-remaining"))
-        reset = _leading_number(headers.get("ratelimit-reset"))
+        remaining, reset = _number(headers.get("ratelimit-remaining")), reset_seconds(headers)
         if account_id is None or remaining is None or reset is None or remaining > 0:
             return
         with self._lock:
-            until = self._clock() + min(reset, LONGEST_WAIT)
-            self._accounts[account_id].close_until(until)
+            self._accounts[account_id].close_until(self._clock() + reset)
 
 
-def _leading_number(text: str | None) -> float | None:
+def retry_seconds(headers: Mapping[str, str]) -> float | None:
+    """Return for how many seconds an answer asks to wait, 300 at the most; None if it does not.
+
+    `Retry-After` counts, or else `ratelimit-reset`. A date is compared with the answer's own, so
+    that it does not matter what this machine's clock shows.
+    """
+    wish = headers.get("Retry-After")
+    seconds = _number(wish)
+    if seconds is None and (moment := parse_date(wish)):
+        seconds = max((moment - _sent_at(headers)).total_seconds(), 0.0)
+    return reset_seconds(headers) if seconds is None else min(seconds, LONGEST_WAIT)
+
+
+def reset_seconds(headers: Mapping[str, str]) -> float | None:
+    """Return in how many seconds the provider's quota is full again, 300 at the most."""
+    reset = _number(headers.get("ratelimit-reset"))
+    if reset is not None and reset >= OLDEST_EPOCH:
+        reset = max(reset - _sent_at(headers).timestamp(), 0.0)
+    return None if reset is None else min(reset, LONGEST_WAIT)
+
+
+def parse_date(text: str | None) -> datetime | None:
+    """Read the date of an HTTP header; None for what is none."""
+    try:
+        moment = parsedate_to_datetime(text or "")
+        return moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _sent_at(headers: Mapping[str, str]) -> datetime:
+    return parse_date(headers.get("Date")) or datetime.now(timezone.utc)
+
+
+def _number(text: str | None) -> float | None:
     """Read `0`, `12.5` or the number of `110;w=10`."""
     try:
         number = float((text or "").split(";")[0])
     except ValueError:
         return None
-    return number if number >= 0 else None
+    return number if number >= 0 and not math.isnan(number) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +26,11 @@ class Request:
     is made."""
 
     @property
+    def is_arriving(self) -> bool:
+        """Whether its answer has begun to arrive, so that no limit counts its next part."""
+        return self.arriving is not None and self.arriving.parts is not None
+
+    @property
     def limited_account(self) -> str | None:
         """The account whose limit counts the request; Truto counts unified calls only."""
         return self.account_id if self.path.startswith("/unified/") else None
@@ -40,7 +45,7 @@ class Request:
         return self.having({"next_cursor": cursor})
 
 
-@dataclass
+@dataclass(slots=True)
 class Usage:
     """What requests have cost so far; one thread at a time adds to it."""
 
@@ -50,18 +55,17 @@ class Usage:
     """Pages that have arrived."""
     retries: int = 0
     waited_seconds: float = 0.0
-    """Seconds spent waiting for Truto's limits, the provider's quota, and `Retry-After`."""
+    """Seconds spent waiting for Truto's limits, the provider's quota, and before retries."""
 
     def add(self, other: Usage) -> None:
         """Add another usage to this one."""
-        for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
+        for one in fields(self):
+            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
 
-@dataclass
+@dataclass(slots=True)
 class ArrivingPage:
     """A page that is read while it arrives; one that breaks off is requested again."""
 
     parts: Iterator[Page] | None = None
     """Those that have not been taken yet; None while no answer arrives."""
-    failures: int = 0

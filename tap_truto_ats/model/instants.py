@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import datetime, timedelta, timezone
 
@@ -9,6 +10,8 @@ if sys.version_info >= (3, 11):
     fromisoformat = datetime.fromisoformat
 else:  # Python 3.10 itself reads only what `isoformat` writes.
     from backports.datetime_fromisoformat import datetime_fromisoformat as fromisoformat
+
+_ZONE = re.compile(r"\d(?:Z|[+-]\d\d(?::?\d\d)?)\s*$", re.IGNORECASE)
 
 _USUAL = {"--T::Z", "--T::."}
 """Every third character, from the 5th on, of `2026-01-31T09:30:00Z`, with or without a fraction."""
@@ -42,6 +45,11 @@ def parse_instant(value: object) -> datetime | None:
         return moment.astimezone(timezone.utc)
     except OverflowError:
         return None
+
+
+def has_zone(text: str) -> bool:
+    """Return whether a date-time ends in `Z` or an offset; without, it may be a local time."""
+    return _ZONE.search(text) is not None
 
 
 def format_instant(instant: datetime) -> str:

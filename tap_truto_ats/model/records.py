@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections import Counter
 
 CUSTOM_FIELDS = "custom_fields"
+REMOTE_DATA = "remote_data"
 
 Unreadable: TypeAlias = "Counter[str]"
 """By field: how many values could not be read and became null."""

@@ -91,7 +91,7 @@ class Settings:
         th.IntegerType(minimum=1, maximum=100),
         "Concurrency",
         "Requests under way at the same time.",
-        default=10,
+        default=50,
     )
     request_timeout_seconds: int = _setting(
         th.IntegerType(minimum=1),

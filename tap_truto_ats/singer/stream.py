@@ -77,7 +77,8 @@ class PagedStream(Stream, abc.ABC):
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
         """Yield pages of records that are normalised and selected, each with its stream.
 
-        When the next page is asked for, the last one has been handed to the target.
+        When the next page is asked for, the last one has been handed to the target. A page may hold
+        nothing: one comes at least once a second, so that no STATE is late.
 
         Args:
             streams: The streams to read in one loop; this one is among them.
@@ -129,10 +130,14 @@ class PagedStream(Stream, abc.ABC):
         if is_dry or not isinstance(writer, PageWriter):
             yield from super()._sync_records(context, write_messages=write_messages)
             return
-        if not self.has_been_read:
-            self._read_streams_of_its_class(writer)
-        self.state_manager.finalize_state(self.stream_state)
-        self.tap.state_writer.write_state(self.tap_state)
+        try:
+            if not self.has_been_read:
+                self._read_streams_of_its_class(writer)
+        finally:
+            self.state_manager.finalize_state(self.stream_state)
+            # Some targets hand on a state only when no record follows it.
+            if writer.has_written:
+                self.tap.write_message(StateMessage(value=self.tap_state))
 
     def _read_streams_of_its_class(self, writer: PageWriter) -> None:
         streams = [
@@ -147,13 +152,11 @@ class PagedStream(Stream, abc.ABC):
                 counter = counters[stream.name] = stack.enter_context(stream.get_record_counter())
                 counter.with_context({})
                 stack.enter_context(stream.get_sync_timer()).with_context({})
-            try:
-                for stream, records in self.get_pages(streams):
-                    stream.write(records, writer)
-                    counters[stream.name].increment(len(records))
-                    writer.flush()
-            finally:
-                if writer.owes_state:
+            for stream, records in self.get_pages(streams):
+                stream.write(records, writer)
+                counters[stream.name].increment(len(records))
+                writer.flush()
+                if writer.state_is_due():
                     self.tap.write_message(StateMessage(value=self.tap_state))
         for stream in streams:
             stream.has_been_read = True
@@ -192,7 +195,11 @@ class PagedStream(Stream, abc.ABC):
         super().finalize_state_progress_markers(state)
         if self.version is None:
             return
-        if missing := self.missing():
+        missing = self.missing()
+        if self.get_batch_config(self.config) is not None:
+            # The SDK writes no version into the files (meltano/sdk), so that all rows would go.
+            missing = "the rows of BATCH files carry no version"
+        if missing:
             self.logger.warning(
                 "No ACTIVATE_VERSION for %s, so that nothing is deleted: %s.", self.name, missing
             )
@@ -203,15 +210,14 @@ class PagedStream(Stream, abc.ABC):
                     self.tap.write_message(message)
 
     def write_state(self) -> None:
-        """Send a STATE message, whose records must all be out; a long one may be put off.
+        """Take note that a bookmark moved: a STATE message goes out at its time.
 
-        With BATCH files, the records are not out before the SDK has sent their message; it sends a
-        STATE of its own behind each.
+        The records before it must all be out. With BATCH files they are not before the SDK has sent
+        their message; it sends a STATE of its own behind each.
         """
         writer = self.tap.message_writer
-        is_put_off = isinstance(writer, PageWriter) and writer.puts_off_state()
-        if not is_put_off and self.get_batch_config(self.config) is None:
-            self.tap.write_message(StateMessage(value=self.tap_state))
+        if isinstance(writer, PageWriter):
+            writer.owes_state = True
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import sys
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -25,15 +26,8 @@ logger = logging.getLogger(__name__)
 PIPE_BYTES = 1 << 20
 """The capacity given to the pipe to the target: the most that Linux gives any user (`pipe(7)`)."""
 
-LONG_STATE_BYTES = 1 << 16
-"""The length from which a STATE message counts as long: it holds some 300 bookmarks."""
-
-OUTPUT_FOR_LONG_STATE = 4
-"""How many times its length of other output has to be written before a long STATE is sent again.
-
-Each STATE holds all bookmarks. One behind each of thousands of accounts would be most of the
-output.
-"""
+STATE_SECONDS = 5.0
+"""The time between two STATE messages, each of which holds all bookmarks."""
 
 
 class RecordLine(msgspec.Struct, tag_field="type", tag="RECORD", omit_defaults=True):
@@ -57,9 +51,11 @@ class PageWriter(MsgSpecWriter):
         super().__init__()
         self._pending = bytearray()
         self._too_deep = 0
-        self._state_bytes = self._bytes_since_state = 0
         self.owes_state = False
-        """Whether a STATE message was put off."""
+        """Whether a bookmark moved since the last STATE message."""
+        self.has_written = False
+        """Whether anything was written since the last STATE message."""
+        self._due_at = 0.0
         with suppress(AttributeError, OSError):  # Stdout is no pipe, or the system is not Linux.
             fcntl.fcntl(sys.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
@@ -81,8 +77,7 @@ class PageWriter(MsgSpecWriter):
         if not isinstance(message, RecordMessage):
             self.flush()
         if isinstance(message, StateMessage):
-            self._state_bytes, self._bytes_since_state = len(line), 0
-            self.owes_state = False
+            self.owes_state = self.has_written = False
 
     def write_records(self, lines: list[RecordLine]) -> None:
         """Write the records of a page in one go; `flush` hands them to the target."""
@@ -95,11 +90,13 @@ class PageWriter(MsgSpecWriter):
                 for line in lines:
                     self.write_records([line])
 
-    def puts_off_state(self) -> bool:
-        """Return whether too little was written since the last STATE; one is owed then."""
-        enough = OUTPUT_FOR_LONG_STATE * self._state_bytes
-        self.owes_state = self._state_bytes > LONG_STATE_BYTES and self._bytes_since_state < enough
-        return self.owes_state
+    def state_is_due(self) -> bool:
+        """Return whether a STATE is owed, and the last such one was due long enough ago."""
+        now = time.monotonic()
+        if not self.owes_state or now < self._due_at:
+            return False
+        self._due_at = now + STATE_SECONDS
+        return True
 
     def flush(self) -> None:
         """Hand everything written so far to the target.
@@ -107,7 +104,7 @@ class PageWriter(MsgSpecWriter):
         Raises:
             RunError: Stdout takes nothing more.
         """
-        self._bytes_since_state += len(self._pending)
+        self.has_written |= bool(self._pending)
         with writing(), memoryview(self._pending) as pending:
             written = 0
             while written < len(pending):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,16 @@ from urllib.parse import quote
 from tap_truto_ats.api.errors import BLOCKED_CURE, AccountError, RunError
 from tap_truto_ats.api.request import Request
 from tap_truto_ats.model.records import dig
-from tap_truto_ats.sync.tasks import Steps, Task, answer_to, pages
+from tap_truto_ats.sync.evidence import Doubt, Evidence
+from tap_truto_ats.sync.lists import read_list
+from tap_truto_ats.sync.tasks import Rows, Steps, Task, answer_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from tap_truto_ats.settings.schema import Settings
+    from tap_truto_ats.sync.evidence import Tally
     from tap_truto_ats.sync.scheduler import Scheduler
 
 logger = logging.getLogger(__name__)
@@ -35,7 +39,7 @@ CURES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class Account:
     """An integrated account; whatever is not known of it is None."""
 
@@ -44,6 +48,8 @@ class Account:
     status: str | None = None
     is_blocked: bool = False
     resources: frozenset[str] | None = None
+    description: Task[None] | None = None
+    """Requests its capabilities, and adds what they tell."""
 
     def __str__(self) -> str:
         """Name the account in a log line."""
@@ -82,12 +88,16 @@ class Accounts:
 
     settings: Settings
     scheduler: Scheduler
-    refused: dict[str, AccountError] = field(default_factory=dict)
-    """By account: why nothing can be read from it. It is blocked, for example."""
+    now: Callable[[], datetime]
+    """Returns the time by Truto's clock."""
     failures: dict[tuple[str, str], Failure] = field(default_factory=dict)
     """By account and the error's text."""
     _listed: dict[str, Account] | None = None
-    _described: dict[str, Task[None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Find no account yet."""
+        self.evidence = Evidence(self.now, is_exact=True)
+        """What tells whether all accounts were found."""
 
     @cached_property
     def _named(self) -> dict[str, Account]:
@@ -123,33 +133,35 @@ class Accounts:
                 pass
         return list((self._named | (self._listed or {})).values())
 
-    def describe(self, account: Account) -> Steps[Account]:
-        """Return the account with its capabilities, which are requested once a run.
+    @property
+    def inactive(self) -> list[Account]:
+        """Those found that their customers must reconnect before they can be read."""
+        return [] if self._named else [one for one in self.all() if not one.is_active]
+
+    def describe(self, account: Account) -> Steps[None]:
+        """Add an account's capabilities, which are requested once a run.
 
         Raises:
             AccountError: The answer is an error, but for 403 and 404: the token may not ask.
         """
-        if account.id not in self._described:
-            self._described[account.id] = Task(None, _describe(account), account.id)
-        task = self._described[account.id]
-        yield task
-        described: Account = task.result
-        return described
+        if account.description is None:
+            account.description = Task(None, _describe(account), account.id)
+        yield account.description
 
     def _look_up(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of the named accounts, one request each."""
-        tasks = [
-            Task(account, pages(Request(_path(account), single=True)), account.id)
-            for account in self._named.values()
-        ]
+        tasks: dict[str | None, list[Task[Account]]] = {
+            name: [Task(one, _look_up(one), name)] for name, one in self._named.items()
+        }
         hidden = []
-        for task, rows, _ in self.scheduler.read(tasks):
-            yield from ({**row, "id": task.subject.id} for row in rows)
-            if task.error and task.error.status in NOT_SHOWN:
-                hidden.append(task.subject.id)
-            elif task.error:
-                self.refused[task.subject.id] = task.error
-                self.fail(task.subject, task.error, STREAM)
+        for task, rows, _ in filter(None, self.scheduler.read(tasks)):
+            account, error = task.subject, task.error
+            yield from ({**row, "id": account.id} for row in rows)
+            if error and error.status in NOT_SHOWN:
+                hidden.append(account.id)
+            elif error:
+                self.scheduler.refused[account.id] = error
+                self.fail(account, error, STREAM)
         if hidden:
             logger.warning("This token is not shown the integrated accounts %s.", ", ".join(hidden))
 
@@ -158,21 +170,31 @@ class Accounts:
         tasks = []
         for tenant in self.settings.tenant_ids or (None,):
             params = {"limit": self.settings.page_size} | ({"tenant_id": tenant} if tenant else {})
-            tasks.append(Task(None, pages(Request(PATH, params))))
-        found = without_id = 0
-        for task, rows, _ in self.scheduler.read(tasks):
+            steps = read_list(
+                Request(PATH, params),
+                self.evidence,
+                self._take,
+                wants_all=self.settings.emit_activate_version_messages,
+            )
+            tasks.append(Task(None, steps))
+        found = 0
+        for task, rows, _ in filter(None, self.scheduler.read({None: tasks})):
             if task.error:
                 raise _cannot_list(task.error)
-            for row in rows:
-                if not dig(row, "id"):
-                    without_id += 1
-                elif self._is_wanted(row):
-                    found += 1
-                    yield row
-        if without_id:
+            found += len(rows)
+            yield from rows
+        if without_id := self.evidence.doubts[Doubt.WITHOUT_ID]:
             logger.warning("%d integrated accounts without an id were passed over.", without_id)
         if not found:
             logger.warning("No integrated account was found: check `tenant_ids` and the token.")
+
+    def _take(self, rows: list[Any], tally: Tally) -> Steps[None]:
+        """Hand out the wanted rows of a page."""
+        with_id = [row for row in rows if dig(row, "id")]
+        if len(with_id) < len(rows):
+            self.evidence.doubts[Doubt.WITHOUT_ID] += len(rows) - len(with_id)
+        new = [row for row in with_id if tally.see(str(row["id"]), None)]
+        yield Rows([row for row in new if self._is_wanted(row)])
 
     def _is_wanted(self, row: dict[str, Any]) -> bool:
         """Check a row against the filters that were sent, since the server may ignore them."""
@@ -182,15 +204,20 @@ class Accounts:
         )
 
 
-def _describe(account: Account) -> Steps[Account]:
+def _look_up(account: Account) -> Steps[None]:
+    page = yield from answer_to(Request(_path(account), account_id=account.id, single=True))
+    yield Rows(page.rows)
+
+
+def _describe(account: Account) -> Steps[None]:
     path = f"{_path(account)}/capabilities"
     try:
         page = yield from answer_to(Request(path, {"type": "unified"}, account.id, single=True))
     except AccountError as error:
         if error.status not in NOT_SHOWN:
             raise
-        return account
-    return _with_capabilities(account, page.rows[0])
+    else:
+        _add_capabilities(account, page.rows[0])
 
 
 def _path(account: Account) -> str:
@@ -205,23 +232,18 @@ def _account(row: dict[str, Any]) -> Account:
     )
 
 
-def _with_capabilities(account: Account, body: dict[str, Any]) -> Account:
+def _add_capabilities(account: Account, body: dict[str, Any]) -> None:
     """Add what `/integrated-account/{id}/capabilities` tells; keep what it does not tell."""
     entries = body.get("unified")
-    resources = None
     if isinstance(entries, list):
-        resources = frozenset(
+        account.resources = frozenset(
             str(dig(entry, "resource"))
             for entry in entries
             if _lower(dig(entry, "model")) == CATEGORY and _can_list(dig(entry, "methods"))
         )
-    return replace(
-        account,
-        provider=_lower(dig(body, "integration", "name")) or account.provider,
-        status=_lower(dig(body, "account", "status")) or account.status,
-        is_blocked=dig(body, "account", "is_blocked") is True,
-        resources=resources,
-    )
+    account.provider = _lower(dig(body, "integration", "name")) or account.provider
+    account.status = _lower(dig(body, "account", "status")) or account.status
+    account.is_blocked = dig(body, "account", "is_blocked") is True
 
 
 def _can_list(methods: object) -> bool:

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 from tap_truto_ats.model.instants import format_instant, parse_instant
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
 PARTITION_KEY = "integrated_account_id"
+KEY, VALUE = "replication_key", "replication_key_value"
 WHOLE_READ_AT = "whole_read_at"
+CHECKSUM = "rows_checksum"
+UNDATED = "undated_rows"
+MISSING_SINCE = "missing_since"
 
 
 class Bookmarks:
@@ -19,8 +24,14 @@ class Bookmarks:
     `{"partitions": [{"context": {"integrated_account_id": …}, "replication_key": "updated_at",
     "replication_key_value": "2026-01-31T09:30:00.000000+00:00"}]}`
 
-    An account whose rows carry no replication key has `"whole_read_at": "…"` instead: the start of
-    the last run that read it whole.
+    A partition may also hold:
+
+    - `whole_read_at`: the start of the last run that read the account whole, if its rows carry no
+      replication key or the stream is read whole in every run
+    - `rows_checksum`: that of the rows that the last run saw
+    - `undated_rows`: true if some rows do not tell when they last changed, so that the account
+      cannot be asked for changes alone
+    - `missing_since`: the start of the first run that did not find the account
     """
 
     def __init__(
@@ -28,26 +39,38 @@ class Bookmarks:
     ) -> None:
         """Take the stream's part of the state, which is changed in place.
 
+        Of two partitions of one account, the one with the earlier bookmark counts.
+
         Args:
             stream_state: `bookmarks.<stream>` of the state.
             replication_key: The field whose date-times are kept.
-            run_start: No bookmark moves past it, since a row that changes while the run reads may
-                have been read before.
+            run_start: What is kept as the time of a whole read.
         """
         self._stream_state = stream_state
-        self._by_account: dict[str | None, dict[str, Any]] = {
-            (partition.get("context") or {}).get(PARTITION_KEY): partition
-            for partition in stream_state.get("partitions") or ()
-        }
         self._replication_key = replication_key
         self.run_start = run_start
+        self._by_account: dict[str | None, dict[str, Any]] = {}
+        given = stream_state.get("partitions") or ()
+        for partition in given:
+            account_id = (partition.get("context") or {}).get(PARTITION_KEY)
+            other = self._by_account.setdefault(account_id, partition)
+            if other is not partition and self._is_earlier(partition, other):
+                self._by_account[account_id] = partition
+        if len(self._by_account) < len(given):
+            stream_state["partitions"] = list(self._by_account.values())
 
     def get(self, account_id: str) -> datetime | None:
         """Return up to which change the account was read; None without a readable bookmark."""
-        partition = self._by_account.get(account_id, {})
-        if partition.get("replication_key") != self._replication_key:
-            return None
-        return parse_instant(partition.get("replication_key_value"))
+        return self._moment(self._by_account.get(account_id, {}))
+
+    def rows_known(self, account_id: str) -> int | None:
+        """Return the checksum of the rows that the account's last run saw; None if unknown."""
+        checksum: int | None = self._by_account.get(account_id, {}).get(CHECKSUM)
+        return checksum
+
+    def has_undated_rows(self, account_id: str) -> bool:
+        """Return whether some of the account's rows do not tell when they last changed."""
+        return self._by_account.get(account_id, {}).get(UNDATED) is True
 
     def whole_read_at(self, account_id: str) -> datetime | None:
         """Return the start of the last run that read the account whole; None if there was none."""
@@ -55,28 +78,60 @@ class Bookmarks:
 
     def note_whole_read(self, account_id: str) -> None:
         """Remember that this run has read the account whole; its rows must all be out."""
-        self._partition(account_id)[WHOLE_READ_AT] = format_instant(self.run_start)
+        partition = self._partition(account_id)
+        partition[WHOLE_READ_AT] = format_instant(self.run_start)
+        partition.pop(MISSING_SINCE, None)
 
-    def advance(self, account_id: str, newest: datetime | None) -> bool:
+    def advance(
+        self, account_id: str, read_until: datetime | None, checksum: int, *, has_undated: bool
+    ) -> bool:
         """Move the bookmark of an account that was read to its end and whose rows are all out.
 
         Args:
             account_id: The account.
-            newest: The latest change among its rows; None if no row tells its own.
+            read_until: Up to which change all rows are out; None if that is not known.
+            checksum: That of the rows that came.
+            has_undated: Whether some rows did not tell when they last changed.
 
         Returns:
-            Whether the bookmark moved; it never moves back.
+            Whether the state changed; a bookmark never moves back.
         """
         before = self.get(account_id)
-        if newest is None:
-            return False
-        after = min(newest, self.run_start)
-        if before is not None and after <= before:
+        if before is None and read_until is None:
             return False
         partition = self._partition(account_id)
-        partition["replication_key"] = self._replication_key
-        partition["replication_key_value"] = format_instant(after)
-        return True
+        then = dict(partition)
+        if read_until is not None and (before is None or read_until > before):
+            partition[KEY] = self._replication_key
+            partition[VALUE] = format_instant(read_until)
+        for name, value in ((CHECKSUM, checksum), (UNDATED, has_undated)):
+            partition.pop(name, None)
+            if value:
+                partition[name] = value
+        return partition != then
+
+    def newly_missing(self, found: Collection[str]) -> set[str]:
+        """Return the accounts that the state knows, and that this run is the first not to find."""
+        now = format_instant(self.run_start)
+        missing = {
+            str(account_id): partition
+            for account_id, partition in self._by_account.items()
+            if account_id not in found
+        }
+        return {
+            account_id
+            for account_id, partition in missing.items()
+            if partition.setdefault(MISSING_SINCE, now) == now
+        }
+
+    def _moment(self, partition: dict[str, Any]) -> datetime | None:
+        if partition.get(KEY) != self._replication_key:
+            return None
+        return parse_instant(partition.get(VALUE))
+
+    def _is_earlier(self, partition: dict[str, Any], other: dict[str, Any]) -> bool:
+        one, two = self._moment(partition), self._moment(other)
+        return two is not None and (one is None or one < two)
 
     def _partition(self, account_id: str) -> dict[str, Any]:
         if account_id not in self._by_account:

@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tap_truto_ats.api.errors import AccountError
-from tap_truto_ats.api.limits import expected_seconds
 from tap_truto_ats.api.request import Request
 from tap_truto_ats.model.instants import parse_instant
 from tap_truto_ats.model.records import dig
 from tap_truto_ats.model.resources import RESOURCES
-from tap_truto_ats.sync.tasks import Fork, OnRows, Steps, Task, pages
+from tap_truto_ats.sync.evidence import Doubt, Evidence
+from tap_truto_ats.sync.lists import read_list
+from tap_truto_ats.sync.refusals import Refusals
+from tap_truto_ats.sync.tasks import Fork, Steps, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tap_truto_ats.model.declaration import Requirement
+    from tap_truto_ats.sync.account_sync import AccountSync
     from tap_truto_ats.sync.accounts import Account
-
-logger = logging.getLogger(__name__)
+    from tap_truto_ats.sync.evidence import Tally
 
 LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
 
+CHANGED = ("updated_at", "last_interaction_at")
+"""The fields of a parent's row that tell when it last changed."""
+
+PARENTS = {
+    requirement.resource
+    for resource in RESOURCES.values()
+    for offer in resource.offers.values()
+    for requirement in offer.requires
+}
+"""The resources that others are requested by."""
+
+SyncTask: TypeAlias = "Task[AccountSync | None]"
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """Names of parameters with their values."""
@@ -35,23 +48,40 @@ Pairs: TypeAlias = tuple[tuple[str, str], ...]
 class Parents:
     """The parents of one resource in one account."""
 
-    requirement: Requirement
+    evidence: Evidence
+    """What tells whether all have come."""
+    refusals: Refusals
+    """What became of the requests for them, where they have parents themselves."""
     changed: dict[tuple[str, Pairs], datetime] = field(default_factory=dict)
-    """By the value to request children by, and the parameters that the parent was listed by: when
-    the parent last changed, or `LONG_AGO` where its row does not tell."""
-    lacking: int = 0
-    """Rows that lack the value to request children by."""
+    """By the parent's id, and the parameters that it was listed by: when it last changed, or
+    `LONG_AGO` where its row does not tell."""
+    has_repeated: bool = False
+    """Whether one came twice in a list, so that others may have slipped by."""
 
-    def add(self, listed_by: Pairs, rows: list[Any]) -> None:
-        """Add the rows of a page."""
+    def take(self, listed_by: Mapping[str, str], rows: list[Any], tally: Tally) -> None:
+        """Take the rows of a page of parents."""
         for row in rows:
-            value = dig(row, *self.requirement.field.split("."))
-            if not value or isinstance(value, (dict, list)):
-                self.lacking += 1
-                continue
-            moments = (parse_instant(dig(row, name)) for name in self.requirement.changed)
-            changed = max(filter(None, moments), default=LONG_AGO)
-            self.changed[str(value), listed_by] = changed
+            if moment := self.add(listed_by, row):
+                tally.see(dig(row, "id"), moment)
+            else:
+                self.evidence.doubts[Doubt.WITHOUT_ID] += 1
+
+    def add(self, listed_by: Mapping[str, str], row: object) -> datetime | None:
+        """Add a parent and return when it last changed; None without an id."""
+        value = dig(row, "id")
+        if not value or isinstance(value, (dict, list)):
+            return None
+        moments = (parse_instant(dig(row, name)) for name in CHANGED)
+        changed = max(filter(None, moments), default=LONG_AGO)
+        key = str(value), tuple(listed_by.items())
+        self.has_repeated |= key in self.changed
+        self.changed[key] = changed
+        return changed
+
+    def error(self) -> AccountError | None:
+        """Return the error that sums up which of them could not be listed; None if all could."""
+        error = self.refusals.error()
+        return _not_listed(self.refusals.what, error) if error else None
 
     def bindings(
         self, requirements: Sequence[Requirement], params: Mapping[str, Any]
@@ -72,100 +102,97 @@ class Parents:
                 found[pairs] = None
         return list(map(dict, found))
 
-    def pages_of_children(
-        self, request: Request, requirements: Sequence[Requirement], on_rows: OnRows
-    ) -> Steps[None]:
-        """Request all pages for each of the values of the required parameters.
-
-        A parent whose pages answer 404 was deleted after it was listed, and is passed over.
-
-        Args:
-            request: The first page, without the required parameters.
-            requirements: As for `bindings`.
-            on_rows: Takes the rows of each page.
-
-        Raises:
-            AccountError: A page could not be read, or every parent answered 404.
-        """
-        bindings = self.bindings(requirements, request.params)
-        if len(bindings) > 1:
-            logger.info(
-                "Account %s: %d %s, a request each or more: at the account's limit %s (h:mm:ss).",
-                request.account_id,
-                len(bindings),
-                self.requirement.resource,
-                timedelta(seconds=round(expected_seconds(len(bindings)))),
-            )
-        gone: list[AccountError] = []
-        yield Fork(pages(request.having(binding), on_rows, gone=gone) for binding in bindings)
-        if gone and len(gone) == len(bindings):
-            raise gone[0]
-        if gone or self.lacking:
-            logger.warning(
-                "Account %s: of %s, %d were gone when their turn came and %d had no `%s`.",
-                request.account_id,
-                self.requirement.resource,
-                len(gone),
-                self.lacking,
-                self.requirement.field,
-            )
-
 
 @dataclass
 class ParentLists:
-    """The parents of all streams of a run: each list of an account is requested once."""
+    """The parents of all streams of one account: each list is requested once."""
 
+    account: Account
+    now: Callable[[], datetime]
     page_size: int
     """Sent as `limit`."""
+    wants_all: bool
+    """Whether what is not found is to be deleted."""
     only_first: bool
     """Whether only the first page of each list is requested."""
-    _tasks: dict[str, dict[tuple[str, str], Task[None]]] = field(default_factory=dict)
+    streams: dict[str, SyncTask] = field(default_factory=dict)
+    """By resource: the task of the stream that lists it, too."""
+    _tasks: dict[str, Task[None]] = field(default_factory=dict)
 
-    def forget(self, account_id: str) -> None:
-        """Free the memory of an account whose syncs have all ended."""
-        self._tasks.pop(account_id, None)
-
-    def of(self, account: Account, requirement: Requirement) -> Steps[Parents]:
-        """Wait for the list of an account's parents, and return them.
+    def of(self, requirement: Requirement) -> Steps[Parents]:
+        """Wait for a list of the account's parents, and return them.
 
         Raises:
             AccountError: The list could not be read.
         """
-        tasks = self._tasks.setdefault(account.id, {})
-        key = requirement.resource, requirement.field
-        if key not in tasks:
-            tasks[key] = Task(None, self._list(account, requirement), account.id)
+        resource = requirement.resource
+        if parents := (yield from self._of_stream(self.streams.get(resource))):
+            return parents
+        if resource not in self._tasks:
+            self._tasks[resource] = Task(None, self._list(resource), self.account.id)
         try:
-            yield tasks[key]
+            yield self._tasks[resource]
         except AccountError as error:
-            cause = f"Its {requirement.resource} could not be listed: {error.cause}"
-            failure = AccountError(cause, error.cure)
-            failure.is_fault, failure.is_of_account = error.is_fault, error.is_of_account
-            raise failure from None
-        parents: Parents = tasks[key].result
-        return parents
+            raise _not_listed(resource, error) from None
+        listed: Parents = self._tasks[resource].result
+        return listed
 
-    def _list(self, account: Account, requirement: Requirement) -> Steps[Parents]:
-        parents = Parents(requirement)
-        resource = RESOURCES[requirement.resource]
+    def _of_stream(self, task: SyncTask | None) -> Steps[Parents | None]:
+        """Wait for what a stream lists, if it may list all; None if it did not."""
+        if task is None or task.subject is None or not task.subject.lists_all:
+            return None
+        try:
+            yield task
+        except AccountError:
+            return None
+        parents = task.subject.parents
+        is_whole = parents and not parents.has_repeated and not task.subject.evidence.doubts
+        may_lack = self.wants_all and not task.subject.evidence.is_exact
+        return parents if is_whole and not may_lack else None
+
+    def _list(self, resource: str) -> Steps[Parents]:
+        parents = Parents(Evidence(self.now, is_exact=True), Refusals(resource))
+        declared = RESOURCES[resource]
         params = {
-            "integrated_account_id": account.id,
+            "integrated_account_id": self.account.id,
             "limit": self.page_size,
             "truto_ignore_remote_data": True,
         }
-        request = Request(resource.path, params, account.id)
-        offer = resource.offer(account.provider)
-        if not (offer and offer.requires):
-            yield from pages(request, partial(parents.add, ()), only_first=self.only_first)
-            return parents
-        above = yield from self.of(account, offer.requires[-1])
-        yield Fork(
-            pages(
-                request.having(binding),
-                partial(parents.add, tuple(binding.items())),
-                gone=[],
-                only_first=self.only_first,
-            )
-            for binding in above.bindings(offer.requires, params)
-        )
+        request = Request(declared.path, params, self.account.id)
+        offer = declared.offer(self.account.provider)
+        if offer and offer.requires:
+            above = yield from self.of(offer.requires[-1])
+            parents.evidence.add(above.evidence)
+            bindings = above.bindings(offer.requires, params)
+            yield Fork(self._lists_of(parents, request, bindings))
+        else:
+            yield from self._read(parents, request, {})
+        if not parents.changed and (error := parents.refusals.error()):
+            raise error
+        if parents.refusals.gone:
+            parents.evidence.doubts[Doubt.GONE] += parents.refusals.gone
         return parents
+
+    def _lists_of(
+        self, parents: Parents, request: Request, bindings: Sequence[dict[str, str]]
+    ) -> Iterator[Steps[bool]]:
+        for binding in bindings:
+            if parents.refusals.has_given_up:
+                return
+            read = self._read(parents, request.having(binding), binding)
+            yield parents.refusals.attempt(read)
+
+    def _read(self, parents: Parents, request: Request, binding: Mapping[str, str]) -> Steps[None]:
+        yield from read_list(
+            request,
+            parents.evidence,
+            partial(parents.take, binding),
+            wants_all=self.wants_all,
+            only_first=self.only_first,
+        )
+
+
+def _not_listed(resource: str, error: AccountError) -> AccountError:
+    failure = AccountError(f"Its {resource} could not be listed: {error.cause}", error.cure)
+    failure.is_fault, failure.is_of_account = error.is_fault, error.is_of_account
+    return failure

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tap_truto_ats.model.declaration import OPERATORS, UNCHECKED, Filter, Offer, Resource
-from tap_truto_ats.model.instants import format_instant, parse_instant
-from tap_truto_ats.model.records import dig
+from tap_truto_ats.model.instants import format_instant, has_zone, parse_instant
+from tap_truto_ats.model.records import REMOTE_DATA, dig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from tap_truto_ats.settings.schema import Settings
     from tap_truto_ats.sync.accounts import Account
-
-REMOTE_DATA = "remote_data"
 
 
 class Query:
@@ -46,6 +44,12 @@ class Query:
             "remote_query": settings.remote_query.get(resource.name),
         }
         self._fixed = {name: value for name, value in params.items() if value}
+
+    def lists_all(self, account: Account, since: datetime | None) -> bool:
+        """Return whether all of an account's rows are requested, in Truto's own form."""
+        is_changes = since and self.asks_for_changes(self._resource.offer(account.provider))
+        is_part = self._filters or "remote_query" in self._fixed or self._settings.is_raw
+        return not (is_changes or is_part)
 
     def params(
         self, account: Account, since: datetime | None, window: datetime | None = None
@@ -79,6 +83,31 @@ class Query:
         """Return whether a provider can be asked for the rows that changed since some time."""
         return bool(self._change_parameters(offer))
 
+    @property
+    def streams(self) -> bool:
+        """Whether pages are read while they arrive."""
+        return self._settings.response_format == "stream"
+
+    def shaped(self, key: object, given: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Return a row that came in the form of the unified model."""
+        return {"id": key, REMOTE_DATA: given} if self._settings.is_raw else given
+
+    def is_local(self, row: Mapping[str, Any]) -> bool:
+        """Return whether the time of a row's change has no zone: it may be a local time."""
+        key = self._resource.replication_key
+        text = row.get(key) if key else None
+        return isinstance(text, str) and not has_zone(text)
+
+    def is_asking_trusted(self, account: Account) -> bool:
+        """Return whether a provider that ignores the request for changes is out of the question.
+
+        It is where the page of the resource names the provider at a filter on changes, or where
+        nothing can be asked.
+        """
+        offer = self._resource.offer(account.provider)
+        names = self._change_parameters(offer)
+        return not names or any(offer and name in offer.takes for name in names)
+
     def changed(self, row: Mapping[str, Any]) -> datetime | None:
         """Return when a row last changed; None if it does not tell."""
         key = self._resource.replication_key
@@ -111,22 +140,12 @@ class Query:
         known = [name for name in self._filters if name in self._resource.filters]
         return [name for name in known if offer and name not in offer.takes]
 
-    def wants(
-        self, row: Mapping[str, Any], updated: datetime | None, since: datetime | None
-    ) -> bool:
-        """Return whether a row passes the bookmark, `start_date` and the filters.
-
-        Args:
-            row: The row as Truto gave it.
-            updated: When it last changed.
-            since: From when on changes are wanted.
-        """
-        if updated is not None:
-            if since is not None and updated < since:
-                return False
-        elif self._settings.start_date is not None:
-            created = parse_instant(row.get("created_at"))
-            if created is not None and created < self._settings.start_date:
+    def wants(self, row: Mapping[str, Any], changed: datetime | None) -> bool:
+        """Return whether a row, which last changed then, passes `start_date` and the filters."""
+        start = self._settings.start_date
+        if start is not None:
+            moment = changed or created(row)
+            if moment is not None and moment < start:
                 return False
         return not self._filters or all(
             _matches(row, self._resource.filters.get(name, UNCHECKED), value)
@@ -147,6 +166,11 @@ class Query:
         if excluded := sorted(deselected - checked - {REMOTE_DATA}):
             params["truto_exclude_fields"] = excluded
         return params
+
+
+def created(row: Mapping[str, Any]) -> datetime | None:
+    """Return when a row was created; None if it does not tell."""
+    return parse_instant(row.get("created_at"))
 
 
 def _with_lower_bound(instant: datetime, given: object) -> object:

@@ -6,14 +6,14 @@ task. The scheduler makes the requests of all tasks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, Union
 
 from tap_truto_ats.api.envelope import Page
 from tap_truto_ats.api.errors import AccountError, unexpected
 from tap_truto_ats.api.request import Request, Usage
+from tap_truto_ats.sync.retries import Tries
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -43,11 +43,8 @@ Steps: TypeAlias = Generator[Step, Page | None, R]
 Where a request was yielded, its page is sent in. The `AccountError` is thrown in where a page could
 not be had, or where an awaited task ended with it."""
 
-OnRows: TypeAlias = Callable[[list[Any]], "Steps[None] | None"]
-"""Takes the rows of a page; may return steps to be taken before the next page."""
 
-
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Task(Generic[T]):
     """Steps, and how far they have been taken."""
 
@@ -60,10 +57,14 @@ class Task(Generic[T]):
     usage: Usage = field(default_factory=Usage)
     """Where the task's cost is counted."""
     is_branch: bool = False
+    is_forking: bool = False
+    """Whether it waits for branches of its own."""
     has_begun: bool = False
     has_ended: bool = False
     request: Request | None = None
     """The request that the task waits for, or that is to be made next."""
+    tries: Tries = field(default_factory=Tries)
+    """How the tries of the request have failed."""
     to_await: Iterator[Task[Any]] | None = None
     """Tasks to wait for that the scheduler has not taken yet; None when it has taken all."""
     awaited: int = 0
@@ -84,7 +85,7 @@ class Task(Generic[T]):
             Rows to hand out.
         """
         self.has_begun = True
-        self.request = self.to_await = self.failure = None
+        before, self.request, self.to_await, self.failure = self.request, None, None, None
         rows: list[Any] = []
         try:
             step = _next(self.steps, answer)
@@ -94,12 +95,17 @@ class Task(Generic[T]):
         except StopIteration as end:
             self.has_ended, self.result = True, end.value
         except AccountError as error:
-            self.has_ended, self.error = True, error
+            # A traceback would keep what the steps had at hand: a page, say.
+            self.has_ended, self.error = True, error.with_traceback(None)
+            self.error.__context__ = None
         except Exception as error:  # noqa: BLE001 - one account's oddity ends that account
             self.has_ended, self.error = True, unexpected(error)
         else:
+            self.is_forking = isinstance(step, Fork)
             if isinstance(step, Request):
                 self.request = step
+                if step is not before:
+                    self.tries = Tries()
             else:
                 self.to_await = iter([step]) if isinstance(step, Task) else self._branches(step)
         return rows
@@ -114,59 +120,6 @@ def answer_to(request: Request) -> Steps[Page]:
     page = yield request
     assert page is not None  # noqa: S101 - an answer to a request is a page
     return page
-
-
-def hand_out(rows: list[Any]) -> Steps[None]:
-    """Hand out the rows of a page."""
-    yield Rows(rows)
-
-
-def pages(
-    request: Request,
-    on_rows: OnRows = hand_out,
-    *,
-    gone: list[AccountError] | None = None,
-    only_first: bool = False,
-) -> Steps[None]:
-    """Request a page and all that follow it, to the end of the cursor.
-
-    An empty page with a cursor is not the end: integrations may be set up to give one
-    (`allow_empty_page_cursor` in Truto's pagination config).
-
-    Args:
-        request: The first page.
-        on_rows: Takes the rows of each page.
-        gone: Takes the error if the first page answers 404; then there are no pages. Without it,
-            a 404 is raised.
-        only_first: Request no page that follows.
-
-    Raises:
-        AccountError: A page could not be read, or a cursor came back a second time, so that the
-            pages would never end.
-    """
-    seen: set[int] = set()  # Hashes, since a cursor may be a long URL.
-    while True:
-        try:
-            page = yield from answer_to(request)
-        except AccountError as error:
-            if gone is None or error.status != HTTPStatus.NOT_FOUND:
-                raise
-            gone.append(error)
-            return
-        gone = None
-        if steps := on_rows(page.rows):
-            yield from steps
-        cursor, unread = page.next_cursor, page.unread
-        del page  # Its rows would be kept until the next page arrives.
-        if unread:
-            continue
-        if cursor is None or only_first:
-            return
-        if hash(cursor) in seen:
-            cause = f"The pages of {request.path} run in a circle: a cursor came back"
-            raise AccountError(cause, "Report the account to Truto's support")
-        seen.add(hash(cursor))
-        request = request.after(cursor)
 
 
 def until_rows(steps: Steps[Any]) -> Steps[bool]:

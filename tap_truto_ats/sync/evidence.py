@@ -1,0 +1,190 @@
+"""The evidence of a list, be it of rows, of parents or of accounts: has all of it come?"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from tap_truto_ats.api.errors import AccountError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+CLOCK_TOLERANCE = timedelta(days=1)
+"""No provider's clock is off by more: local times without a zone differ from UTC by 14 hours."""
+
+SUMMER_TIME = timedelta(hours=1)
+"""By how much local times jump when daylight saving begins or ends."""
+
+MOST_STALE_PAGES = 100
+"""After so many pages in a row with rows that had all come before, the pages have no end."""
+
+MOST_EMPTY_PAGES = 10_000
+"""Empty pages in a row: a provider that scans for a filter may give many."""
+
+
+class Doubt(Enum):
+    """Why a list may not be complete: which rows may be missing, and the words for it.
+
+    `hides_changes` blocks the bookmark: a row that changed before it may not have come.
+    `hides_rows` blocks deletions: a row that exists may not have come.
+    """
+
+    FAILED = True, True, "{} was not read to its end"
+    MOVED = True, True, "rows of {} moved between pages while they were read"
+    GONE = True, True, "parents of {} were gone when their turn came"
+    NO_LIST = True, True, "null or nothing came in place of {}"
+    NOT_OFFERED = False, True, "its provider's page says that it lists {}, which was not found"
+    INACTIVE = False, True, "its status is not active"
+    WITHOUT_ID = False, True, "rows of {} came without an id"
+
+    def __init__(self, hides_changes: bool, hides_rows: bool, words: str) -> None:  # noqa: FBT001
+        """Name the columns of the table."""
+        self.hides_changes = hides_changes
+        self.hides_rows = hides_rows
+        self.words = words
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What has come of a list, or of several that count as one: a list for each parent.
+
+    It alone answers whether every row that changed has come (the bookmark may move), and whether
+    every row that exists has (rows that did not come may be deleted).
+    """
+
+    now: Callable[[], datetime]
+    """Returns the time by Truto's clock."""
+    is_exact: bool = False
+    """Whether every row that exists is wanted, for which each row's mark is remembered."""
+    began: datetime | None = None
+    """When the first request was made, by Truto's clock."""
+    began_at: float = 0.0
+    """The same, by the clock of the process."""
+    newest: datetime | None = None
+    """The latest change of a row, those that are dated in the future aside."""
+    is_local: bool = False
+    """Whether some time of a change came without a zone, so that it may jump by an hour."""
+    undated: int = 0
+    """Rows that do not tell when they last changed."""
+    doubts: Counter[Doubt] = field(default_factory=Counter)
+
+    def begin(self) -> datetime:
+        """Take note of a first request, and return when the earliest was made."""
+        if self.began is None:
+            self.began, self.began_at = self.now(), time.monotonic()
+        return self.began
+
+    def add(self, other: Evidence) -> None:
+        """Add the evidence of the list of parents by which rows are asked for."""
+        if other.began is not None and (self.began is None or other.began_at < self.began_at):
+            self.began, self.began_at = other.began, other.began_at
+        self.doubts.update(other.doubts)
+
+    def blocking_bookmark(self, name: str) -> list[str]:
+        """Return, in words, why a row that changed may not have come; empty if all have."""
+        return [one.words.format(name) for one, n in self.doubts.items() if n and one.hides_changes]
+
+    def blocking_deletions(self, name: str) -> list[str]:
+        """Return, in words, why a row that exists may not have come; empty if all have."""
+        return [one.words.format(name) for one, n in self.doubts.items() if n and one.hides_rows]
+
+    def read_until(self) -> datetime | None:
+        """Return up to which change all rows have come, by the provider's own clock.
+
+        What changed while the list was read may have been missed, and is newer than the newest row
+        less the time that this took, whatever the provider's clock shows. Rows that are older than
+        any clock may be off need no such care.
+        """
+        if self.newest is None or self.began is None:
+            return None
+        # Truto tells the time in whole seconds; the clock of the process may have been stopped.
+        took = max(self.now() - self.began, timedelta(seconds=time.monotonic() - self.began_at))
+        took += SUMMER_TIME * self.is_local
+        return max(self.newest - took, min(self.newest, self.began - CLOCK_TOLERANCE))
+
+
+class Tally:
+    """The rows of one list as they come, from its first page to its end."""
+
+    def __init__(self, evidence: Evidence, marks: set[int], *, is_first: bool = True) -> None:
+        """Begin a list.
+
+        Args:
+            evidence: What the list adds to.
+            marks: Those of all rows so far, if they are to be remembered.
+            is_first: Whether the list is read for the first time; if not, only rows that did not
+                come before are to be handled.
+        """
+        self.evidence = evidence
+        self.is_first = is_first
+        self.pages = self.found = self.rows = 0
+        self._marks = marks
+        # Eight bytes a row: among a million rows, shorter hashes collide by chance.
+        self._older = array("q")
+        self._recent: dict[int, datetime] = {}
+        self._recent_from = evidence.begin() - CLOCK_TOLERANCE
+        self._moved = False
+        self._page = self._stale = self._empty = 0
+        self._known_pages: set[int] = set()
+        self.begin_page()
+
+    def begin_page(self) -> None:
+        """Look at the clock before the rows of a page, or of a part of one, are seen."""
+        self._now = self.evidence.now()
+
+    def see(self, key: object, changed: datetime | None) -> bool:
+        """Take note of a row and of its last change; return whether it is to be handled."""
+        evidence, mark = self.evidence, hash(key)
+        self._page += mark
+        if changed is None:
+            evidence.undated += 1
+        else:
+            if (evidence.newest is None or changed > evidence.newest) and changed <= self._now:
+                evidence.newest = changed
+            if changed > self._recent_from:
+                self._moved |= self._recent.setdefault(mark, changed) != changed
+            elif not evidence.is_exact:
+                self._older.append(mark)
+        if not evidence.is_exact:
+            return True
+        is_new = mark not in self._marks
+        self._marks.add(mark)
+        self.found += is_new
+        return is_new or self.is_first
+
+    def end_page(self, rows: int) -> None:
+        """Take note that a page of so many rows has been seen whole.
+
+        Raises:
+            AccountError: The pages do not end.
+        """
+        self.pages += 1
+        self.rows += rows
+        if rows:
+            self._stale = self._stale + 1 if self._page in self._known_pages else 0
+            self._known_pages.add(self._page)
+        self._empty = 0 if rows else self._empty + 1
+        if self._stale >= MOST_STALE_PAGES or self._empty >= MOST_EMPTY_PAGES:
+            cause = f"Its pages have no end: of {self.pages}, the last ones held nothing new"
+            raise AccountError(cause, "Report the account to Truto's support")
+        self._page = 0
+
+    def end(self) -> None:
+        """Take note that the list has come to its end.
+
+        Where pages are counted by rows (an offset), a row that changes meanwhile may move to the
+        end of the list. The rows behind it move up, and one of them moves over the boundary of a
+        page that has been read already, and never comes. It shows in the changed row, which comes
+        twice with differing content.
+        """
+        if self.evidence.is_exact:
+            return
+        if self._moved or any(mark in self._recent for mark in self._older):
+            self.evidence.doubts[Doubt.MOVED] += 1

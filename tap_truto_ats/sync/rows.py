@@ -1,0 +1,247 @@
+"""The rows of one account sync: how they are asked for, which are handed out, what they tell."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+from zlib import crc32
+
+from tap_truto_ats.api.errors import AccountError
+from tap_truto_ats.api.limits import expected_seconds
+from tap_truto_ats.api.request import ArrivingPage, Request
+from tap_truto_ats.model.records import usable_key
+from tap_truto_ats.sync.evidence import Doubt
+from tap_truto_ats.sync.lists import ExpiredError, read_list
+from tap_truto_ats.sync.parents import LONG_AGO
+from tap_truto_ats.sync.query import created
+from tap_truto_ats.sync.refusals import Refusals
+from tap_truto_ats.sync.tasks import Fork, Rows, Steps, answer_to
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from tap_truto_ats.model.declaration import Requirement, Resource
+    from tap_truto_ats.sync.account_sync import AccountSync
+    from tap_truto_ats.sync.evidence import Tally
+    from tap_truto_ats.sync.parents import ParentLists, Parents
+    from tap_truto_ats.sync.query import Query
+
+logger = logging.getLogger(__name__)
+
+NOT_TAKEN = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
+"""Statuses by which a parameter is refused."""
+
+
+@dataclass
+class AccountRows:
+    """The rows of one resource of an account, in one list or in one for each parent."""
+
+    resource: Resource
+    query: Query
+    sync: AccountSync
+    window: datetime | None
+    """From when on the schedule is requested; None for all of it."""
+    singles: Refusals | None = None
+    """What becomes of requests for each row by its id; None if there are none."""
+    parents: Parents | None = None
+    """The rows as parents of other resources, if all are listed."""
+    are_filters_refused: bool = False
+    """Whether the filters that the tap adds by itself were refused."""
+
+    def params(self) -> dict[str, Any]:
+        """Return the parameters of a first page, but for those that are required."""
+        return self.query.params(self.sync.account, self.sync.asked_since, self.window)
+
+    def read(self) -> Steps[None]:
+        """Read the list, and once more if a row came that no earlier run can have emitted.
+
+        Rows that last changed before the bookmark are held back. One that was restored since, or
+        that the token may see since, did so, too; the checksum of all such rows shows it.
+
+        Raises:
+            AccountError: A page could not be read.
+        """
+        sync = self.sync
+        yield from self._read({}, sync.changed_since)
+        if sync.held_back and self._may_be_new():
+            yield from self._read({}, sync.changed_since, wants_old=True)
+
+    def read_by_parents(self, requires: Sequence[Requirement], lists: ParentLists) -> Steps[bool]:
+        """Read a list for each parent; a parent that is refused does not keep the others back.
+
+        All rows that come are handed out: it is the requests that take time.
+
+        Returns:
+            False if not a single parent was found to exist.
+
+        Raises:
+            AccountError: The parents could not be listed, or some were refused.
+        """
+        sync, innermost = self.sync, requires[-1]
+        sync.parent = innermost.resource.removesuffix("s")
+        parents = yield from lists.of(innermost)
+        sync.evidence.add(parents.evidence)
+        bindings = parents.bindings(requires, self.query.params(sync.account, None))
+        if len(bindings) > 1:
+            logger.info(
+                "Account %s: %d %s, a request each or more: at the account's limit %s (h:mm:ss).",
+                sync.account.id,
+                len(bindings),
+                innermost.resource,
+                timedelta(seconds=round(expected_seconds(len(bindings)))),
+            )
+        refusals = Refusals(innermost.resource)
+        yield Fork(self._lists_of(bindings, refusals))
+        doubts = sync.evidence.doubts
+        if refusals.gone:
+            doubts[Doubt.GONE] += refusals.gone
+        if doubts[Doubt.GONE] or parents.evidence.doubts[Doubt.WITHOUT_ID]:
+            logger.warning(
+                "Account %s: of %s, %d were gone when their turn came and %d had no `id`.",
+                sync.account.id,
+                innermost.resource,
+                doubts[Doubt.GONE],
+                parents.evidence.doubts[Doubt.WITHOUT_ID],
+            )
+        if error := refusals.error() or parents.error():
+            raise error
+        return not refusals.are_all_gone
+
+    def end(self) -> None:
+        """Take note that all lists were read.
+
+        Raises:
+            AccountError: Single rows were refused.
+        """
+        sync, singles = self.sync, self.singles
+        if self.are_filters_refused:
+            logger.info(
+                "Account %s refuses to be asked for a part of %s: it was read whole.",
+                sync.account,
+                sync.stream,
+            )
+        if singles and singles.are_absent:
+            logger.info(
+                "Account %s: no row of %s could be had by its id; they are emitted as listed.",
+                sync.account,
+                sync.stream,
+            )
+        elif singles and (error := singles.error()):
+            raise error
+        sync.parents = self.parents
+
+    def _lists_of(
+        self, bindings: Sequence[dict[str, str]], refusals: Refusals
+    ) -> Iterator[Steps[bool]]:
+        for binding in bindings:
+            if refusals.has_given_up:
+                return
+            yield refusals.attempt(self._read(binding, None))
+
+    def _read(
+        self, binding: dict[str, str], since: datetime | None, *, wants_old: bool = False
+    ) -> Steps[None]:
+        """Read one list, without the tap's own filters if it is refused with them.
+
+        Which filters a provider takes is not documented for all.
+
+        Args:
+            binding: The values of required parameters.
+            since: Rows whose change is older are held back.
+            wants_old: Whether just these are wanted.
+        """
+        bare = self.query.params(self.sync.account, None)
+        asked = self.params()
+        take = partial(self._take, binding, since, wants_old)
+        try:
+            yield from self._list(asked | binding, take)
+        except AccountError as error:
+            is_first = error.status in NOT_TAKEN and not isinstance(error, ExpiredError)
+            if asked == bare or not is_first or error.missing_parameters:
+                raise
+        else:
+            return
+        yield from self._list(bare | binding, take)
+        self.are_filters_refused, self.sync.asks, self.window = True, False, None
+
+    def _may_be_new(self) -> bool:
+        """Return whether some row that was held back was not there in an earlier run.
+
+        Of a state without checksum, only that is known which the filters have brought: those that
+        are documented for the provider bring rows that changed, whatever these tell themselves.
+        """
+        sync = self.sync
+        if sync.rows_known is not None:
+            return sync.checksum_of_known != sync.rows_known
+        return not sync.asks or self.query.is_asking_trusted(sync.account)
+
+    def _list(self, params: dict[str, Any], take: Any) -> Steps[None]:  # noqa: ANN401
+        arriving = ArrivingPage() if self.query.streams else None
+        request = Request(self.resource.path, params, self.sync.account.id, arriving=arriving)
+        evidence = self.sync.evidence
+        yield from read_list(request, evidence, take, wants_all=evidence.is_exact)
+
+    def _take(
+        self,
+        binding: Mapping[str, str],
+        since: datetime | None,
+        wants_old: bool,  # noqa: FBT001
+        rows: list[Any],
+        tally: Tally,
+    ) -> Steps[None]:
+        """Take note of the rows of a page, and return steps that hand out those that are wanted."""
+        sync, query = self.sync, self.query
+        sync.has_pages = True
+        bookmark = sync.bookmark
+        wanted: list[Any] = []
+        row: Any = None
+        for given in rows:
+            key = usable_key(given)
+            if key is None:
+                sync.evidence.doubts[Doubt.WITHOUT_ID] += 1
+                continue
+            row = query.shaped(key, given)
+            changed = query.changed(row)
+            is_new = tally.see(key, changed)
+            if self.parents:
+                self.parents.add(binding, row)
+            is_old = since is not None and changed is not None and changed < since
+            if not wants_old:
+                mark = crc32(str(key).encode())
+                sync.checksum += mark
+                if is_old or (bookmark and (created(row) or LONG_AGO) < bookmark):
+                    sync.checksum_of_known += mark
+                sync.held_back += is_old
+            if is_new and is_old == wants_old and query.wants(row, changed):
+                wanted.append(row)
+        if row and query.is_local(row):
+            sync.evidence.is_local = True
+        return self._in_full(wanted) if self.singles else _hand_out(wanted)
+
+    def _in_full(self, rows: list[Any]) -> Steps[None]:
+        """Request each listed row by its id, since the list gives only some of its fields."""
+        yield Fork(map(self._row_in_full, rows))
+
+    def _row_in_full(self, row: dict[str, Any]) -> Steps[None]:
+        singles = self.singles
+        assert singles  # noqa: S101 - rows are requested by id
+        is_over = singles.has_given_up or singles.are_absent
+        if is_over or not (yield from singles.attempt(self._single(row))):
+            yield Rows([row])
+
+    def _single(self, row: dict[str, Any]) -> Steps[None]:
+        path = f"{self.resource.path}/{quote(str(row['id']), safe='')}"
+        account = self.sync.account
+        params = self.query.single_params(account)
+        page = yield from answer_to(Request(path, params, account.id, single=True))
+        yield Rows([{**row, **page.rows[0], "id": row["id"]}])
+
+
+def _hand_out(rows: list[Any]) -> Steps[None]:
+    yield Rows(rows)

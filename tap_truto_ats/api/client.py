@@ -125,8 +125,7 @@ class TrutoClient:
         self.limiter.heed(request.limited_account, response.headers)
         if response.status_code == HTTPStatus.NO_CONTENT:
             response.close()
-            what = "it was empty"
-            raise NoListError(what, tries=1)
+            raise NoListError
         if response.status_code != HTTPStatus.OK:
             raise self._refusal(response)
         self._was_accepted = True

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import ijson
 import msgspec
 
-from tap_truto_ats.api.errors import FEW_TRIES, BrokenBodyError, NoListError
+from tap_truto_ats.api.errors import BrokenBodyError, NoListError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -84,9 +84,7 @@ def decode_page(body: bytes) -> Page:
 
 
 def _no_rows(*, is_null: bool) -> BrokenBodyError:
-    if is_null:
-        return NoListError("it holds null in place of rows", tries=FEW_TRIES)
-    return BrokenBodyError("it holds no rows")
+    return NoListError() if is_null else BrokenBodyError("it holds no rows")
 
 
 def decode_chunks(chunks: Iterable[bytes]) -> Iterator[Page]:

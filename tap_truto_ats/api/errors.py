@@ -55,14 +55,19 @@ class TransientError(AccountError):
 class BrokenBodyError(TransientError):
     """A body is not Truto's envelope: it is HTML, say, or it was cut off, or it has no rows."""
 
-    def __init__(self, what: str, tries: float = math.inf) -> None:
+    def __init__(self, what: str) -> None:
         """Take what is wrong with the body, in words that quote nothing of it."""
         super().__init__(f"The answer was broken: {what}", "Try again later")
-        self.tries = tries
 
 
 class NoListError(BrokenBodyError):
     """In place of rows came null, or nothing: an end of the pages in other words if it stays so."""
+
+    tries = FEW_TRIES
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("it holds null or nothing in place of rows")
 
 
 class RunError(SystemExit):

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import Stream, Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
-from singer_sdk.singerlib import ActivateVersionMessage, Catalog, RecordMessage, StateMessage
+from singer_sdk.singerlib import ActivateVersionMessage, Catalog, RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import Self, override
 
@@ -104,6 +104,7 @@ class PagedStream(Stream, abc.ABC):
             yield from records
             if isinstance(self.tap.message_writer, PageWriter):
                 self.tap.message_writer.flush()
+                self._write_due_state()
 
     @override
     def get_batches(
@@ -130,14 +131,14 @@ class PagedStream(Stream, abc.ABC):
         if is_dry or not isinstance(writer, PageWriter):
             yield from super()._sync_records(context, write_messages=write_messages)
             return
+        if self.has_been_read:
+            return
         try:
-            if not self.has_been_read:
-                self._read_streams_of_its_class(writer)
+            self._read_streams_of_its_class(writer)
         finally:
             self.state_manager.finalize_state(self.stream_state)
             # Some targets hand on a state only when no record follows it.
-            if writer.has_written:
-                self.tap.write_message(StateMessage(value=self.tap_state))
+            self.tap.state_writer.write_state(self.tap_state)
 
     def _read_streams_of_its_class(self, writer: PageWriter) -> None:
         streams = [
@@ -156,8 +157,7 @@ class PagedStream(Stream, abc.ABC):
                 stream.write(records, writer)
                 counters[stream.name].increment(len(records))
                 writer.flush()
-                if writer.state_is_due():
-                    self.tap.write_message(StateMessage(value=self.tap_state))
+                self._write_due_state()
         for stream in streams:
             stream.has_been_read = True
 
@@ -210,14 +210,21 @@ class PagedStream(Stream, abc.ABC):
                     self.tap.write_message(message)
 
     def write_state(self) -> None:
-        """Take note that a bookmark moved: a STATE message goes out at its time.
-
-        The records before it must all be out. With BATCH files they are not before the SDK has sent
-        their message; it sends a STATE of its own behind each.
-        """
+        """Take note that a bookmark moved, so that a STATE message is owed; its records are out."""
         writer = self.tap.message_writer
         if isinstance(writer, PageWriter):
-            writer.owes_state = True
+            writer.owe_state()
+
+    def _write_due_state(self) -> None:
+        """Send a STATE message if one is owed and its time has come.
+
+        With BATCH files, the records are not out before the SDK has sent their message; it sends a
+        STATE of its own behind each.
+        """
+        writer = self.tap.message_writer
+        is_batch = self.get_batch_config(self.config) is not None
+        if isinstance(writer, PageWriter) and not is_batch and writer.state_is_due():
+            self.tap.state_writer.write_state(self.tap_state)
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:

@@ -53,8 +53,8 @@ class PageWriter(MsgSpecWriter):
         self._too_deep = 0
         self.owes_state = False
         """Whether a bookmark moved since the last STATE message."""
-        self.has_written = False
-        """Whether anything was written since the last STATE message."""
+        self.is_state_out = False
+        """Whether the last message was a STATE, and no bookmark moved since."""
         self._due_at = 0.0
         with suppress(AttributeError, OSError):  # Stdout is no pipe, or the system is not Linux.
             fcntl.fcntl(sys.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -76,11 +76,12 @@ class PageWriter(MsgSpecWriter):
         self._pending += line
         if not isinstance(message, RecordMessage):
             self.flush()
-        if isinstance(message, StateMessage):
-            self.owes_state = self.has_written = False
+        self.is_state_out = isinstance(message, StateMessage)
+        self.owes_state &= not self.is_state_out
 
     def write_records(self, lines: list[RecordLine]) -> None:
         """Write the records of a page in one go; `flush` hands them to the target."""
+        self.is_state_out &= not lines
         try:
             self._pending += encoder.encode_lines(lines)
         except RecursionError:
@@ -89,6 +90,10 @@ class PageWriter(MsgSpecWriter):
             else:
                 for line in lines:
                     self.write_records([line])
+
+    def owe_state(self) -> None:
+        """Take note that a bookmark moved, all of whose records are out."""
+        self.owes_state, self.is_state_out = True, False
 
     def state_is_due(self) -> bool:
         """Return whether a STATE is owed, and the last such one was due long enough ago."""
@@ -104,7 +109,6 @@ class PageWriter(MsgSpecWriter):
         Raises:
             RunError: Stdout takes nothing more.
         """
-        self.has_written |= bool(self._pending)
         with writing(), memoryview(self._pending) as pending:
             written = 0
             while written < len(pending):

@@ -96,7 +96,8 @@ class Accounts:
 
     def __post_init__(self) -> None:
         """Find no account yet."""
-        self.evidence = Evidence(self.now, is_exact=True)
+        wants_all = self.settings.emit_activate_version_messages
+        self.evidence = Evidence(self.now, is_exact=wants_all)
         """What tells whether all accounts were found."""
 
     @cached_property

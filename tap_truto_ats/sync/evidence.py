@@ -142,6 +142,7 @@ class Tally:
     def see(self, key: object, changed: datetime | None) -> bool:
         """Take note of a row and of its last change; return whether it is to be handled."""
         evidence, mark = self.evidence, hash(key)
+        self.rows += 1
         self._page += mark
         if changed is None:
             evidence.undated += 1
@@ -166,7 +167,6 @@ class Tally:
             AccountError: The pages do not end.
         """
         self.pages += 1
-        self.rows += rows
         if rows:
             self._stale = self._stale + 1 if self._page in self._known_pages else 0
             self._known_pages.add(self._page)

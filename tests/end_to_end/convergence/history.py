@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from tests.harness import rows
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from sandbox.accounts import Account
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from tests.end_to_end.convergence.stand import Stand
     from tests.forks import Process, Program
 
-    Key = tuple[str, str]
+    Key = tuple[str, str, str]
     Record = dict[str, Any]
     State = dict[str, Any]
 
@@ -28,6 +26,12 @@ BEGIN = datetime(2026, 11, 1, 12, tzinfo=timezone.utc)
 """Later than all rows that the sandbox draws."""
 
 WHOLE_READ_DAYS = 7
+
+STREAMS = ("interviews", "candidates", "applications", "users")
+"""Those that are read, and whose rows change; candidates are also parents of others."""
+
+LONG_AGO = "2026-01-02T03:04:05+00:00"
+"""Earlier than any bookmark."""
 
 FAULTS: Mapping[str, Mapping[str, Any]] = {
     "reset": {"kind": "reset"},
@@ -49,23 +53,42 @@ FAULTS: Mapping[str, Mapping[str, Any]] = {
     "bad gateway, html": {"status": 502, "body": "<html>"},
     "blocked": {"status": 503},
     "unavailable": {"status": 503, "remote": True},
+    "cdn": {"status": 503, "body": "<html>"},
+    "no content": {"status": 204},
+    "null results": {"kind": "null_result", "times": 3},
+    "login cut": {"status": 401, "kind": "truncated", "remote": True},
+    "expired": {"status": 410, "later_pages": True, "remote": True},
+    "expired, as bad": {"status": 400, "later_pages": True},
+    "no such parent": {"status": 404, "path": "/unified/ats/interviews", "remote": True},
+    "parent refused": {"status": 422, "path": "/unified/ats/applications", "remote": True},
+    "list refused": {"status": 400, "path": "/unified/ats/candidates", "remote": True},
+    "wrong date": {"kind": "headers", "headers": {"Retry-After": "soon"}},
 }
 """Answers of the sandbox, by what a history calls them."""
 
 WANDERINGS = ("loop", "empty page", "forbidden", "failing", "reset")
 """Faults that end the pages of an account halfway, or must not."""
 
-CHANGES = ("add", "change", "cancel")
+CHANGES = ("add", "change", "cancel", "restore")
 UPSETS: Mapping[str, Mapping[str, Any]] = {
     "block": {"is_blocked": True},
     "unblock": {"is_blocked": False},
     "disconnect": {"status": "needs_reauth"},
     "reconnect": {"status": "active"},
     "take away": {"resources": ("candidates",)},
-    "give back": {"resources": ("candidates", "interviews")},
+    "give back": {"resources": ("jobs", *STREAMS)},
+    "hide": {"is_listed": False},
+    "show": {"is_listed": True},
+    "refuse filters": {"refuses": ("updated_at", "updated", "start_at", "end_at")},
+    "take filters": {"refuses": ()},
 }
-DISAPPEARING = {"take away", "not found"}
-HEALTHY = {"is_blocked": False, "status": "active", "resources": ("candidates", "interviews")}
+HEALTHY: Mapping[str, Any] = {
+    "is_blocked": False,
+    "status": "active",
+    "resources": ("jobs", *STREAMS),
+    "is_listed": True,
+    "refuses": (),
+}
 ENDINGS = {"kill": signal.SIGKILL, "terminate": signal.SIGTERM}
 
 ORDERS = ("by age", "oldest change first", "newest change first")
@@ -80,6 +103,9 @@ class Place:
     interviews: int = 3
     order: str = "by age"
     skew: float = 0
+    zoneless: bool = False
+    is_undated: bool = False
+    """Whether one row of each resource does not tell when it last changed."""
 
 
 @dataclass(frozen=True)
@@ -95,16 +121,21 @@ class Disturbance:
     skip: int = 0
     times: int = 1
     row: int = 0
+    resource: int = 0
 
 
 @dataclass(frozen=True)
 class Change:
-    """Something that happens to an interview (the newest but `row`), after some seconds."""
+    """Something that happens to a row (the newest but `row`), after some seconds.
+
+    `resource` counts the streams that the account's provider lists.
+    """
 
     what: str
     account: int = 0
     row: int = 0
     after: float = 0
+    resource: int = 0
 
 
 @dataclass
@@ -119,8 +150,8 @@ class Waiting:
 class History:
     """A source, its clock, the tap, and a table that is only ever upserted.
 
-    Time stands still but for `wait`, and for the seconds that each request takes: those of one
-    account follow each other.
+    Time stands still but for `wait`, and for the seconds that each request takes, one after
+    another. Truto's clock, which its answers tell, shows it.
     """
 
     def __init__(
@@ -146,18 +177,34 @@ class History:
         self.shown: dict[Key, int] = {}
         self.versions: dict[Key, list[Record]] = {}
         self.waiting: list[Waiting] = []
-        self.requests: dict[str | None, int] = {}
+        self.requests = 0
+        self.hidden: set[str] = set()
+        """The accounts that the last run did not find."""
         self.running: Future[Process] = Future()
         self.runs = self.kills = 0
         self.outputs: list[str] = []
         """What the runs wrote, without a last line that was torn."""
-        accounts = [{"provider": one.provider, "interviews": one.interviews} for one in places]
-        stand.state.reset({"accounts": accounts, "candidates": 2})
+        accounts = [
+            {
+                "provider": one.provider,
+                "interviews": one.interviews,
+                "order": one.order,
+                "zoneless": one.zoneless,
+                "paging": None if one.order == "by age" else "offset",
+            }
+            for one in places
+        ]
+        stand.state.reset({"accounts": accounts, "candidates": 4, "jobs": 2})
+        stand.date = self._date
         self.ids = list(stand.state.accounts)
-        for index, account in enumerate(self.accounts):
-            self._arrange(index)
-            for interview in account.things("interviews").values():
-                self._note(account, interview)
+        for place, account in zip(places, self.accounts, strict=True):
+            account.resources = HEALTHY["resources"]
+            for resource in self._resources(account):
+                things = list(account.things(resource).values())
+                if place.is_undated and things:
+                    things[0].change({"updated_at": None})
+                for thing in things:
+                    self._note(account, resource, thing)
         self.settings = {
             "api_url": stand.url,
             "api_token": stand.token,
@@ -182,39 +229,49 @@ class History:
             self.wait(one.after)
             # Truto tells of no deletions: only whole reads, which delete, may meet some.
             what = "cancel" if one.what == "delete" and not self.deletes else one.what
-            getattr(self, what)(one.account, one.row)
+            getattr(self, what)(one.account, one.row, one.resource)
 
-    def add(self, account: int, _row: int = 0) -> None:
-        """Add an interview."""
+    def add(self, account: int, _row: int = 0, resource: int = 0, **fields: Any) -> None:
+        """Add a row."""
         account = self._index(account)
+        found, name = self.accounts[account], self._resource(account, resource)
         moment = self._moment(account)
-        fields = {"created_at": moment, "updated_at": moment, **self._planned()}
-        interview = self.accounts[account].add("interviews", fields)
-        self._note(self.accounts[account], interview)
-        self._arrange(account)
+        dates = {"created_at": moment, "updated_at": moment}
+        thing = found.add(name, {**dates, **self._planned(name), **fields})
+        self._note(found, name, thing)
 
-    def change(self, account: int, row: int, **fields: Any) -> None:
-        """Change an interview in columns that all providers show, one or another."""
+    def restore(self, account: int, _row: int = 0, resource: int = 0) -> None:
+        """Let a row come that last changed long ago, though the provider finds it changed."""
+        moment = self._moment(self._index(account))
+        dates = {"created_at": LONG_AGO, "updated_at": LONG_AGO}
+        self.add(account, 0, resource, **dates, touched=moment)
+
+    def change(self, account: int, row: int, resource: int = 0, **fields: Any) -> None:
+        """Change a row in columns that all providers show, one or another."""
         account = self._index(account)
-        interviews = list(self.accounts[account].things("interviews").values())
-        if not interviews:
+        found, name = self.accounts[account], self._resource(account, resource)
+        things = sorted(found.things(name).values(), key=lambda one: one.number)
+        if not things:
             return
-        interviews.sort(key=lambda one: one.number)
-        interview = interviews[-1 - row % len(interviews)]
-        interview.change({"updated_at": self._moment(account), **(fields or self._planned())})
-        self._note(self.accounts[account], interview)
-        self._arrange(account)
+        thing = things[-1 - row % len(things)]
+        is_dated = thing.values["updated_at"] is not None
+        dates = {"updated_at": self._moment(account)} if is_dated else {}
+        thing.change({**dates, **(fields or self._planned(name))})
+        self._note(found, name, thing)
 
-    def cancel(self, account: int, row: int) -> None:
-        """Cancel an interview."""
-        self.change(account, row, status="cancelled")
+    def cancel(self, account: int, row: int, _resource: int = 0) -> None:
+        """Cancel an interview, or change what else there is."""
+        is_interview = self._resource(self._index(account), 0) == "interviews"
+        fields: Record = {"status": "cancelled"} if is_interview else {}
+        self.change(account, row, **fields)
 
-    def delete(self, account: int, row: int) -> None:
-        """Delete an interview."""
+    def delete(self, account: int, row: int, resource: int = 0) -> None:
+        """Delete a row."""
         account = self._index(account)
-        interviews = self.accounts[account].things("interviews")
-        if interviews:
-            self.accounts[account].delete("interviews", sorted(interviews)[row % len(interviews)])
+        name = self._resource(account, resource)
+        things = self.accounts[account].things(name)
+        if things:
+            self.accounts[account].delete(name, sorted(things)[row % len(things)])
 
     def upset(self, account: int, **changes: Any) -> None:
         """Change an account: block it, have it reconnected."""
@@ -226,23 +283,43 @@ class History:
         """Let time pass."""
         self.now += timedelta(seconds=seconds)
 
-    def set_clock(self, account: int, seconds: float) -> None:
-        """Let the provider's clock be off."""
+    def turn_clock(self, account: int, seconds: float) -> None:
+        """Let the provider's clock go wrong or right, by less than the lookback in all."""
         account = self._index(account)
-        self.skews[account] = seconds
+        self.skews[account] = self.places[account].skew + seconds
+
+    def change_summer_time(self, account: int, seconds: float) -> None:
+        """Let the clock jump by an hour, where times are told without a zone."""
+        account = self._index(account)
+        if self.places[account].zoneless:
+            self.skews[account] += seconds
 
     def lose_state(self, to: int) -> None:
         """Go back to an earlier state."""
         self.state = self.states[to % len(self.states)]
 
+    def _date(self) -> datetime:
+        """Tell what Truto's clock shows."""
+        return self.now + timedelta(seconds=self.requests * self.request_seconds)
+
     def _moment(self, account: int) -> str:
         """Tell what the provider's clock shows."""
-        passed = self.requests.get(self.ids[account], 0) * self.request_seconds
-        return (self.now + timedelta(seconds=passed + self.skews[account])).isoformat()
+        return (self._date() + timedelta(seconds=self.skews[account])).isoformat()
 
-    def _planned(self) -> Record:
-        """Plan an interview for a time and a place that none was planned for."""
+    def _resources(self, account: Account) -> list[str]:
+        """Name the streams that the account's provider lists."""
+        return [name for name in STREAMS if "list" in account.gives(name).methods]
+
+    def _resource(self, account: int, number: int) -> str:
+        listed = self._resources(self.accounts[account])
+        return listed[number % len(listed)]
+
+    def _planned(self, resource: str) -> Record:
+        """Plan an interview for a time and a place that none was planned for, and the like."""
         number = sum(map(len, self.versions.values()))
+        if resource != "interviews":
+            name = "reject_reason" if resource == "applications" else "first_name"
+            return {name: f"New {number}"}
         start = self.now + timedelta(days=number % 40 - 20, minutes=number)
         return {
             "start_at": start.isoformat(),
@@ -251,24 +328,9 @@ class History:
             "status": "scheduled",
         }
 
-    def _arrange(self, account: int) -> None:
-        """Put rows into the order in which an offset counts them: the last one comes first."""
-        order = self.places[account].order
-        found = self.accounts[account]
-        if order == "by age" or found.provider.keyset:
-            return
-        interviews = found.things("interviews")
-        arranged = sorted(
-            interviews.items(),
-            key=lambda item: item[1].values["updated_at"],
-            reverse=order == "oldest change first",
-        )
-        interviews.clear()
-        interviews.update(arranged)
-
-    def _note(self, account: Account, interview: Thing) -> None:
+    def _note(self, account: Account, resource: str, thing: Thing) -> None:
         """Remember each form that a row has had."""
-        for key, row in rows([account.truth_of(interview)]).items():
+        for key, row in keyed(resource, [account.truth_of(thing)]).items():
             self.versions.setdefault(key, []).append(row)
 
     # The tap.
@@ -289,9 +351,8 @@ class History:
         self.kills += code == -signal.SIGKILL
         self._check_end(code, log, disturbances, most)
         self.take(written, lasting)
-        most_requests = max(self.requests.values(), default=0)
-        self.now += timedelta(seconds=1 + most_requests * self.request_seconds)
-        self.requests.clear()
+        self.now = self._date() + timedelta(seconds=1)
+        self.requests = 0
         return code
 
     def settle(self) -> None:
@@ -305,7 +366,11 @@ class History:
 
     def source(self) -> dict[Key, Record]:
         """Give the truth."""
-        return rows(row for account in self.accounts for row in account.truth("interviews"))
+        truth: dict[Key, Record] = {}
+        for account in self.accounts:
+            for resource in self._resources(account):
+                truth |= keyed(resource, account.truth(resource))
+        return truth
 
     def arrived(self) -> dict[Key, Record]:
         """Give what stands in the table."""
@@ -326,15 +391,19 @@ class History:
             if message["type"] == "STATE":
                 self._check_state(message["value"], given)
                 self.keep(message["value"])
-            elif message.get("stream") != "interviews":
+            elif message.get("stream") not in STREAMS:
                 continue
             elif message["type"] == "RECORD":
-                for key, record in rows([message["record"]]).items():
+                for key, record in keyed(message["stream"], [message["record"]]).items():
                     self._check_record(key, record)
                     self.table[key] = record
                     self.table_versions[key] = message.get("version")
             elif message["type"] == "ACTIVATE_VERSION":
-                gone = {k for k, v in self.table_versions.items() if v != message["version"]}
+                gone = {
+                    key
+                    for key, version in self.table_versions.items()
+                    if key[0] == message["stream"] and version != message["version"]
+                }
                 assert not gone & lasting, "rows of the source were deleted"
                 for key in gone:
                     del self.table[key], self.table_versions[key]
@@ -348,7 +417,7 @@ class History:
         return account % len(self.places)
 
     def _prepare(self, disturbances: Sequence[Disturbance]) -> None:
-        self.requests = {}
+        self.requests = 0
         self.running = Future()
         state = self.stand.state
         state.faults = type(state.faults)()
@@ -376,7 +445,7 @@ class History:
         account = self._index(one.account or 0)
         if one.what in UPSETS:
             return lambda: self.upset(account, **UPSETS[one.what])
-        return lambda: getattr(self, one.what)(account, one.row)
+        return lambda: getattr(self, one.what)(account, one.row, one.resource)
 
     def _told(self, account_id: str | None) -> None:
         """Let happen what is to happen before this request is answered."""
@@ -385,20 +454,26 @@ class History:
                 one.act()
                 self.waiting.remove(one)
             one.left -= 1
-        self.requests[account_id] = self.requests.get(account_id, 0) + 1
+        self.requests += 1
 
     def _lasting(self, disturbances: Sequence[Disturbance]) -> set[Key]:
         """Name the rows that no run may delete.
 
-        Rows count as gone, by the README, when their account offers no interviews any more and
-        when Fountain says that their candidate is gone.
+        Rows count as gone, by the README, when Truto says that their account does not offer the
+        resource, and when two runs in a row do not find their account.
         """
-        gone = {self._index(one.account or 0) for one in disturbances if one.what in DISAPPEARING}
+        gone = {
+            self._index(one.account or 0) for one in disturbances if one.what == "take away"
+        }
+        hidden = {account.id for account in self.accounts if not account.is_listed}
+        lost, self.hidden = hidden & self.hidden, hidden
         return {
-            (account.id, key)
+            (resource, account.id, key)
             for index, account in enumerate(self.accounts)
-            if index not in gone and "interviews" in account.resources
-            for key in account.things("interviews")
+            if index not in gone and account.id not in lost
+            for resource in self._resources(account)
+            if resource in account.resources
+            for key in account.things(resource)
         }
 
     def _write(self, name: str, content: object) -> str:
@@ -433,20 +508,32 @@ class History:
         self.shown[key] = same[-1]
 
     def _check_state(self, state: State, given: State | None) -> None:
-        """A bookmark never moves back, and not past the moment when the run began."""
+        """A bookmark never moves back, and not past the present moment by Truto's clock."""
         before, after = _bookmarks(given), _bookmarks(state)
         for account, moment in after.items():
             assert before.get(account, "") <= moment
-            assert moment <= max(before.get(account, ""), _canonical(self.now)), (moment, self.now)
+            assert moment <= max(before.get(account, ""), _canonical(self._date()))
         assert before.keys() <= after.keys()
 
 
-def _bookmarks(state: State | None) -> dict[str, str]:
-    """Read bookmarks by account, from the form of state that the README shows."""
-    interviews = ((state or {}).get("bookmarks") or {}).get("interviews") or {}
+def keyed(resource: str, rows: Iterable[Record]) -> dict[Key, Record]:
+    """Rows by key, without what the sandbox's truth does not tell of all resources."""
     return {
-        one["context"]["integrated_account_id"]: one["replication_key_value"]
-        for one in interviews.get("partitions", ())
+        (resource, row["integrated_account_id"], row["id"]): {
+            name: value
+            for name, value in row.items()
+            if name not in {"remote_data", "custom_fields"}
+        }
+        for row in rows
+    }
+
+
+def _bookmarks(state: State | None) -> dict[tuple[str, str], str]:
+    """Read bookmarks by stream and account, from the form of state that the README shows."""
+    return {
+        (stream, one["context"]["integrated_account_id"]): one["replication_key_value"]
+        for stream, part in ((state or {}).get("bookmarks") or {}).items()
+        for one in part.get("partitions", ())
         if "replication_key_value" in one
     }
 

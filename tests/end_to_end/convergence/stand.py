@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 from sandbox.app import create_app
@@ -15,8 +16,9 @@ from sandbox.world import Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from sandbox.state import State
 
@@ -29,6 +31,8 @@ class Stand:
     app: Any
     tell: Callable[[str | None], None] = field(default=lambda _: None)
     """Called with the account of each request, None for the list of accounts."""
+    date: Callable[[], datetime | None] = field(default=lambda: None)
+    """Tells what the clock shows when a request is answered; None for the time that it is."""
 
     @property
     def state(self) -> State:
@@ -45,7 +49,21 @@ class Stand:
             of_path = path[2] if path[1] == "integrated-account" and len(path) > 2 else None
             last = Query(scope["query_string"]).last
             self.tell(last.get("integrated_account_id", of_path))
-        await self.app(scope, receive, send)
+        await self.app(scope, receive, _dated(self.date(), send))
+
+
+def _dated(date: datetime | None, send: Send) -> Send:
+    if date is None:
+        return send
+    header = (b"date", format_datetime(date, usegmt=True).encode())
+
+    async def replace(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            others = [one for one in message["headers"] if one[0] != b"date"]
+            message = {**message, "headers": [*others, header]}
+        await send(message)
+
+    return replace
 
 
 @contextmanager

@@ -14,10 +14,10 @@ from benchmarks import stage as staging
 from benchmarks.__main__ import play
 from benchmarks.cases import CASES, PEERS, Bound, Case
 from benchmarks.results import Result
-from benchmarks.server import Server, served
+from benchmarks.server import Server, Statistics, served
 from benchmarks.stage import HERE, Reading, Stage, interview_ids
 from benchmarks.stopwatch import measure
-from benchmarks.world import World
+from benchmarks.world import ODD, UNLISTED, World
 from sandbox.control import TOKEN
 from sandbox.limits import PER_ACCOUNT
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from benchmarks.stage import Measurement
 
 SMALL = World(accounts=3, rows=5)
+RESOURCES = ("interviews", "candidates", "tags")
 REQUIREMENTS = [*sorted(HERE.glob("peers/*.txt")), HERE / "chart.txt"]
 
 
@@ -42,8 +43,12 @@ def get(server: Server, path: str, token: str = TOKEN, **params: Any) -> request
     return requests.get(f"{server.url}{path}", params=params, headers=headers, timeout=30)
 
 
+def rows(server: Server, resource: str, account: str, **params: Any) -> requests.Response:
+    return get(server, f"/unified/ats/{resource}", integrated_account_id=account, **params)
+
+
 def interviews(server: Server, account: str, **params: Any) -> requests.Response:
-    return get(server, "/unified/ats/interviews", integrated_account_id=account, **params)
+    return rows(server, "interviews", account, **params)
 
 
 class TestServer:
@@ -61,10 +66,10 @@ class TestServer:
 
     def test_its_rows_are_like_truto_s(self) -> None:
         with served(World(accounts=1, rows=200)) as server:
-            rows = interviews(server, World(1, 1).account_ids()[0], limit=200).json()["result"]
-        sizes = [len(json.dumps(row, separators=(",", ":"))) for row in rows]
+            found = interviews(server, World(1, 1).account_ids()[0], limit=200).json()["result"]
+        sizes = [len(json.dumps(row, separators=(",", ":"))) for row in found]
         assert 900 < sum(sizes) / len(sizes) < 1100
-        dates = [row[name] for row in rows for name in ("created_at", "end_at", "updated_at")]
+        dates = [row[name] for row in found for name in ("created_at", "end_at", "updated_at")]
         assert 0.9 < sum(date.endswith("Z") for date in dates) / len(dates) < 1
         assert all(re.match(r"2026-\d\d-\d\dT\d\d:\d\d:\d\d", date) for date in dates)
 
@@ -91,7 +96,80 @@ class TestServer:
     )
     def test_it_refuses(self, path: str, token: str, status: int) -> None:
         with served(SMALL) as server:
-            assert get(server, path, token).status_code == status
+            answer = get(server, path, token)
+        assert answer.status_code == status
+        assert answer.json().keys() == {"statusCode", "error", "message"}
+
+    def test_it_serves_all_resources_that_it_says_a_provider_offers(self) -> None:
+        world = World(accounts=1, rows=3, resources=RESOURCES, provider=UNLISTED, padding=4_000)
+        (account,) = world.account_ids()
+        with served(world) as server:
+            told = get(server, f"/integrated-account/{account}/capabilities").json()
+            found = {name: rows(server, name, account).json()["result"] for name in RESOURCES}
+            assert server.statistics().rows == world.healthy_rows == 9
+        assert told["integration"]["name"] == UNLISTED
+        assert {one["resource"] for one in told["unified"]} == set(RESOURCES)
+        assert [len(json.dumps(row)) > 4_900 for row in found["interviews"]] == [True] * 3
+        assert all(row.keys() == {"id", "updated_at"} for row in found["tags"])
+
+    @pytest.mark.parametrize(("kind", "status", "wait"), [("502", 502, None), ("429", 429, "60")])
+    def test_odd_accounts_are_listed_first_and_fail(
+        self, kind: str, status: int, wait: str | None
+    ) -> None:
+        world = World(accounts=1, rows=1, odd=2, kind=kind)
+        with served(world) as server:
+            answers = [interviews(server, account) for account in world.account_ids()]
+            seen = server.statistics()
+        assert [one.status_code for one in answers] == [status, status, 200]
+        assert answers[0].headers.get("Retry-After") == wait
+        assert {"statusCode", "error", "message"} < answers[0].json().keys()
+        assert (seen.requests, seen.refused, seen.rows) == (3, 0, 1)
+
+    def test_an_odd_account_may_never_answer(self) -> None:
+        world = World(accounts=0, rows=1, odd=1, kind="hanging")
+        with served(world) as server, pytest.raises(requests.ReadTimeout):
+            requests.get(
+                f"{server.url}/unified/ats/interviews",
+                params={"integrated_account_id": world.account_ids()[0]},
+                headers={"Authorization": f"Bearer {TOKEN}"},
+                timeout=0.1,
+            )
+
+    def test_interviews_of_fountain_are_listed_by_candidate(self) -> None:
+        world = World(accounts=0, rows=0, odd=1, kind="fountain")
+        (account,) = world.account_ids()
+        with served(world) as server:
+            candidates = rows(server, "candidates", account).json()["result"]
+            pages = [interviews(server, account, candidate_id=one["id"]) for one in candidates[-2:]]
+        assert len(candidates) == ODD["fountain"].candidates
+        assert [page.json()["next_cursor"] for page in pages] == [None, None]
+        assert len({row["id"] for page in pages for row in page.json()["result"]}) == 2
+
+    def test_it_tells_when_healthy_accounts_were_asked_and_done(self) -> None:
+        world = World(accounts=2, rows=2, odd=1, kind="502")
+        odd, first, second = world.account_ids()
+        steps = [(odd, 0), (first, 0), (second, 0), (first, 1), (second, 1), (odd, 0)]
+        done = []
+        with served(world) as server:
+            for account, begin in steps:
+                interviews(server, account, limit=1, next_cursor=begin)
+                done.append(server.statistics())
+        begun = done[0].begun
+        assert begun == done[0].first
+        assert begun < done[0].asked < done[1].asked < done[2].asked
+        assert done[2].asked == done[5].asked  # The last one was asked with the third request.
+        assert done[3].done < done[4].done == done[5].done < done[5].last
+
+    @pytest.mark.parametrize(
+        ("requests", "most", "least"),
+        [(500, 50, 0), (501, 50, 10), (2_001, 0, 40), (500, 151, 30)],
+    )
+    def test_the_least_time_is_that_of_whole_windows(
+        self, requests: int, most: int, least: float
+    ) -> None:
+        seen = Statistics(requests=requests, most=most, first=1.0, last=3.0)
+        assert seen.least == least
+        assert seen.rate == requests / 2
 
     @pytest.mark.parametrize("limits", [True, False])
     def test_it_keeps_the_limits_and_counts(self, limits: bool) -> None:  # noqa: FBT001

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,7 @@ import requests
 from benchmarks import stage as staging
 from benchmarks.__main__ import play
 from benchmarks.cases import CASES, PEERS, Bound, Case
-from benchmarks.results import Result
+from benchmarks.results import USUAL, Result
 from benchmarks.server import Server, Statistics, served
 from benchmarks.stage import HERE, Reading, Stage, interview_ids
 from benchmarks.stopwatch import measure
@@ -199,6 +200,18 @@ class TestStopwatch:
         assert small < 60
         assert 100 < large < len(ballast) / 1_000_000
 
+    def test_a_command_is_ended_by_sigterm(self, tmp_path: Path) -> None:
+        file = tmp_path / "begun"
+        program = (
+            "import pathlib, signal, sys, time\n"
+            "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
+            f"pathlib.Path({str(file)!r}).touch()\n"
+            "time.sleep(60)"
+        )
+        figures = measure([sys.executable, "-c", program], file.exists)
+        assert figures["code"] == 143
+        assert figures["wall"] < 60
+
     def test_cpu_is_counted_and_a_failure_is_told(self) -> None:
         idle = measure([sys.executable, "-c", "raise SystemExit(3)"])
         busy = measure([sys.executable, "-c", "sum(range(20_000_000))"])
@@ -215,6 +228,22 @@ class TestReadings:
         assert len(set(interview_ids(output))) == 15
         assert (figures["code"], figures["rows"], figures["refused"]) == (0, 15, 0)
         assert figures["requests"] == 11  # Two pages of accounts, three of each one's interviews.
+
+    def test_the_tap_reads_all_resources_with_its_default_of_concurrency(
+        self, stage: Stage
+    ) -> None:
+        world = World(accounts=2, rows=1, resources=RESOURCES, provider=UNLISTED)
+        figures = stage.read(Reading("tap", world, workers=None))
+        assert (figures["code"], figures["rows"]) == (0, 6)
+        assert "max_concurrency" not in json.loads((stage.folder / "config.json").read_text())
+
+    def test_beside_odd_accounts_it_ends_once_the_healthy_ones_are_read(self, stage: Stage) -> None:
+        reading = Reading("tap", replace(SMALL, odd=1, kind="hanging"), timeout=600)
+        figures = stage.read(reading)
+        assert figures["code"] == 143
+        assert figures["code"] in reading.exit_codes
+        assert figures["rows"] == reading.rows
+        assert 0 < figures["asked"] <= figures["done"] < figures["wall"]
 
     def test_without_limits_it_does_not_wait(self, stage: Stage) -> None:
         pages = 2 * PER_ACCOUNT
@@ -282,6 +311,13 @@ class TestResults:
         assert peer[:4] == ["peer", "6.00", "3.00", "8.00"]
         assert more[0] == "more"
 
+    def test_a_case_names_what_is_shown_beside_the_usual(self) -> None:
+        result = Result(replace(self.CASE, measures=("asked",)))
+        result.add("tap", figures(asked=1.0, rate=2.0))
+        heads = result.as_text().splitlines()[1]
+        assert "last account asked" in heads
+        assert "requests a second" not in heads
+
     def test_its_data_is_json(self, result: Result) -> None:
         data = json.loads(json.dumps(result.as_data()))
         assert data["runs"]["peer"]["medians"]["cpu"] == 8
@@ -323,6 +359,7 @@ class TestCases:
     @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
     def test_its_bounds_are_those_of_its_runs(self, case: Case) -> None:
         named = {name for bound in case.bounds for name in (bound.run, bound.of) if name}
+        assert {bound.measure for bound in case.bounds} <= {*USUAL, *case.measures}
         named |= {name for pair in (case.differences or {}).values() for name in pair}
         assert named <= case.runs.keys()
         assert case.bounds

@@ -236,7 +236,7 @@ class Connection(asyncio.Protocol):
             *([] if retry_after is None else [f"Retry-After: {retry_after}"]),
         ]
         whole = "\r\n".join([*lines, "", ""]).encode() + body
-        if self._truto.world.delay and path != STATISTICS:
+        if self._truto.world.delay and status == HTTPStatus.OK and path != STATISTICS:
             loop = asyncio.get_running_loop()
             loop.call_later(self._truto.world.delay, self._transport.write, whole)
         else:

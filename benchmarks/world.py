@@ -61,7 +61,7 @@ class World:
     rows: int
     """The number of rows that each healthy account has of each resource."""
     delay: float = 0.0
-    """Seconds that each answer takes."""
+    """Seconds that each answer takes, but for errors, which come at once."""
     limits: bool = False
     """Whether both of Truto's limits are enforced."""
     resources: Sequence[str] = ("interviews",)

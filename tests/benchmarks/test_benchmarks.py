@@ -189,6 +189,10 @@ class TestServer:
         with served(World(accounts=1, rows=1, delay=0.1)) as server:
             assert get(server, "/integrated-account").elapsed.total_seconds() >= 0.1
 
+    def test_errors_come_at_once(self) -> None:
+        with served(World(accounts=1, rows=1, delay=60)) as server:
+            assert get(server, "/integrated-account", "another").status_code == 401
+
 
 class TestStopwatch:
     def test_the_peak_is_that_of_the_command_alone(self) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from benchmarks.loading import Loading
 from benchmarks.stage import TAP, Reading
-from benchmarks.world import World
+from benchmarks.world import UNLISTED, World
+from tap_truto_ats.model.resources import RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +45,8 @@ class Case:
     title: str
     runs: Mapping[str, Run]
     bounds: tuple[Bound, ...]
+    measures: tuple[str, ...] = ()
+    """Measures that are worth showing beside the usual ones."""
     differences: Mapping[str, tuple[str, str]] | None = None
     """How much more one run takes than another, by the name under which the tables show it."""
 
@@ -59,14 +62,95 @@ def _quick(run: Run) -> Run:
 
 
 def _quick_reading(reading: Reading) -> Reading:
-    return replace(reading, world=replace(reading.world, rows=reading.world.rows // QUICK_PART))
+    return replace(reading, world=reading.world.part(QUICK_PART))
 
 
 ONE = Reading(TAP, World(accounts=1, rows=200_000), page_size=500, unlimited=True)
 FORTY = Reading(TAP, World(accounts=40, rows=1_000, delay=0.25), workers=40)
 LIMITED = Reading(TAP, World(accounts=20, rows=6_000, limits=True), workers=20)
 MANY = Reading(TAP, World(accounts=1_000, rows=100), unlimited=True)
+SPREAD = Reading(
+    TAP,
+    World(
+        accounts=30,
+        rows=50,
+        delay=0.05,
+        limits=True,
+        resources=tuple(RESOURCES),
+        provider=UNLISTED,
+    ),
+    page_size=10,
+    workers=None,
+    once=True,
+)
+CROWD = Reading(
+    TAP,
+    World(accounts=5_000, rows=1, resources=tuple(RESOURCES), provider=UNLISTED),
+    workers=None,
+    unlimited=True,
+    once=True,
+)
+SLOW = Reading(
+    TAP,
+    World(accounts=200, rows=1_000, delay=1.0, limits=True, padding=4_000),
+    workers=None,
+    once=True,
+)
 LOADED = Reading(TAP, World(accounts=10, rows=5_000), page_size=500)
+
+HEALTHY = Reading(
+    TAP,
+    World(accounts=20, rows=8 * 20, delay=0.3, limits=True),
+    page_size=20,
+    workers=None,
+    once=True,
+)
+"""Eight requests for each account: 2.4 seconds if all are read at the same time."""
+
+FEWER = replace(HEALTHY, world=replace(HEALTHY.world, accounts=10, rows=16 * 20, delay=0.2))
+"""Sixteen requests for each account: 3.2 seconds."""
+
+SIX = ("interviews", "applications", "candidates", "jobs", "users", "offers")
+"""Resources that Greenhouse lists without parents, so that a page of rows is one request."""
+
+SIX_STREAMS = replace(HEALTHY, world=replace(HEALTHY.world, accounts=5, resources=SIX))
+"""48 requests for each account: 2.4 seconds if all of its streams are read at the same time."""
+
+BESIDE = {
+    "502": (HEALTHY, 12, "502", "12 that answer 502"),
+    "502-many": (FEWER, 60, "502", "60 that answer 502"),
+    "429": (HEALTHY, 12, "429", "12 that answer 429 with `Retry-After: 60`"),
+    "429-many": (FEWER, 60, "429", "60 that answer 429 with `Retry-After: 60`"),
+    "six-streams": (SIX_STREAMS, 30, "502", "30 that answer 502, six streams"),
+    "hanging": (replace(HEALTHY, timeout=6), 10, "hanging", "10 that never answer, timeout 6 s"),
+    "fountain": (HEALTHY, 12, "fountain", "12 of Fountain with 100 candidates each"),
+}
+"""Healthy accounts, and how many of which kind are listed before them.
+
+The bounds can be kept: in the time that the healthy accounts take alone, their requests and some
+tries of each account that fails are fewer than the 500 that Truto allows a token, and so are eight
+rounds of 50 requests, of which each healthy account has one and Fountain's have the others. Of 12
+accounts, fifty requests at a time do not suffer in any order; of 60 they do.
+"""
+
+
+def _beside(name: str) -> Case:
+    alone, odd, kind, title = BESIDE[name]
+    return Case(
+        name=f"beside-{name}",
+        title=f"{alone.world.accounts} healthy accounts, listed after {title}",
+        runs={
+            "beside": replace(alone, world=replace(alone.world, odd=odd, kind=kind)),
+            "alone": alone,
+        },
+        bounds=(
+            Bound("asked", "beside", 1.0),
+            Bound("done", "beside", 1.1, of="alone"),
+            Bound("refused", "beside", 0),
+        ),
+        measures=("asked", "done"),
+    )
+
 
 CASES = (
     Case(
@@ -132,12 +216,48 @@ CASES = (
             "meltano run": Loading("meltano", LOADED),
         },
         bounds=(Bound("wall", TAP, 1.0, of="target"), Bound("empty", "tap | target", 1.0)),
+        measures=("empty",),
         differences={"Meltano": ("meltano run", "tap | target")},
+    ),
+    *map(_beside, BESIDE),
+    Case(
+        name="streams-under-limits",
+        title="30 accounts, 17 resources of five pages under both of Truto's limits",
+        runs={TAP: SPREAD},
+        bounds=(
+            Bound("times", TAP, 1.1),
+            Bound("requests", TAP, 30 * 17 * 5 + 30 + 6),
+            Bound("refused", TAP, 0),
+        ),
+        measures=("times",),
+    ),
+    Case(
+        name="memory-many",
+        title="5,000 accounts, 17 resources of one row, beside 2,000 accounts and 7 resources",
+        runs={
+            "5,000 x 17": CROWD,
+            "2,000 x 7": replace(
+                CROWD, world=replace(CROWD.world, accounts=2_000, resources=tuple(RESOURCES)[:7])
+            ),
+        },
+        bounds=(Bound("peak", "5,000 x 17", 120.0),),
+    ),
+    Case(
+        name="concurrency",
+        title="200 accounts, 10 pages of 100 rows of 5 KB, a second a request, beside 10 at a time",
+        runs={
+            "default": SLOW,
+            "ten": replace(SLOW, world=replace(SLOW.world, accounts=20), workers=10),
+        },
+        bounds=(Bound("times", "default", 1.15), Bound("refused", "default", 0)),
+        measures=("rate", "times"),
     ),
 )
 """All cases. The bounds on wall times go by the least that is possible.
 
 40 accounts of 10 pages of 250 ms take 2.5 seconds if all are read at the same time, and 10 seconds
 if ten are. Of 1,200 requests, Truto allows 500 at once, 500 more after 10 seconds and the rest
-after 20.
+after 20; where a bound is on `times`, that is worked out from the requests that the server saw. Of
+30 accounts and 17 resources of five pages, they are those for the pages, one for what each account
+offers, and three for the accounts, which are listed twice.
 """

@@ -20,8 +20,20 @@ MEASURES = {
     "requests": ("requests", "", 0),
     "refused": ("429 met", "", 0),
     "empty": ("pipe empty", "%", 1),
+    "asked": ("last account asked", "s", 2),
+    "done": ("last account done", "s", 2),
+    "rate": ("requests a second", "", 1),
+    "times": ("times the least", "", 2),
 }
-"""What each measure is called, its unit, and how many decimals are worth showing."""
+"""What each measure is called, its unit, and how many decimals are worth showing.
+
+`asked` and `done` are about healthy accounts: the seconds from the first request for any account's
+rows to the first request for the last healthy account's, and to the last one for a healthy
+account's. `times` is the wall time by the least that Truto's limits allow for so many requests.
+"""
+
+USUAL = ("wall", "cpu", "peak", "rows", "requests", "refused")
+"""Measures that are shown for each case; a case names those which are shown besides."""
 
 COMPARED = ("wall", "cpu", "peak")
 """Measures that are shown as multiples of the first run's as well."""
@@ -83,7 +95,10 @@ class Result:
         return [
             name
             for name, run in self.case.runs.items()
-            if any(one["code"] or one["rows"] < run.rows for one in self.measured.get(name, ()))
+            if any(
+                one["code"] not in run.exit_codes or one["rows"] < run.rows
+                for one in self.measured.get(name, ())
+            )
         ]
 
     def as_data(self) -> dict[str, Any]:
@@ -108,7 +123,9 @@ class Result:
     def as_text(self) -> str:
         """Lay it out as a table, with the verdicts below."""
         first = next(iter(self.measured))
-        names = [name for name in MEASURES if any(name in m[0] for m in self.measured.values())]
+        shown = (*USUAL, *self.case.measures)
+        found = {name for rounds in self.measured.values() for name in rounds[0]}
+        names = [name for name in MEASURES if name in shown and name in found]
         heads = ["", *(head for name in names for head in _heads(name))]
         lines = [heads, *([run, *self._cells(run, first, names)] for run in self.measured)]
         verdicts = [f"{one.word:<12}  {one.text}: {_number(one.value)}" for one in self.verdicts()]

@@ -7,39 +7,72 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import asdict, dataclass, replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import parse_qsl
 from urllib.request import urlopen
 
-from benchmarks.world import World, account, page
+from benchmarks.world import Rows, World, account, row_number
 from sandbox.control import TOKEN
-from sandbox.limits import RETRY_AFTER, Limits
+from sandbox.limits import PER_ACCOUNT, PER_TOKEN, WINDOW_SECONDS, Limits
 from sandbox.postgres import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEFAULT_LIMIT = 100
-LISTING, INTERVIEWS, STATISTICS = "/integrated-account", "/unified/ats/interviews", "/statistics"
+LISTING, UNIFIED, STATISTICS = "/integrated-account", "/unified/ats/", "/statistics"
 AUTHORIZATION = f"authorization: bearer {TOKEN}\r\n".lower().encode()
-REASONS = {200: "OK", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
+
+
+class Answer(NamedTuple):
+    """What a request is answered with."""
+
+    status: int
+    """0 for no answer at all."""
+    body: bytes = b""
+    retry_after: int | None = None
+    """Seconds."""
 
 
 @dataclass
 class Statistics:
-    """What a server has seen, not counting requests for these statistics."""
+    """What a server has seen, not counting requests for these statistics.
+
+    Moments are seconds by the server's monotonic clock.
+    """
 
     requests: int = 0
     refused: int = 0
-    """Requests answered with 429."""
+    """Requests that one of Truto's limits refused."""
     rows: int = 0
-    """Interviews sent."""
+    """Rows of healthy accounts that were sent."""
     first: float = 0.0
-    """When the first request came, by the server's monotonic clock."""
+    """When the first request came."""
     last: float = 0.0
     """When the last request came."""
+    begun: float = 0.0
+    """When the first request for rows came."""
+    asked: float = 0.0
+    """When each healthy account had been asked for rows; now, while one has not been."""
+    done: float = 0.0
+    """When the last request for a healthy account's rows came; now, while some are missing."""
+    most: int = 0
+    """The requests for rows of the account that most of them are about."""
+
+    @property
+    def rate(self) -> float:
+        """Requests a second, from the first to the last."""
+        return self.requests / (self.last - self.first) if self.last > self.first else 0.0
+
+    @property
+    def least(self) -> float:
+        """The least seconds in which Truto's limits allow so many requests: whole windows."""
+        windows = max((self.requests - 1) // PER_TOKEN, (self.most - 1) // PER_ACCOUNT)
+        return float(WINDOW_SECONDS * windows)
 
 
 @dataclass(frozen=True)
@@ -81,46 +114,93 @@ class Truto:
         self.world = world
         self.statistics = Statistics()
         self._limits = Limits(enforced=world.limits)
+        self._asked: Counter[int] = Counter()
+        """The requests for rows by the account's number."""
+        self._to_be_asked = {number for number in world.numbers if world.is_healthy(number)}
 
-    def answer(self, path: str, query: dict[str, str], *, authorized: bool) -> tuple[int, bytes]:
-        """Return status and body of a request that arrives now."""
-        if path == STATISTICS:
-            return 200, _json(asdict(self.statistics))
+    def answer(self, path: str, query: dict[str, str], *, authorized: bool) -> Answer:
+        """Answer a request that arrives now."""
         seen, now = self.statistics, time.monotonic()
+        if path == STATISTICS:
+            asked = now if self._to_be_asked else seen.asked
+            done = now if seen.rows < self.world.healthy_rows else seen.done
+            return _json(asdict(replace(seen, asked=asked, done=done)))
         seen.first, seen.last = seen.first or now, now
         seen.requests += 1
-        number = _number(query.get("integrated_account_id", ""))
         if not authorized:
-            return 401, _json({"message": "Invalid or expired API token"})
-        if not self._limits.admit(path, TOKEN, query.get("integrated_account_id"), now):
+            return _error(401, "Invalid or expired API token")
+        account_id = query.get("integrated_account_id", "")
+        is_for_rows = path.startswith(UNIFIED) and _number(account_id) in self.world.numbers
+        if is_for_rows:
+            self._note(_number(account_id), now)
+        if not self._limits.admit(path, TOKEN, account_id, now):
             seen.refused += 1
-            return 429, _json({"message": "Too Many Requests"})
-        if path == INTERVIEWS and number in range(self.world.accounts):
-            return 200, self._interviews(number, query)
+            return _error(429, "Too Many Requests", WINDOW_SECONDS)
+        if is_for_rows:
+            return self._rows(path.removeprefix(UNIFIED), _number(account_id), query)
         return self._platform(path, query)
 
-    def _interviews(self, number: int, query: dict[str, str]) -> bytes:
-        begin, limit = int(query.get("next_cursor") or 0), _limit(query)
-        body, count = page(number, begin, limit, self.world.rows)
-        self.statistics.rows += count
-        return body
+    def _note(self, number: int, now: float) -> None:
+        """Remember when an account is asked for rows."""
+        seen = self.statistics
+        self._asked[number] += 1
+        seen.most = max(seen.most, self._asked[number])
+        seen.begun = seen.begun or now
+        if self.world.is_healthy(number):
+            seen.done = now
+            if number in self._to_be_asked:
+                self._to_be_asked.remove(number)
+                seen.asked = now
 
-    def _platform(self, path: str, query: dict[str, str]) -> tuple[int, bytes]:
+    def _rows(self, resource: str, number: int, query: dict[str, str]) -> Answer:
+        kind = self.world.kind_of(number)
+        if not kind.status:
+            return Answer(0)
+        if kind.status != HTTPStatus.OK:
+            message = "The provider is failing"
+            return _error(kind.status, message, kind.retry_after, truto_is_remote_error=True)
+        if resource not in self.world.resources_of(number):
+            return _error(404, "Not Found")
+        begin, limit = int(query.get("next_cursor") or 0), _limit(query)
+        total = kind.candidates or self.world.rows
+        if candidate := query.get("candidate_id"):
+            begin, limit = row_number(candidate), 1
+            total = begin + 1
+        body, count = Rows(resource, number, total, self.world.padding).page(begin, limit)
+        self.statistics.rows += count * self.world.is_healthy(number)
+        return Answer(200, body)
+
+    def _platform(self, path: str, query: dict[str, str]) -> Answer:
         if path == LISTING:
-            return 200, self._accounts(query)
+            return self._accounts(query)
         _, _, rest = path.partition(f"{LISTING}/")
         asked, _, more = rest.partition("/")
-        if _number(asked) not in range(self.world.accounts):
-            return 404, _json({"message": "Not Found"})
-        row = account(_number(asked))
-        return 200, _json(_capabilities(row) if more == "capabilities" else row)
+        number = _number(asked)
+        if number not in self.world.numbers:
+            return _error(404, "Not Found")
+        describe = self._capabilities if more == "capabilities" else self._account
+        return _json(describe(number))
 
-    def _accounts(self, query: dict[str, str]) -> bytes:
+    def _accounts(self, query: dict[str, str]) -> Answer:
         begin, limit = int(query.get("next_cursor") or 0), _limit(query)
-        numbers = range(self.world.accounts)[begin : begin + limit]
-        following = str(begin + limit) if begin + limit < self.world.accounts else None
-        rows = [account(number) for number in numbers]
+        numbers = self.world.numbers
+        following = str(begin + limit) if begin + limit < len(numbers) else None
+        rows = [self._account(number) for number in numbers[begin : begin + limit]]
         return _json({"result": rows, "next_cursor": following, "limit": limit})
+
+    def _account(self, number: int) -> dict[str, Any]:
+        return account(number, self.world.kind_of(number).provider)
+
+    def _capabilities(self, number: int) -> dict[str, Any]:
+        row = self._account(number)
+        return {
+            "integration": row["integration"],
+            "unified": [
+                {"model": "ats", "resource": resource, "methods": ["list"]}
+                for resource in self.world.resources_of(number)
+            ],
+            "account": {"id": row["id"], "status": row["status"], "is_blocked": False},
+        }
 
 
 class Connection(asyncio.Protocol):
@@ -142,24 +222,35 @@ class Connection(asyncio.Protocol):
             return
         head, self._received = self._received, b""
         path, _, query = head.split(b" ", 2)[1].decode().partition("?")
-        status, body = self._truto.answer(
+        status, body, retry_after = self._truto.answer(
             path,
             dict(parse_qsl(query)),
             authorized=AUTHORIZATION in head.lower(),
         )
-        more = RETRY_AFTER if status == 429 else {}  # noqa: PLR2004 - a status
-        headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **more}
-        lines = [f"HTTP/1.1 {status} {REASONS[status]}", *map(": ".join, headers.items())]
+        if not status:
+            return
+        lines = [
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+            "Content-Type: application/json",
+            f"Content-Length: {len(body)}",
+            *([] if retry_after is None else [f"Retry-After: {retry_after}"]),
+        ]
         whole = "\r\n".join([*lines, "", ""]).encode() + body
-        if self._truto.world.delay and path != STATISTICS:
+        if self._truto.world.delay and status == HTTPStatus.OK and path != STATISTICS:
             loop = asyncio.get_running_loop()
             loop.call_later(self._truto.world.delay, self._transport.write, whole)
         else:
             self._transport.write(whole)
 
 
-def _json(value: object) -> bytes:
-    return json.dumps(value).encode()
+def _json(value: object) -> Answer:
+    return Answer(200, json.dumps(value).encode())
+
+
+def _error(status: int, message: str, retry_after: int | None = None, **more: object) -> Answer:
+    """Answer with Truto's envelope for errors."""
+    envelope = {"statusCode": status, "error": HTTPStatus(status).phrase, "message": message}
+    return Answer(status, json.dumps(envelope | more).encode(), retry_after)
 
 
 def _number(account_id: str) -> int:
@@ -172,14 +263,6 @@ def _number(account_id: str) -> int:
 
 def _limit(query: dict[str, str]) -> int:
     return int(query.get("limit") or DEFAULT_LIMIT)
-
-
-def _capabilities(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "integration": row["integration"],
-        "unified": [{"model": "ats", "resource": "interviews", "methods": ["list"]}],
-        "account": {"id": row["id"], "status": row["status"], "is_blocked": False},
-    }
 
 
 async def _serve(world: World) -> None:

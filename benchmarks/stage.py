@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -19,11 +22,13 @@ from sandbox.environments import ROOT, environment
 from tap_truto_ats.tap import TapTrutoAts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from contextlib import AbstractContextManager
     from types import TracebackType
 
     from typing_extensions import Self
+
+    from benchmarks.server import Server
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -32,21 +37,32 @@ HERE = Path(__file__).parent
 PEERS = HERE / "peers"
 ENVIRONMENTS = ROOT / ".venv" / "benchmarks"
 TAP = "tap"
-STREAMS = ("integrated_accounts", "interviews")
+ACCOUNTS = "integrated_accounts"
+
+PATIENCE = 150.0
+"""Seconds after which a run beside odd accounts is ended, though healthy ones are not done."""
+
+ENDED_BESIDE_ODD = (0, 1, 128 + signal.SIGTERM)
 
 Measurement = dict[str, float]
-"""Figures by name: those of `measure`, and the server's `requests`, `refused` and `rows`."""
+"""Figures by name: those of `measure`, and the server's (`results.MEASURES` names them)."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A run in which a reader reads all interviews of a world; its output is thrown away."""
+    """A run in which a reader reads all rows of a world; its output is thrown away.
+
+    Beside odd accounts, the tap is ended as soon as it has read the healthy ones.
+    """
 
     reader: str
     """`tap`, or a program in `peers`."""
     world: World
     page_size: int = 100
-    workers: int = 10
+    workers: int | None = 10
+    """How many requests may be under way at the same time; None for the tap's default."""
+    timeout: int | None = None
+    """Seconds that the tap waits for an answer; None for its default."""
     unlimited: bool = False
     """Whether the tap is to do without Truto's limits, which no peer keeps."""
     once: bool = False
@@ -54,8 +70,18 @@ class Reading:
 
     @property
     def rows(self) -> int:
-        """How many rows must arrive."""
-        return self.world.accounts * self.world.rows
+        """How many rows of healthy accounts must arrive."""
+        return self.world.healthy_rows
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """What the tap reads."""
+        return (ACCOUNTS, *self.world.resources)
+
+    @property
+    def exit_codes(self) -> Collection[int]:
+        """What a run may end with: beside odd accounts, their failing or SIGTERM is no fault."""
+        return ENDED_BESIDE_ODD if self.world.odd else (0,)
 
     def measure(self, stage: Stage) -> Measurement:
         """Have the reader read, and return what it took."""
@@ -94,13 +120,24 @@ class Stage:
             self.log.open("ab") as log,
         ):
             command = self.command(reading, server.url)
-            figures = measure(command, cwd=self.folder, stdout=out, stderr=log)
+            is_over = partial(_is_read, reading, server, time.monotonic() + PATIENCE)
+            figures = measure(
+                command,
+                is_over if reading.world.odd else None,
+                cwd=self.folder,
+                stdout=out,
+                stderr=log,
+            )
             seen = server.statistics()
         return {
             **figures,
             "rows": seen.rows,
             "requests": seen.requests,
             "refused": seen.refused,
+            "asked": seen.asked - seen.begun,
+            "done": seen.done - seen.begun,
+            "rate": seen.rate,
+            **({"times": figures["wall"] / seen.least} if seen.least else {}),
         }
 
     def shared(self, make: Callable[[T, Stage], AbstractContextManager[R]], argument: T) -> R:
@@ -115,7 +152,7 @@ class Stage:
         if reading.reader != TAP:
             python = environment(PEERS / f"{reading.reader}.txt", ENVIRONMENTS) / "bin" / "python"
             accounts = ",".join(reading.world.account_ids())
-            given = (url, accounts, str(reading.page_size), str(reading.workers))
+            given = (url, accounts, str(reading.page_size), str(reading.workers or 1))
             return [python, PEERS / f"{reading.reader}.py", *given]
         config = self.folder / "config.json"
         config.write_text(json.dumps(tap_settings(reading, url)))
@@ -124,7 +161,7 @@ class Stage:
             program = [sys.executable, HERE / "unlimited.py"]
         catalog = self.folder / "catalog.json"
         text = TapTrutoAts(config={}, validate_config=False).catalog_json_text
-        catalog.write_text(json.dumps(select(text, *STREAMS)))
+        catalog.write_text(json.dumps(select(text, *reading.streams)))
         return [*program, "--config", config, "--catalog", catalog]
 
     def try_out(self, reader: str) -> None:
@@ -144,12 +181,19 @@ class Stage:
 
 def tap_settings(reading: Reading, url: str) -> dict[str, object]:
     """Give the tap's settings for a reading."""
-    return {
+    settings = {
         "api_url": url,
         "api_token": TOKEN,
         "page_size": reading.page_size,
         "max_concurrency": reading.workers,
+        "request_timeout_seconds": reading.timeout,
     }
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _is_read(reading: Reading, server: Server, deadline: float) -> bool:
+    """Say whether all rows of healthy accounts have been read, or will not be in time."""
+    return server.statistics().rows >= reading.rows or time.monotonic() > deadline
 
 
 def interview_ids(output: Path) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,12 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
 """Bytes: the unit of `ru_maxrss`."""
 
 MEGABYTE = 1_000_000
+
+LOOK_SECONDS = 0.1
+"""The time between two looks whether a command is to be ended."""
 
 
 def start(command: Iterable[str | Path], result: Path, **given: Any) -> subprocess.Popen[bytes]:
@@ -31,8 +35,10 @@ def start(command: Iterable[str | Path], result: Path, **given: Any) -> subproce
     return subprocess.Popen([*own, *map(str, command)], **given)  # noqa: S603 - from declarations
 
 
-def measure(command: Iterable[str | Path], **given: Any) -> dict[str, float]:
-    """Run a command to its end.
+def measure(
+    command: Iterable[str | Path], is_over: Callable[[], bool] | None = None, **given: Any
+) -> dict[str, float]:
+    """Run a command to its end, or end it by SIGTERM as soon as `is_over` says so.
 
     Returns:
         `code`; `wall` and `cpu` (user and system) in seconds; `peak`, the most memory in megabytes
@@ -40,7 +46,13 @@ def measure(command: Iterable[str | Path], **given: Any) -> dict[str, float]:
     """
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
-        start(command, result, **given).wait()
+        process = start(command, result, **given)
+        while is_over and process.poll() is None:
+            if is_over():
+                process.terminate()
+                break
+            time.sleep(LOOK_SECONDS)
+        process.wait()
         return read(result)
 
 
@@ -51,9 +63,10 @@ def read(result: Path) -> dict[str, float]:
 
 
 def main(result: str, *command: str) -> None:
-    """Run the command, and write its figures to the file."""
+    """Run the command, hand SIGTERM on to it, and write its figures to the file."""
     begin = time.monotonic()
     process = os.posix_spawn(command[0], command, os.environ)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(process, signal.SIGTERM))
     _, status, usage = os.wait4(process, 0)
     figures = {
         "code": os.waitstatus_to_exitcode(status),

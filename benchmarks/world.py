@@ -1,15 +1,18 @@
-"""What the benchmark's server serves: accounts with interviews, in pages of ready-made bytes."""
+"""What the benchmark's server serves: accounts with rows, in pages of ready-made bytes."""
 
 from __future__ import annotations
 
 import json
 import random
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SEED = 1
 VARIANTS = 8
@@ -25,21 +28,85 @@ PLACEHOLDER = "-" * 36
 """Stands where a row's id will be, and is as long."""
 
 
+class Kind(NamedTuple):
+    """What an account's provider is, and how it answers."""
+
+    provider: str = "greenhouse"
+    status: int = 200
+    """Of each answer about its rows; 0 for none, while the connection stays open."""
+    retry_after: int | None = None
+    """Seconds, with an answer other than 200."""
+    candidates: int = 0
+    """How many candidates it lists, if its interviews are asked for by candidate: one of each."""
+
+
+ODD = {
+    "502": Kind(status=502),
+    "429": Kind(status=429, retry_after=60),
+    "hanging": Kind(status=0),
+    "fountain": Kind(provider="fountain", candidates=100),
+}
+"""The kinds of accounts that other accounts should not suffer from, by name."""
+
+UNLISTED = "unlisted"
+"""A provider that the tap's tables lack: it goes by the account's capabilities."""
+
+
 @dataclass(frozen=True)
 class World:
     """How many accounts there are, the rows of each, and how the server behaves."""
 
     accounts: int
+    """The number of healthy accounts."""
     rows: int
-    """The number of rows of each account."""
+    """The number of rows that each healthy account has of each resource."""
     delay: float = 0.0
-    """Seconds that each answer takes."""
+    """Seconds that each answer takes, but for errors, which come at once."""
     limits: bool = False
     """Whether both of Truto's limits are enforced."""
+    resources: Sequence[str] = ("interviews",)
+    """What is read: all providers offer it."""
+    provider: str = "greenhouse"
+    """The provider of healthy accounts."""
+    odd: int = 0
+    """The number of accounts that are listed before the healthy ones."""
+    kind: str = ""
+    """Their kind, one of `ODD`."""
+    padding: int = 0
+    """By how many bytes each interview is larger than the 1 KB that is usual."""
 
     def account_ids(self) -> list[str]:
         """The accounts, in the order in which they are listed."""
-        return [account_id(number) for number in range(self.accounts)]
+        return [account_id(number) for number in self.numbers]
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of the accounts."""
+        return range(self.odd + self.accounts)
+
+    @property
+    def healthy_rows(self) -> int:
+        """The number of rows that are to be read from healthy accounts."""
+        return self.accounts * self.rows * len(self.resources)
+
+    def is_healthy(self, number: int) -> bool:
+        """Say whether an account is none of the odd ones."""
+        return number >= self.odd
+
+    def kind_of(self, number: int) -> Kind:
+        """Tell what an account is like."""
+        return Kind(self.provider) if self.is_healthy(number) else ODD[self.kind]
+
+    def resources_of(self, number: int) -> tuple[str, ...]:
+        """Tell what an account's provider offers."""
+        return (*self.resources, *(["candidates"] if self.kind_of(number).candidates else []))
+
+    def part(self, divisor: int) -> World:
+        """Return a world with a part of the rows, or of the accounts where each has only a few."""
+        odd = -(-self.odd // divisor)
+        if self.rows < divisor:
+            return replace(self, odd=odd, accounts=self.accounts // divisor)
+        return replace(self, odd=odd, rows=self.rows // divisor)
 
 
 def account_id(number: int) -> str:
@@ -47,48 +114,66 @@ def account_id(number: int) -> str:
     return f"{number:08x}-0000-4000-8000-acc000000000"
 
 
-def account(number: int) -> dict[str, Any]:
+def account(number: int, provider: str) -> dict[str, Any]:
     """Make an account's row."""
     return {
         "id": account_id(number),
         "tenant_id": f"customer-{number}",
         "status": "active",
         "is_sandbox": False,
-        "integration": {"id": str(uuid.UUID(int=1)), "name": "greenhouse", "category": "ats"},
+        "integration": {"id": str(uuid.UUID(int=1)), "name": provider, "category": "ats"},
         "last_error": None,
         "created_at": "2026-01-05T09:00:00.000Z",
         "updated_at": "2026-01-05T09:00:00.000Z",
     }
 
 
-def page(number: int, begin: int, limit: int, total: int) -> tuple[bytes, int]:
-    """Make a page of an account's rows in Truto's envelope.
+class Rows(NamedTuple):
+    """The rows that an account has of a resource."""
 
-    Args:
-        number: The account.
-        begin: How many of its rows come before the page.
-        limit: How many rows the page may hold.
-        total: How many rows the account has.
+    resource: str
+    account: int
+    total: int
+    padding: int = 0
 
-    Returns:
-        The body, and how many rows are in it.
-    """
-    end = min(begin + limit, total)
-    count = max(end - begin, 0)
-    pieces, places = _template(count, begin // limit % VARIANTS)
-    body = bytearray(pieces)
-    for row, place in enumerate(places, begin):
-        body[place : place + len(PLACEHOLDER)] = b"%08x-0000-4000-8000-%012x" % (number, row)
-    cursor = b'"%d"' % end if end < total else b"null"
-    tail = b'],"next_cursor":%b,"prev_cursor":null,"result_count":%d}' % (cursor, count)
-    return b'{"result":[' + body + tail, count
+    def page(self, begin: int, limit: int) -> tuple[bytes, int]:
+        """Make a page of them in Truto's envelope.
+
+        Args:
+            begin: How many rows come before the page.
+            limit: How many rows the page may hold.
+
+        Returns:
+            The body, and how many rows are in it.
+        """
+        end = min(begin + limit, self.total)
+        count = max(end - begin, 0)
+        pieces, places = _template(self.resource, self.padding, count, begin // limit % VARIANTS)
+        body = bytearray(pieces)
+        for row, place in enumerate(places, begin):
+            body[place : place + len(PLACEHOLDER)] = row_id(self.account, row).encode()
+        cursor = b'"%d"' % end if end < self.total else b"null"
+        tail = b'],"next_cursor":%b,"prev_cursor":null,"result_count":%d}' % (cursor, count)
+        return b'{"result":[' + body + tail, count
 
 
-@lru_cache(maxsize=4 * VARIANTS)
-def _template(count: int, variant: int) -> tuple[bytes, list[int]]:
+def row_id(number: int, row: int) -> str:
+    """Name a row of an account; `row_number` reads its number back."""
+    return f"{number:08x}-0000-4000-8000-{row:012x}"
+
+
+def row_number(identity: str) -> int:
+    """Read a row's number from its id."""
+    return int(identity[-12:], 16)
+
+
+@lru_cache(maxsize=32 * VARIANTS)
+def _template(resource: str, padding: int, count: int, variant: int) -> tuple[bytes, list[int]]:
     """Make the bytes of so many rows, and tell at which of them the rows' ids begin."""
     chance = random.Random(f"{SEED} {variant}")
-    rows = [json.dumps(_row(chance), separators=(",", ":")).encode() for _ in range(count)]
+    make = _interview if resource == "interviews" else _thing
+    made = [make(chance, padding) for _ in range(count)]
+    rows = [json.dumps(row, separators=(",", ":")).encode() for row in made]
     begins = accumulate((len(row) + 1 for row in rows), initial=0)
     places = [
         begin + row.index(PLACEHOLDER.encode()) for begin, row in zip(begins, rows, strict=False)
@@ -96,29 +181,36 @@ def _template(count: int, variant: int) -> tuple[bytes, list[int]]:
     return b",".join(rows), places
 
 
-def _row(chance: random.Random) -> dict[str, Any]:
-    """Make an interview of about 1 KB, with the reference page's fields."""
+def _interview(chance: random.Random, padding: int) -> dict[str, Any]:
+    """Make an interview of about 1 KB and the padding, with the reference page's fields."""
     created = BEGIN + timedelta(milliseconds=chance.randrange(10**9))
     start = created.replace(minute=0, second=0, microsecond=0) + timedelta(days=7)
     zone = EAST if chance.random() < EAST_SHARE else timezone.utc
 
-    def thing() -> dict[str, str]:
+    def reference() -> dict[str, str]:
         return {"id": str(uuid.UUID(int=chance.getrandbits(128), version=4))}
 
     return {
         "id": PLACEHOLDER,
-        "application": thing(),
-        "candidate": thing(),
+        "application": reference(),
+        "candidate": reference(),
         "created_at": _spell(created, "milliseconds", zone),
         "end_at": _spell(start + timedelta(hours=1), "seconds", zone),
-        "interviewers": [thing() for _ in range(chance.randint(2, 6))],
-        "job_interview_stage": thing(),
-        "location": f"https://meet.example/j/{chance.getrandbits(40)}?pwd={chance.getrandbits(1024):x}",
-        "organizer": thing(),
+        "interviewers": [reference() for _ in range(chance.randint(2, 6))],
+        "job_interview_stage": reference(),
+        "location": f"https://meet.example/j/{chance.getrandbits(40)}?pwd={chance.getrandbits(1024):x}"
+        + "x" * padding,
+        "organizer": reference(),
         "start_at": _spell(start, "seconds", zone),
         "status": chance.choice(STATUSES),
         "updated_at": _spell(created + timedelta(days=1), "milliseconds", zone),
     }
+
+
+def _thing(chance: random.Random, _padding: int) -> dict[str, Any]:
+    """Make a row of any other resource: no more than every unified resource has."""
+    updated = BEGIN + timedelta(milliseconds=chance.randrange(10**9))
+    return {"id": PLACEHOLDER, "updated_at": _spell(updated, "milliseconds", timezone.utc)}
 
 
 def _spell(moment: datetime, precision: str, zone: timezone) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,11 +14,11 @@ import requests
 from benchmarks import stage as staging
 from benchmarks.__main__ import play
 from benchmarks.cases import CASES, PEERS, Bound, Case
-from benchmarks.results import Result
-from benchmarks.server import Server, served
+from benchmarks.results import USUAL, Result
+from benchmarks.server import Server, Statistics, served
 from benchmarks.stage import HERE, Reading, Stage, interview_ids
 from benchmarks.stopwatch import measure
-from benchmarks.world import World
+from benchmarks.world import ODD, UNLISTED, World
 from sandbox.control import TOKEN
 from sandbox.limits import PER_ACCOUNT
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from benchmarks.stage import Measurement
 
 SMALL = World(accounts=3, rows=5)
+RESOURCES = ("interviews", "candidates", "tags")
 REQUIREMENTS = [*sorted(HERE.glob("peers/*.txt")), HERE / "chart.txt"]
 
 
@@ -42,8 +44,12 @@ def get(server: Server, path: str, token: str = TOKEN, **params: Any) -> request
     return requests.get(f"{server.url}{path}", params=params, headers=headers, timeout=30)
 
 
+def rows(server: Server, resource: str, account: str, **params: Any) -> requests.Response:
+    return get(server, f"/unified/ats/{resource}", integrated_account_id=account, **params)
+
+
 def interviews(server: Server, account: str, **params: Any) -> requests.Response:
-    return get(server, "/unified/ats/interviews", integrated_account_id=account, **params)
+    return rows(server, "interviews", account, **params)
 
 
 class TestServer:
@@ -61,10 +67,10 @@ class TestServer:
 
     def test_its_rows_are_like_truto_s(self) -> None:
         with served(World(accounts=1, rows=200)) as server:
-            rows = interviews(server, World(1, 1).account_ids()[0], limit=200).json()["result"]
-        sizes = [len(json.dumps(row, separators=(",", ":"))) for row in rows]
+            found = interviews(server, World(1, 1).account_ids()[0], limit=200).json()["result"]
+        sizes = [len(json.dumps(row, separators=(",", ":"))) for row in found]
         assert 900 < sum(sizes) / len(sizes) < 1100
-        dates = [row[name] for row in rows for name in ("created_at", "end_at", "updated_at")]
+        dates = [row[name] for row in found for name in ("created_at", "end_at", "updated_at")]
         assert 0.9 < sum(date.endswith("Z") for date in dates) / len(dates) < 1
         assert all(re.match(r"2026-\d\d-\d\dT\d\d:\d\d:\d\d", date) for date in dates)
 
@@ -91,7 +97,80 @@ class TestServer:
     )
     def test_it_refuses(self, path: str, token: str, status: int) -> None:
         with served(SMALL) as server:
-            assert get(server, path, token).status_code == status
+            answer = get(server, path, token)
+        assert answer.status_code == status
+        assert answer.json().keys() == {"statusCode", "error", "message"}
+
+    def test_it_serves_all_resources_that_it_says_a_provider_offers(self) -> None:
+        world = World(accounts=1, rows=3, resources=RESOURCES, provider=UNLISTED, padding=4_000)
+        (account,) = world.account_ids()
+        with served(world) as server:
+            told = get(server, f"/integrated-account/{account}/capabilities").json()
+            found = {name: rows(server, name, account).json()["result"] for name in RESOURCES}
+            assert server.statistics().rows == world.healthy_rows == 9
+        assert told["integration"]["name"] == UNLISTED
+        assert {one["resource"] for one in told["unified"]} == set(RESOURCES)
+        assert [len(json.dumps(row)) > 4_900 for row in found["interviews"]] == [True] * 3
+        assert all(row.keys() == {"id", "updated_at"} for row in found["tags"])
+
+    @pytest.mark.parametrize(("kind", "status", "wait"), [("502", 502, None), ("429", 429, "60")])
+    def test_odd_accounts_are_listed_first_and_fail(
+        self, kind: str, status: int, wait: str | None
+    ) -> None:
+        world = World(accounts=1, rows=1, odd=2, kind=kind)
+        with served(world) as server:
+            answers = [interviews(server, account) for account in world.account_ids()]
+            seen = server.statistics()
+        assert [one.status_code for one in answers] == [status, status, 200]
+        assert answers[0].headers.get("Retry-After") == wait
+        assert {"statusCode", "error", "message"} < answers[0].json().keys()
+        assert (seen.requests, seen.refused, seen.rows) == (3, 0, 1)
+
+    def test_an_odd_account_may_never_answer(self) -> None:
+        world = World(accounts=0, rows=1, odd=1, kind="hanging")
+        with served(world) as server, pytest.raises(requests.ReadTimeout):
+            requests.get(
+                f"{server.url}/unified/ats/interviews",
+                params={"integrated_account_id": world.account_ids()[0]},
+                headers={"Authorization": f"Bearer {TOKEN}"},
+                timeout=0.1,
+            )
+
+    def test_interviews_of_fountain_are_listed_by_candidate(self) -> None:
+        world = World(accounts=0, rows=0, odd=1, kind="fountain")
+        (account,) = world.account_ids()
+        with served(world) as server:
+            candidates = rows(server, "candidates", account).json()["result"]
+            pages = [interviews(server, account, candidate_id=one["id"]) for one in candidates[-2:]]
+        assert len(candidates) == ODD["fountain"].candidates
+        assert [page.json()["next_cursor"] for page in pages] == [None, None]
+        assert len({row["id"] for page in pages for row in page.json()["result"]}) == 2
+
+    def test_it_tells_when_healthy_accounts_were_asked_and_done(self) -> None:
+        world = World(accounts=2, rows=2, odd=1, kind="502")
+        odd, first, second = world.account_ids()
+        steps = [(odd, 0), (first, 0), (second, 0), (first, 1), (second, 1), (odd, 0)]
+        done = []
+        with served(world) as server:
+            for account, begin in steps:
+                interviews(server, account, limit=1, next_cursor=begin)
+                done.append(server.statistics())
+        begun = done[0].begun
+        assert begun == done[0].first
+        assert begun < done[0].asked < done[1].asked < done[2].asked
+        assert done[2].asked == done[5].asked  # The last one was asked with the third request.
+        assert done[3].done < done[4].done == done[5].done < done[5].last
+
+    @pytest.mark.parametrize(
+        ("requests", "most", "least"),
+        [(500, 50, 0), (501, 50, 10), (2_001, 0, 40), (500, 151, 30)],
+    )
+    def test_the_least_time_is_that_of_whole_windows(
+        self, requests: int, most: int, least: float
+    ) -> None:
+        seen = Statistics(requests=requests, most=most, first=1.0, last=3.0)
+        assert seen.least == least
+        assert seen.rate == requests / 2
 
     @pytest.mark.parametrize("limits", [True, False])
     def test_it_keeps_the_limits_and_counts(self, limits: bool) -> None:  # noqa: FBT001
@@ -110,6 +189,10 @@ class TestServer:
         with served(World(accounts=1, rows=1, delay=0.1)) as server:
             assert get(server, "/integrated-account").elapsed.total_seconds() >= 0.1
 
+    def test_errors_come_at_once(self) -> None:
+        with served(World(accounts=1, rows=1, delay=60)) as server:
+            assert get(server, "/integrated-account", "another").status_code == 401
+
 
 class TestStopwatch:
     def test_the_peak_is_that_of_the_command_alone(self) -> None:
@@ -120,6 +203,18 @@ class TestStopwatch:
         )
         assert small < 60
         assert 100 < large < len(ballast) / 1_000_000
+
+    def test_a_command_is_ended_by_sigterm(self, tmp_path: Path) -> None:
+        file = tmp_path / "begun"
+        program = (
+            "import pathlib, signal, sys, time\n"
+            "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
+            f"pathlib.Path({str(file)!r}).touch()\n"
+            "time.sleep(60)"
+        )
+        figures = measure([sys.executable, "-c", program], file.exists)
+        assert figures["code"] == 143
+        assert figures["wall"] < 60
 
     def test_cpu_is_counted_and_a_failure_is_told(self) -> None:
         idle = measure([sys.executable, "-c", "raise SystemExit(3)"])
@@ -137,6 +232,22 @@ class TestReadings:
         assert len(set(interview_ids(output))) == 15
         assert (figures["code"], figures["rows"], figures["refused"]) == (0, 15, 0)
         assert figures["requests"] == 11  # Two pages of accounts, three of each one's interviews.
+
+    def test_the_tap_reads_all_resources_with_its_default_of_concurrency(
+        self, stage: Stage
+    ) -> None:
+        world = World(accounts=2, rows=1, resources=RESOURCES, provider=UNLISTED)
+        figures = stage.read(Reading("tap", world, workers=None))
+        assert (figures["code"], figures["rows"]) == (0, 6)
+        assert "max_concurrency" not in json.loads((stage.folder / "config.json").read_text())
+
+    def test_beside_odd_accounts_it_ends_once_the_healthy_ones_are_read(self, stage: Stage) -> None:
+        reading = Reading("tap", replace(SMALL, odd=1, kind="hanging"), timeout=600)
+        figures = stage.read(reading)
+        assert figures["code"] == 143
+        assert figures["code"] in reading.exit_codes
+        assert figures["rows"] == reading.rows
+        assert 0 < figures["asked"] <= figures["done"] < figures["wall"]
 
     def test_without_limits_it_does_not_wait(self, stage: Stage) -> None:
         pages = 2 * PER_ACCOUNT
@@ -204,6 +315,13 @@ class TestResults:
         assert peer[:4] == ["peer", "6.00", "3.00", "8.00"]
         assert more[0] == "more"
 
+    def test_a_case_names_what_is_shown_beside_the_usual(self) -> None:
+        result = Result(replace(self.CASE, measures=("asked",)))
+        result.add("tap", figures(asked=1.0, rate=2.0))
+        heads = result.as_text().splitlines()[1]
+        assert "last account asked" in heads
+        assert "requests a second" not in heads
+
     def test_its_data_is_json(self, result: Result) -> None:
         data = json.loads(json.dumps(result.as_data()))
         assert data["runs"]["peer"]["medians"]["cpu"] == 8
@@ -245,6 +363,7 @@ class TestCases:
     @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
     def test_its_bounds_are_those_of_its_runs(self, case: Case) -> None:
         named = {name for bound in case.bounds for name in (bound.run, bound.of) if name}
+        assert {bound.measure for bound in case.bounds} <= {*USUAL, *case.measures}
         named |= {name for pair in (case.differences or {}).values() for name in pair}
         assert named <= case.runs.keys()
         assert case.bounds

@@ -18,13 +18,12 @@ from tap_truto_ats.sync.account_sync import AccountSync, Mode
 from tap_truto_ats.sync.accounts import STREAM, Account
 from tap_truto_ats.sync.bookmarks import PARTITION_KEY, Bookmarks
 from tap_truto_ats.sync.evidence import Doubt, Evidence
-from tap_truto_ats.sync.parents import PARENTS
 from tap_truto_ats.sync.plans import Plan
 from tap_truto_ats.sync.query import Query
 from tap_truto_ats.sync.tasks import Steps, Task, until_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Record
@@ -140,7 +139,8 @@ class UnifiedStream(TrutoStream):
 
     def tasks(self, streams: Sequence[Self]) -> dict[str | None, Iterator[SyncTask]]:
         """Plan the syncs of each account, which `run.read` carries out one after another."""
-        return {one.id: self._tasks_of(one, streams) for one in self.run.accounts.all()}
+        by_name = {stream.name: stream for stream in streams}
+        return {one.id: self._tasks_of(one, by_name) for one in self.run.accounts.all()}
 
     def records(self, sync: AccountSync, rows: Sequence[Any]) -> list[Record]:
         """Turn rows into records."""
@@ -178,14 +178,12 @@ class UnifiedStream(TrutoStream):
         elif self.version is not None:
             self._bookmarks.note_whole_read(account.id)
 
-    def _tasks_of(self, account: Account, streams: Sequence[Self]) -> Iterator[SyncTask]:
-        """Yield an account's tasks; those for streams of parents may be needed by others before."""
+    def _tasks_of(self, account: Account, streams: Mapping[str, Self]) -> Iterator[SyncTask]:
+        """Yield an account's tasks; one that lists parents may be needed before its turn."""
         lists = self.run.parent_lists(account)
-        for stream in streams:
-            if stream.name in PARENTS:
-                lists.streams[stream.name] = stream._task(account, lists)  # noqa: SLF001
-        for stream in streams:
-            yield lists.streams.get(stream.name) or stream._task(account, lists)  # noqa: SLF001
+        lists.selected = [stream.resource for stream in streams.values()]
+        lists.make = lambda name: streams[name]._task(account, lists) if name in streams else None  # noqa: SLF001
+        yield from filter(None, map(lists.task, streams))
 
     def _task(self, account: Account, lists: ParentLists) -> SyncTask:
         sync, steps = self._account_sync(account), self._plan.steps

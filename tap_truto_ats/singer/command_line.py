@@ -134,7 +134,7 @@ class CommandLineTap(Tap, abc.ABC):
         """
         # Records hold no cycles. Searching for some would take a sixth of a run's time.
         gc.freeze()
-        gc.set_threshold(100_000)
+        gc.set_threshold(20_000)
         super(Tap, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)
         state, catalog = read_state(kwargs["state"]), read_catalog(kwargs["catalog"])

@@ -10,13 +10,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder, serialize_jsonl
+from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder
 from singer_sdk.singerlib import RecordMessage, StateMessage
 from typing_extensions import override
 
 from tap_truto_ats.singer.output import writing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from singer_sdk.singerlib.encoding.simple import Message
@@ -60,24 +61,38 @@ class PageWriter(MsgSpecWriter):
             fcntl.fcntl(sys.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
     @override
-    def serialize_message(self, message: Message) -> bytearray:
-        # The SDK would copy the whole state recursively for each STATE message.
-        if isinstance(message, StateMessage):
-            return serialize_jsonl({"type": "STATE", "value": message.value})
-        return super().serialize_message(message)
-
-    @override
     def write_message(self, message: Message) -> None:
+        self.is_state_out = isinstance(message, StateMessage)
+        self.owes_state &= not self.is_state_out
+        if isinstance(message, StateMessage):
+            self._write_state(message.value)
+            return
         try:
-            line = self.format_message(message)
+            self._pending += self.format_message(message)
         except RecursionError:
             self._too_deep += 1
             return
-        self._pending += line
         if not isinstance(message, RecordMessage):
             self.flush()
-        self.is_state_out = isinstance(message, StateMessage)
-        self.owes_state &= not self.is_state_out
+
+    def _write_state(self, state: Mapping[str, Any]) -> None:
+        """Write a STATE message stream by stream: the SDK would copy the whole state for each."""
+        opening = b'{"type":"STATE","value":{'
+        for name, part in state.items():
+            self._pending += opening + encoder.encode(name) + b":"
+            opening = b","
+            if name == "bookmarks":
+                begin = b"{"
+                for stream, bookmarks in part.items():
+                    self._pending += begin + encoder.encode(stream) + b":"
+                    self._pending += encoder.encode(bookmarks)
+                    self.flush()
+                    begin = b","
+                self._pending += b"}" if part else b"{}"
+            else:
+                self._pending += encoder.encode(part)
+        self._pending += b"}}\n" if state else opening + b"}}\n"
+        self.flush()
 
     def write_records(self, lines: list[RecordLine]) -> None:
         """Write the records of a page in one go; `flush` hands them to the target."""

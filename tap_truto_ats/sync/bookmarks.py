@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tap_truto_ats.model.instants import format_instant, parse_instant
@@ -16,6 +17,12 @@ WHOLE_READ_AT = "whole_read_at"
 CHECKSUM = "rows_checksum"
 UNDATED = "undated_rows"
 MISSING_SINCE = "missing_since"
+
+
+@cache
+def _context(account_id: str) -> dict[str, str]:
+    """Return what names an account, one for all streams: there may be thousands of each."""
+    return {PARTITION_KEY: account_id}
 
 
 class Bookmarks:
@@ -135,7 +142,7 @@ class Bookmarks:
 
     def _partition(self, account_id: str) -> dict[str, Any]:
         if account_id not in self._by_account:
-            partition = {"context": {PARTITION_KEY: account_id}}
+            partition: dict[str, Any] = {"context": _context(account_id)}
             self._by_account[account_id] = partition
             self._stream_state.setdefault("partitions", []).append(partition)
         return self._by_account[account_id]

@@ -20,7 +20,7 @@ from tap_truto_ats.sync.tasks import Fork, Steps, Task
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from tap_truto_ats.model.declaration import Requirement
+    from tap_truto_ats.model.declaration import Requirement, Resource
     from tap_truto_ats.sync.account_sync import AccountSync
     from tap_truto_ats.sync.accounts import Account
     from tap_truto_ats.sync.evidence import Tally
@@ -29,14 +29,6 @@ LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
 
 CHANGED = ("updated_at", "last_interaction_at")
 """The fields of a parent's row that tell when it last changed."""
-
-PARENTS = {
-    requirement.resource
-    for resource in RESOURCES.values()
-    for offer in resource.offers.values()
-    for requirement in offer.requires
-}
-"""The resources that others are requested by."""
 
 SyncTask: TypeAlias = "Task[AccountSync | None]"
 
@@ -115,9 +107,26 @@ class ParentLists:
     """Whether what is not found is to be deleted."""
     only_first: bool
     """Whether only the first page of each list is requested."""
-    streams: dict[str, SyncTask] = field(default_factory=dict)
-    """By resource: the task of the stream that lists it, too."""
+    selected: Sequence[Resource] = ()
+    """The resources that are read."""
+    make: Callable[[str], SyncTask | None] = field(default=lambda _: None)
+    """Makes the task that reads a resource; None if it is not read."""
+    _streams: dict[str, SyncTask | None] = field(default_factory=dict)
     _tasks: dict[str, Task[None]] = field(default_factory=dict)
+
+    def wants(self, resource: str) -> bool:
+        """Return whether some resource that is read is requested by the rows of this one."""
+        offers = (one.offer(self.account.provider) for one in self.selected)
+        return any(one.resource == resource for offer in offers if offer for one in offer.requires)
+
+    def task(self, resource: str) -> SyncTask | None:
+        """Return the task that reads a resource; if that lists parents, it is made once."""
+        if resource not in self._streams:
+            task = self.make(resource)
+            if not self.wants(resource):
+                return task
+            self._streams[resource] = task
+        return self._streams[resource]
 
     def of(self, requirement: Requirement) -> Steps[Parents]:
         """Wait for a list of the account's parents, and return them.
@@ -126,7 +135,7 @@ class ParentLists:
             AccountError: The list could not be read.
         """
         resource = requirement.resource
-        if parents := (yield from self._of_stream(self.streams.get(resource))):
+        if parents := (yield from self._of_stream(self.task(resource))):
             return parents
         if resource not in self._tasks:
             self._tasks[resource] = Task(None, self._list(resource), self.account.id)

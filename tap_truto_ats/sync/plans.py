@@ -110,7 +110,7 @@ class Plan:
         if offer and offer.lists_partially and self.resource.name in self.settings.hydrate:
             rows.singles = None if self.settings.is_raw else Refusals(f"rows of {sync.stream}")
         given = self.query.params(account, None)
-        if sync.lists_all and rows.params() == given:
+        if sync.lists_all and rows.params() == given and lists.wants(self.resource.name):
             rows.parents = Parents(sync.evidence, Refusals(sync.stream))
         requires = offer.requires if offer else ()
         if all(requirement.parameter in given for requirement in requires):

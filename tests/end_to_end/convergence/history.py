@@ -75,7 +75,7 @@ UPSETS: Mapping[str, Mapping[str, Any]] = {
     "unblock": {"is_blocked": False},
     "disconnect": {"status": "needs_reauth"},
     "reconnect": {"status": "active"},
-    "take away": {"resources": ("candidates",)},
+    "take away": {"resources": ("jobs", "candidates")},
     "give back": {"resources": ("jobs", *STREAMS)},
     "hide": {"is_listed": False},
     "show": {"is_listed": True},

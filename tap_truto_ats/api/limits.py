@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from threading import Lock
@@ -35,14 +35,19 @@ def expected_seconds(requests: int) -> float:
 class Window:
     """At most `limit` requests in any `PERIOD` seconds."""
 
+    __slots__ = ("_limit", "_made", "_not_before")
+
     def __init__(self, limit: int) -> None:
         """Start with no request made."""
-        self._made: deque[float] = deque(maxlen=limit)
+        self._limit = limit
+        self._made: list[float] = []  # There are thousands of windows; a deque is never small.
         self._not_before = 0.0
 
     def free_at(self, now: float) -> float:
         """Return when the next request may be made."""
-        full = len(self._made) == self._made.maxlen
+        while self._made and self._made[0] + PERIOD <= now:
+            del self._made[0]
+        full = len(self._made) >= self._limit
         return max(now, self._not_before, self._made[0] + PERIOD if full else now)
 
     def record(self, at: float) -> None:

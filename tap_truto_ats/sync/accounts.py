@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -237,14 +237,22 @@ def _add_capabilities(account: Account, body: dict[str, Any]) -> None:
     """Add what `/integrated-account/{id}/capabilities` tells; keep what it does not tell."""
     entries = body.get("unified")
     if isinstance(entries, list):
-        account.resources = frozenset(
-            str(dig(entry, "resource"))
-            for entry in entries
-            if _lower(dig(entry, "model")) == CATEGORY and _can_list(dig(entry, "methods"))
+        account.resources = _shared(
+            frozenset(
+                str(dig(entry, "resource"))
+                for entry in entries
+                if _lower(dig(entry, "model")) == CATEGORY and _can_list(dig(entry, "methods"))
+            )
         )
     account.provider = _lower(dig(body, "integration", "name")) or account.provider
     account.status = _lower(dig(body, "account", "status")) or account.status
     account.is_blocked = dig(body, "account", "is_blocked") is True
+
+
+@cache
+def _shared(resources: frozenset[str]) -> frozenset[str]:
+    """Return one and the same set for all accounts that list the same."""
+    return resources
 
 
 def _can_list(methods: object) -> bool:

@@ -91,7 +91,7 @@ class TestReferencePage:
         required = {
             name: offer.requires for name, offer in INTERVIEWS.offers.items() if offer.requires
         }
-        assert required == {FOUNTAIN: (Requirement("candidate_id", "candidates", "id"),)}
+        assert required == {FOUNTAIN: (Requirement("candidate_id", "candidates"),)}
         assert {one.parameter: {name} for name, (one,) in required.items()} == REQUIRED
 
     def test_a_filter_is_checked_by_a_field_that_its_providers_fill(self) -> None:

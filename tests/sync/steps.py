@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tap_truto_ats.api.envelope import Page
 from tap_truto_ats.api.errors import AccountError, TransientError
 from tap_truto_ats.sync.tasks import Fork, Rows, Task, answer_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tap_truto_ats.api.envelope import Page
     from tap_truto_ats.api.request import Request
     from tap_truto_ats.sync.tasks import Steps
 
@@ -29,6 +29,30 @@ def failure(status: int | None = 502, **about: Any) -> TransientError:
     for name, value in about.items():
         setattr(error, name, value)
     return error
+
+
+def one_row(request: Request) -> Answer:
+    """Answer with a page of one row, the request's path."""
+    return Page([request.path])
+
+
+def in_turn(*answers: Answer) -> Callable[[Request], Answer]:
+    """Give answers one after another, and the last one ever after."""
+    left = list(answers)
+    return lambda _: left.pop(0) if len(left) > 1 else left[0]
+
+
+def one_row_unless(
+    is_wrong: Callable[[Request], bool], error: AccountError
+) -> Callable[[Request], Answer]:
+    """Answer some requests with an error."""
+
+    def answer(request: Request) -> Answer:
+        if is_wrong(request):
+            return error
+        return one_row(request)
+
+    return answer
 
 
 def pages(request: Request | None) -> Steps[None]:

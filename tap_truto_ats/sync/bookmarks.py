@@ -49,15 +49,18 @@ class Bookmarks:
         self._stream_state = stream_state
         self._replication_key = replication_key
         self.run_start = run_start
-        self._by_account: dict[str | None, dict[str, Any]] = {}
+        self._by_account: dict[str, dict[str, Any]] = {}
         given = stream_state.get("partitions") or ()
         for partition in given:
-            account_id = (partition.get("context") or {}).get(PARTITION_KEY)
+            account_id = _account_id(partition)
+            if account_id is None:  # Not of this tap's making.
+                continue
             other = self._by_account.setdefault(account_id, partition)
-            if other is not partition and self._is_earlier(partition, other):
+            if self._is_earlier(partition, other):
                 self._by_account[account_id] = partition
-        if len(self._by_account) < len(given):
-            stream_state["partitions"] = list(self._by_account.values())
+        kept = [one for one in given if self._by_account.get(_account_id(one) or "", one) is one]
+        if len(kept) < len(given):
+            stream_state["partitions"] = kept
 
     def get(self, account_id: str) -> datetime | None:
         """Return up to which change the account was read; None without a readable bookmark."""
@@ -114,7 +117,7 @@ class Bookmarks:
         """Return the accounts that the state knows, and that this run is the first not to find."""
         now = format_instant(self.run_start)
         missing = {
-            str(account_id): partition
+            account_id: partition
             for account_id, partition in self._by_account.items()
             if account_id not in found
         }
@@ -139,3 +142,8 @@ class Bookmarks:
             self._by_account[account_id] = partition
             self._stream_state.setdefault("partitions", []).append(partition)
         return self._by_account[account_id]
+
+
+def _account_id(partition: dict[str, Any]) -> str | None:
+    account_id = (partition.get("context") or {}).get(PARTITION_KEY)
+    return None if account_id is None else str(account_id)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tap_truto_ats.model.instants import format_instant, parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
 PARTITION_KEY = "integrated_account_id"
@@ -86,14 +86,19 @@ class Bookmarks:
         partition.pop(MISSING_SINCE, None)
 
     def advance(
-        self, account_id: str, read_until: datetime | None, checksum: int, *, has_undated: bool
+        self,
+        account_id: str,
+        read_until: datetime | None,
+        checksum: Callable[[datetime | None], int],
+        *,
+        has_undated: bool,
     ) -> bool:
         """Move the bookmark of an account that was read to its end and whose rows are all out.
 
         Args:
             account_id: The account.
             read_until: Up to which change all rows are out; None if that is not known.
-            checksum: That of the rows that came.
+            checksum: Returns that of the rows that came and were made up to a bookmark.
             has_undated: Whether some rows did not tell when they last changed.
 
         Returns:
@@ -107,7 +112,8 @@ class Bookmarks:
         if read_until is not None and (before is None or read_until > before):
             partition[KEY] = self._replication_key
             partition[VALUE] = format_instant(read_until)
-        for name, value in ((CHECKSUM, checksum), (UNDATED, has_undated)):
+        known = checksum(self._moment(partition))
+        for name, value in ((CHECKSUM, known), (UNDATED, has_undated)):
             partition.pop(name, None)
             if value:
                 partition[name] = value

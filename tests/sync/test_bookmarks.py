@@ -29,7 +29,7 @@ def bookmarks(state: dict[str, Any]) -> Bookmarks:
 
 def advance(marks: Bookmarks, text: str | None, account: str = "a1", checksum: int = 0) -> bool:
     """Move a bookmark of an account all of whose rows are dated."""
-    return marks.advance(account, parse_instant(text), checksum, has_undated=False)
+    return marks.advance(account, parse_instant(text), lambda _: checksum, has_undated=False)
 
 
 READ: dict[str, tuple[dict[str, Any], str | None]] = {
@@ -217,21 +217,21 @@ class TestFacts:
         marks = bookmarks(state)
         assert (marks.rows_known("a1"), marks.has_undated_rows("a1")) == (None, False)
         march = parse_instant(MARCH)
-        assert marks.advance("a1", march, 5, has_undated=True)
+        assert marks.advance("a1", march, lambda _: 5, has_undated=True)
         assert (marks.rows_known("a1"), marks.has_undated_rows("a1")) == (5, True)
         assert state == {
             "partitions": [partition(MARCH) | {"rows_checksum": 5, "undated_rows": True}]
         }
-        assert not marks.advance("a1", march, 5, has_undated=True)
-        assert marks.advance("a1", None, 6, has_undated=True)
-        assert marks.advance("a1", None, 6, has_undated=False)
+        assert not marks.advance("a1", march, lambda _: 5, has_undated=True)
+        assert marks.advance("a1", None, lambda _: 6, has_undated=True)
+        assert marks.advance("a1", None, lambda _: 6, has_undated=False)
         assert state == {"partitions": [partition(MARCH) | {"rows_checksum": 6}]}
-        assert marks.advance("a1", None, 0, has_undated=False)
+        assert marks.advance("a1", None, lambda _: 0, has_undated=False)
         assert state == {"partitions": [partition(MARCH)]}
 
     def test_without_a_bookmark_nothing_is_kept(self) -> None:
         state: dict[str, Any] = {}
-        assert not bookmarks(state).advance("a1", None, 5, has_undated=True)
+        assert not bookmarks(state).advance("a1", None, lambda _: 5, has_undated=True)
         assert state == {}
 
     @pytest.mark.parametrize("flag", [False, None, "true", 1])

@@ -258,7 +258,7 @@ class TestLists:
 
     def test_if_all_of_them_are_refused_the_list_is(self, clocks: Clocks) -> None:
         listing = Listing(clocks, "breezy")
-        answers = {
+        answers: dict[str, Answer] = {
             "jobs": page("1", "2"),
             "candidates 1": refusal(422, "Wrong"),
             "candidates 2": refusal(422, "Wrong"),

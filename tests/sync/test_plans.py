@@ -207,6 +207,13 @@ class TestOffers:
         assert taken.error is error
         assert reading.sync.mode is not Mode.NOT_OFFERED
 
+    def test_what_is_not_found_behind_a_page_is_an_error(self, clocks: Clocks) -> None:
+        answers = Once(jobs=iter([Page([{"id": "1"}], "2"), refusal(405)]))
+        taken = Reading(clocks, "jobs", "lever").read(answers)
+        assert taken.requested == ["jobs", "jobs"]
+        assert taken.error is not None
+        assert taken.error.status == 405
+
     def test_capabilities_that_cannot_be_had_are_an_error(self, clocks: Clocks) -> None:
         error = refusal(500)
         assert Reading(clocks, "jobs", "nobody").read({"capabilities": error}).error is error
@@ -390,6 +397,41 @@ class TestParents:
         assert (taken.rows, taken.error) == ([], None)
         assert reading.sync.mode is mode
         assert reading.sync.evidence.blocking_deletions("interviews") != []
+
+    def test_after_many_refusals_in_a_row_no_others_are_requested(self, clocks: Clocks) -> None:
+        answers: dict[str, Answer] = {
+            "candidates": Page([{"id": f"c{n}"} for n in range(100)]),
+            **{f"interviews c{n}": refusal(422, "Wrong") for n in range(100)},
+        }
+        taken = Reading(clocks, "interviews", "fountain").read(answers)
+        assert len(taken.requested) == 1 + 20
+        assert taken.error is not None
+        assert taken.error.cause.startswith("Wrong: 20 of 20 candidates, and after 20 in a row")
+
+    def test_parents_that_could_not_all_be_listed_are_an_error(self, clocks: Clocks) -> None:
+        answers: dict[str, Answer] = {
+            "jobs": Page([{"id": "1"}, {"id": "2"}]),
+            "candidates 1": Page([{"id": "c"}]),
+            "candidates 2": refusal(422, "Wrong"),
+            "activities 1 c": ROWS,
+        }
+        taken = Reading(clocks, "activities", "breezy").read(answers)
+        assert taken.rows == ROWS.rows
+        assert taken.error is not None
+        assert "Its candidates could not be listed: Wrong: 1 of 2" in taken.error.cause
+
+    @pytest.mark.parametrize("lists_all", [True, False])
+    def test_rows_that_were_all_listed_serve_as_parents(
+        self,
+        clocks: Clocks,
+        lists_all: bool,  # noqa: FBT001
+    ) -> None:
+        reading = Reading(clocks, "candidates", "fountain")
+        reading.sync.lists_all = lists_all
+        reading.read(by_candidate())
+        parents = reading.sync.parents
+        assert (parents is not None) is lists_all
+        assert parents is None or len(parents.changed) == 10
 
     def test_an_account_error_ends_it_at_once(self, clocks: Clocks) -> None:
         login = refusal(401)

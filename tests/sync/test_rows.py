@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -179,6 +180,20 @@ class TestHeldBack:
         taken, _ = runs.run(everything(row("old", BEGAN - 30 * DAY)))
         assert ("old" in ids(taken)) is handed_out
 
+    @pytest.mark.parametrize(("asks", "handed_out"), [(True, False), (False, True)])
+    def test_of_a_state_without_a_checksum_it_counts_what_was_asked(
+        self,
+        clocks: Clocks,
+        asks: bool,  # noqa: FBT001
+        handed_out: object,
+    ) -> None:
+        runs = Runs(clocks, "interviews", "pinpoint")
+        runs.run(everything(*OLD))
+        sync = runs.begin()
+        sync.rows_known, sync.asks = None, asks
+        taken = take(runs.rows(sync).read(), everything(*OLD))
+        assert ("o9" in ids(taken)) is handed_out
+
 
 class TestAsking:
     """The tap's own filters are dropped where they are refused."""
@@ -225,6 +240,23 @@ class TestAsking:
         taken, _ = runs.run(lambda _: refusal(422))
         assert len(taken.requested) == 2
         assert taken.error is not None
+
+    @pytest.mark.parametrize("status", [400, 422])
+    def test_a_cursor_that_expires_is_no_refusal_of_the_filters(
+        self, clocks: Clocks, status: int
+    ) -> None:
+        def answer(request: Request) -> Answer:
+            if "next_cursor" in request.params:
+                return refusal(status)
+            return Page([row("a", BEGAN - DAY)], "2")
+
+        runs = Runs(clocks, "interviews", "greenhouse")
+        runs.run(everything(row("a", BEGAN - DAY)))
+        taken, sync = runs.run(answer)
+        assert len(taken.requested) == 4
+        assert taken.error is not None
+        assert "cursor" in taken.error.cause
+        assert sync.asks
 
     def test_a_filter_of_the_settings_is_not_the_taps_own(self, clocks: Clocks) -> None:
         filters = {"interviews": {"updated_at": {"gte": "2020-01-01"}}}
@@ -316,10 +348,14 @@ class TestSingles:
         assert error is not None
         assert error.cause == "Forbidden: 1 of 10 rows of users"
 
-    def test_where_the_first_few_do_not_exist_no_others_are_asked_for(self, runs: Runs) -> None:
+    def test_where_the_first_few_do_not_exist_no_others_are_asked_for(
+        self, runs: Runs, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
         taken, error = self.read(runs, self.answering(30, all=refusal(404)))
         assert len(taken.requested) == 1 + 5
         assert [one["listed"] for one in taken.rows] == list(range(30))
+        assert "no row of users could be had by its id" in caplog.text
         assert error is None
 
     def test_after_many_refusals_in_a_row_no_others_are_asked_for(self, runs: Runs) -> None:

@@ -149,6 +149,17 @@ class TestTurns:
         assert world.times("well")[0] == 0
         assert max(world.times("well")) < 1
 
+    def test_what_several_wait_for_is_counted_once(self, world: World) -> None:
+        shared = listing("a", "shared")
+
+        def waiting() -> Steps[None]:
+            yield shared
+
+        tasks = [listing("a", "first"), *(Task(name, waiting(), "a") for name in "xyz")]
+        world.read({"a": tasks}, concurrency=9)
+        assert [task.usage.requests for task in tasks] == [1, 1, 0, 0]
+        assert world.paths() == ["first", "shared"]
+
     def test_parts_of_an_arriving_page_go_on_at_once(self, world: World) -> None:
         answers = in_turn(Page([1], unread=True), Page([2], unread=True), Page([3]))
 
@@ -289,6 +300,11 @@ class TestRetries:
         world.answer = lambda _: refusal(403)
         world.read(lists("a"), max_retries=9)
         assert len(world.made) == 1
+
+    def test_it_goes_before_what_has_not_begun(self, world: World) -> None:
+        world.answer = in_turn(Page([]), failure(), Page([]))
+        world.read({"a": [forking("a", "fan", 3)]}, concurrency=1, max_retries=1)
+        assert world.paths() == ["fan", "fan/0", "fan/0", "fan/1", "fan/2"]
 
     def test_waits_grow_and_are_never_shorter_than_asked_for(self, world: World) -> None:
         wishes = iter([None, 0.0, 10.0, 0.5, None])

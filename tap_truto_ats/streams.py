@@ -173,6 +173,7 @@ class UnifiedStream(TrutoStream):
         elif self._is_incremental and self._advance(sync):
             self.write_state()
         sync.new_bookmark = self._bookmarks.get(account.id)
+        sync.made_lately.clear()  # The report keeps the syncs.
         if reasons := evidence.blocking_deletions(self.name):
             self._incomplete[" and ".join(reasons)] += 1
         elif self.version is not None:
@@ -246,7 +247,7 @@ class UnifiedStream(TrutoStream):
         has_moved = self._bookmarks.advance(
             sync.account.id,
             evidence.read_until(),
-            sync.checksum,
+            sync.checksum_until,
             has_undated=evidence.undated > 0,
         )
         if sync.mode is Mode.WHOLE and not evidence.blocking_deletions(self.name):

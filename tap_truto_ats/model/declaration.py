@@ -40,16 +40,12 @@ UNCHECKED = Filter()
 
 @dataclass(frozen=True)
 class Requirement:
-    """A parameter that a provider requires with each request, and the rows its values come from."""
+    """A parameter that a provider requires with each request, and the rows whose ids it takes."""
 
     parameter: str
     """As it is sent: `job_id`, `jobs[id]`."""
     resource: str
     """The parents' resource."""
-    field: str = "id"
-    """The field of a parent's row (`a.b` for nested) that holds the parameter's value."""
-    changed: tuple[str, ...] = ("updated_at", "last_interaction_at")
-    """The fields of a parent's row that tell when it last changed."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ if sys.version_info >= (3, 11):
 else:  # Python 3.10 itself reads only what `isoformat` writes.
     from backports.datetime_fromisoformat import datetime_fromisoformat as fromisoformat
 
-_ZONE = re.compile(r"\d(?:Z|[+-]\d\d(?::?\d\d)?)\s*$", re.IGNORECASE)
+_ZONE = re.compile(r"\d[T ]\d.*(?:Z|[+-]\d\d(?::?\d\d)?)\s*$", re.IGNORECASE)
 
 _USUAL = {"--T::Z", "--T::."}
 """Every third character, from the 5th on, of `2026-01-31T09:30:00Z`, with or without a fraction."""

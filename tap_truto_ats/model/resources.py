@@ -18,7 +18,7 @@ ANY = {"created_at": (CREATED, ALL), "updated_at": (UPDATED, ALL)}
 """The filters that every resource takes by Truto's page on querying; used where the reference page
 of the resource's list, and with it further filters, is not known."""
 
-JOB = Requirement("job_id", "jobs", changed=("updated_at",))
+JOB = Requirement("job_id", "jobs")
 CANDIDATE = Requirement("candidate_id", "candidates")
 
 RESOURCES = {
@@ -71,7 +71,7 @@ RESOURCES = {
             },
             requires={
                 (CANDIDATE,): "jobscore",
-                (Requirement("jobs[id]", "jobs", changed=JOB.changed),): "loxo",
+                (Requirement("jobs[id]", "jobs"),): "loxo",
             },
         ),
         # The page has the filters `name`, `tags`, `title` and `company` as well, but does not name

@@ -12,9 +12,9 @@ from singer_sdk.singerlib import Catalog
 
 
 class Partition(msgspec.Struct):
-    """What the SDK relies on in an entry of `partitions`."""
+    """What is relied on in an entry of `partitions`: that its context can be a key."""
 
-    context: dict[str, Any] | None = None
+    context: dict[str, str | float | bool | None] | None = None
 
 
 class StreamState(msgspec.Struct):

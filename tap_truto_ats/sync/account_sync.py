@@ -66,9 +66,11 @@ class AccountSync:
     rows: int = 0
     """Rows emitted so far."""
     checksum: int = 0
-    """That of the rows that came."""
+    """That of the dated rows that came, but for those made lately."""
+    made_lately: list[tuple[datetime, int]] = field(default_factory=list)
+    """When these were made, and the mark of each: the bookmark may move to before that."""
     checksum_of_known: int = 0
-    """That of those that should have come in the last run."""
+    """That of those that should have come in the last run: they were made before its bookmark."""
     held_back: int = 0
     """Rows that were not emitted, since an earlier run did that."""
     new_bookmark: datetime | None = None
@@ -85,6 +87,11 @@ class AccountSync:
             self.evidence.doubts[Doubt.FAILED] += 1
         if self.mode is Mode.INACTIVE:
             self.evidence.doubts[Doubt.INACTIVE] += 1
+
+    def checksum_until(self, bookmark: datetime | None) -> int:
+        """Return the checksum of the rows that came, and that were made up to the bookmark."""
+        lately = (mark for made, mark in self.made_lately if bookmark and made <= bookmark)
+        return self.checksum + sum(lately)
 
     @property
     def asked_since(self) -> datetime | None:

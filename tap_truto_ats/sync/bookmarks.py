@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tap_truto_ats.model.instants import format_instant, parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
 PARTITION_KEY = "integrated_account_id"
@@ -56,15 +56,18 @@ class Bookmarks:
         self._stream_state = stream_state
         self._replication_key = replication_key
         self.run_start = run_start
-        self._by_account: dict[str | None, dict[str, Any]] = {}
+        self._by_account: dict[str, dict[str, Any]] = {}
         given = stream_state.get("partitions") or ()
         for partition in given:
-            account_id = (partition.get("context") or {}).get(PARTITION_KEY)
+            account_id = _account_id(partition)
+            if account_id is None:  # Not of this tap's making.
+                continue
             other = self._by_account.setdefault(account_id, partition)
-            if other is not partition and self._is_earlier(partition, other):
+            if self._is_earlier(partition, other):
                 self._by_account[account_id] = partition
-        if len(self._by_account) < len(given):
-            stream_state["partitions"] = list(self._by_account.values())
+        kept = [one for one in given if self._by_account.get(_account_id(one) or "", one) is one]
+        if len(kept) < len(given):
+            stream_state["partitions"] = kept
 
     def get(self, account_id: str) -> datetime | None:
         """Return up to which change the account was read; None without a readable bookmark."""
@@ -90,14 +93,19 @@ class Bookmarks:
         partition.pop(MISSING_SINCE, None)
 
     def advance(
-        self, account_id: str, read_until: datetime | None, checksum: int, *, has_undated: bool
+        self,
+        account_id: str,
+        read_until: datetime | None,
+        checksum: Callable[[datetime | None], int],
+        *,
+        has_undated: bool,
     ) -> bool:
         """Move the bookmark of an account that was read to its end and whose rows are all out.
 
         Args:
             account_id: The account.
             read_until: Up to which change all rows are out; None if that is not known.
-            checksum: That of the rows that came.
+            checksum: Returns that of the rows that came and were made up to a bookmark.
             has_undated: Whether some rows did not tell when they last changed.
 
         Returns:
@@ -111,7 +119,8 @@ class Bookmarks:
         if read_until is not None and (before is None or read_until > before):
             partition[KEY] = self._replication_key
             partition[VALUE] = format_instant(read_until)
-        for name, value in ((CHECKSUM, checksum), (UNDATED, has_undated)):
+        known = checksum(self._moment(partition))
+        for name, value in ((CHECKSUM, known), (UNDATED, has_undated)):
             partition.pop(name, None)
             if value:
                 partition[name] = value
@@ -121,7 +130,7 @@ class Bookmarks:
         """Return the accounts that the state knows, and that this run is the first not to find."""
         now = format_instant(self.run_start)
         missing = {
-            str(account_id): partition
+            account_id: partition
             for account_id, partition in self._by_account.items()
             if account_id not in found
         }
@@ -146,3 +155,8 @@ class Bookmarks:
             self._by_account[account_id] = partition
             self._stream_state.setdefault("partitions", []).append(partition)
         return self._by_account[account_id]
+
+
+def _account_id(partition: dict[str, Any]) -> str | None:
+    account_id = (partition.get("context") or {}).get(PARTITION_KEY)
+    return None if account_id is None else str(account_id)

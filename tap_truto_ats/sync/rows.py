@@ -15,9 +15,8 @@ from tap_truto_ats.api.errors import AccountError
 from tap_truto_ats.api.limits import expected_seconds
 from tap_truto_ats.api.request import ArrivingPage, Request
 from tap_truto_ats.model.records import usable_key
-from tap_truto_ats.sync.evidence import Doubt
+from tap_truto_ats.sync.evidence import CLOCK_TOLERANCE, Doubt
 from tap_truto_ats.sync.lists import ExpiredError, read_list
-from tap_truto_ats.sync.parents import LONG_AGO
 from tap_truto_ats.sync.query import created
 from tap_truto_ats.sync.refusals import Refusals
 from tap_truto_ats.sync.tasks import Fork, Rows, Steps, answer_to
@@ -198,7 +197,7 @@ class AccountRows:
         """Take note of the rows of a page, and return steps that hand out those that are wanted."""
         sync, query = self.sync, self.query
         sync.has_pages = True
-        bookmark = sync.bookmark
+        bookmark, lately = sync.bookmark, sync.evidence.begin() - CLOCK_TOLERANCE
         wanted: list[Any] = []
         row: Any = None
         for given in rows:
@@ -212,10 +211,13 @@ class AccountRows:
             if self.parents:
                 self.parents.add(binding, row)
             is_old = since is not None and changed is not None and changed < since
-            if not wants_old:
-                mark = crc32(str(key).encode())
-                sync.checksum += mark
-                if is_old or (bookmark and (created(row) or LONG_AGO) < bookmark):
+            if changed is not None and not wants_old:
+                mark, made = crc32(str(key).encode()), min(changed, created(row) or changed)
+                if made > lately:
+                    sync.made_lately.append((made, mark))
+                else:
+                    sync.checksum += mark
+                if bookmark and made <= bookmark:
                     sync.checksum_of_known += mark
                 sync.held_back += is_old
             if is_new and is_old == wants_old and query.wants(row, changed):

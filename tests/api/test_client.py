@@ -1,22 +1,21 @@
-"""HTTP to Truto: what a request looks like on the wire, how often it is made, what it costs."""
+"""HTTP to Truto: what a request looks like on the wire, and what its one try leads to."""
 
 from __future__ import annotations
 
 import logging
-import random
 import socket
-import time
 import tracemalloc
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import pytest
 
-from tap_truto_ats.api import client as client_module
-from tap_truto_ats.api.client import TrutoClient, _waits, encode_params, parse_retry_after
-from tap_truto_ats.api.errors import AccountError, BrokenBodyError, RunError, TransientError
+from tap_truto_ats.api.client import TrutoClient, encode_params
+from tap_truto_ats.api.errors import AccountError, BrokenBodyError, NoListError, TransientError
 from tap_truto_ats.api.limits import RateLimiter
-from tap_truto_ats.api.request import ArrivingPage, Request
+from tap_truto_ats.api.request import ArrivingPage, Request, Usage
 from tap_truto_ats.settings.schema import Settings
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from tap_truto_ats.api.envelope import Page
 
 PATH = "/unified/ats/interviews"
-AT_ONCE = {"headers": {"Retry-After": "0"}}
 
 PARAMS: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
     "nothing": ({}, []),
@@ -53,61 +51,10 @@ def test_parameters_are_written_as_truto_reads_them(
     assert list(encode_params(params)) == pairs
 
 
-RETRY_AFTER: dict[str, tuple[str | None, float | None]] = {
-    "absent": (None, None),
-    "empty": ("", None),
-    "seconds": ("10", 10),
-    "none": ("0", 0),
-    "blanks": (" 7 ", 7),
-    "clamped": ("3600", 300),
-    "absurd": ("9" * 400, 300),
-    "date": ("Thu, 01 Jan 2026 00:00:30 GMT", 30),
-    "date in another zone": ("Thu, 01 Jan 2026 01:00:30 +0100", 30),
-    "date without zone": ("Thu, 01 Jan 2026 00:00:30", 30),
-    "date of RFC 850": ("Thursday, 01-Jan-26 00:00:30 GMT", 30),
-    "past date": ("Wed, 31 Dec 2025 00:00:00 GMT", 0),
-    "far date": ("Fri, 01 Jan 2027 00:00:00 GMT", 300),
-    "garbage": ("soon", None),
-    "negative": ("-5", None),
-    "fraction": ("1.5", None),
-    "no such date": ("Thu, 32 Jan 2026 00:00:00 GMT", None),
-    "year of five digits": ("Thu, 01 Jan 99999 00:00:00 GMT", None),
-    "absurd zone": ("Thu, 01 Jan 2026 00:00:00 +" + "9" * 30, None),
-    "ISO date": ("2026-01-01T00:00:30Z", None),
-}
-
-
-@pytest.mark.parametrize(("value", "seconds"), RETRY_AFTER.values(), ids=RETRY_AFTER)
-def test_retry_after(value: str | None, seconds: float | None) -> None:
-    assert parse_retry_after(value, datetime(2026, 1, 1, tzinfo=timezone.utc)) == seconds
-
-
-class TestWaits:
-    """Seconds before each retry."""
-
-    def test_they_are_random_below_bounds_that_double_up_to_a_minute(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(random, "uniform", lambda low, high: (low, high))
-        waits = _waits()
-        next(waits)
-        bounds: list[Any] = [waits.send(TransientError("c", "c")) for _ in range(10)]
-        highs = [0.5, 1, 2, 4, 8, 16, 32, 60, 60, 60]
-        assert bounds == [(0, high) for high in highs]
-
-    def test_what_the_server_asks_for_is_obeyed(self) -> None:
-        waits = _waits()
-        next(waits)
-        error = TransientError("c", "c")
-        for seconds in (300.0, 0.0):
-            error.retry_after = seconds
-            assert waits.send(error) == seconds
-
-
 def fetched(one: TrutoClient, request: Request) -> Page:
     """Fetch as the loop does, which has each request counted beforehand."""
     assert one.admit(request) is None
-    return one.fetch(request)
+    return one.fetch(request, Usage())
 
 
 class CountingLimiter(RateLimiter):
@@ -131,14 +78,6 @@ def limiter() -> CountingLimiter:
 
 
 @pytest.fixture
-def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits before retries, which nobody waits for."""
-    waits: list[float] = []
-    monkeypatch.setattr(time, "sleep", waits.append)
-    return waits
-
-
-@pytest.fixture
 def account(sandbox: Sandbox) -> str:
     created: str = sandbox.reset(
         accounts=[{"provider": "greenhouse"}], interviews=8, rate_limits=False
@@ -152,7 +91,7 @@ def request_(account: str) -> Request:
 
 
 def client(sandbox: Sandbox, limiter: RateLimiter | None = None, **settings: Any) -> TrutoClient:
-    base = {"api_url": sandbox.url, "api_token": sandbox.token, "max_retries": 2}
+    base = {"api_url": sandbox.url, "api_token": sandbox.token}
     return TrutoClient(Settings.from_config(base | settings), limiter)
 
 
@@ -164,11 +103,13 @@ class Cost(NamedTuple):
     memory: int
 
 
-def everything(reader: TrutoClient, request: Request) -> list[Any]:
-    """Read one page that arrives in parts."""
+def everything(reader: TrutoClient, request: Request, usage: Usage | None = None) -> list[Any]:
+    """Read one page, in parts if it arrives so."""
     rows: list[Any] = []
+    usage = usage or Usage()
     while True:
-        page = fetched(reader, request)
+        assert reader.admit(request) is None
+        page = reader.fetch(request, usage)
         rows += page.rows
         if not page.unread:
             return rows
@@ -178,13 +119,13 @@ class TestRequests:
     """One GET of one page."""
 
     def test_a_page_is_read(self, sandbox: Sandbox, request_: Request) -> None:
-        page = client(sandbox).fetch(request_)
+        page = fetched(client(sandbox), request_)
         assert len(page.rows) == 5
         assert page.next_cursor
         assert not page.unread
 
     def test_one_object_is_read_as_a_page_of_one_row(self, sandbox: Sandbox, account: str) -> None:
-        page = client(sandbox).fetch(Request(f"/integrated-account/{account}", single=True))
+        page = fetched(client(sandbox), Request(f"/integrated-account/{account}", single=True))
         assert [row["id"] for row in page.rows] == [account]
         assert page.next_cursor is None
 
@@ -192,8 +133,8 @@ class TestRequests:
         self, sandbox: Sandbox, request_: Request
     ) -> None:
         reader = client(sandbox)
-        first = reader.fetch(request_)
-        second = reader.fetch(request_.after(first.next_cursor or ""))
+        first = fetched(reader, request_)
+        second = fetched(reader, request_.after(first.next_cursor or ""))
         assert len({row["id"] for row in [*first.rows, *second.rows]}) == 8
         sent = [dict(one["params"]) for one in sandbox.requests(PATH)]
         assert sent[1] == {**sent[0], "next_cursor": first.next_cursor}
@@ -202,7 +143,7 @@ class TestRequests:
         self, sandbox: Sandbox, request_: Request
     ) -> None:
         value = "https://a.example/?q=a+b%20c%2F&x[]=ä;é#1"
-        client(sandbox).fetch(request_.having({"remote_query": {"k": [value]}}))
+        fetched(client(sandbox), request_.having({"remote_query": {"k": [value]}}))
         seen = sandbox.requests(PATH)[0]
         assert ["remote_query[k][]", value] in seen["params"]
         assert "remote_query%5Bk%5D%5B%5D=https%3A%2F%2Fa.example%2F%3Fq%3Da" in seen["query"]
@@ -211,7 +152,7 @@ class TestRequests:
     def test_a_slash_at_the_end_of_the_address_changes_nothing(
         self, sandbox: Sandbox, request_: Request
     ) -> None:
-        client(sandbox, api_url=f"{sandbox.url}/").fetch(request_)
+        fetched(client(sandbox, api_url=f"{sandbox.url}/"), request_)
         assert [one["path"] for one in sandbox.requests()] == [PATH]
 
     def test_the_token_wins_over_a_netrc_entry(
@@ -225,15 +166,13 @@ class TestRequests:
         netrc.write_text("machine 127.0.0.1 login somebody password else\n")
         netrc.chmod(0o600)
         monkeypatch.setenv("NETRC", str(netrc))
-        assert client(sandbox).fetch(request_).rows
+        assert fetched(client(sandbox), request_).rows
 
     def test_urllib3_logs_no_address(
         self, sandbox: Sandbox, request_: Request, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
-        sandbox.fault(path=PATH, status=502, **AT_ONCE)
-        client(sandbox).fetch(request_)
-        assert "Trying again" in caplog.text
+        fetched(client(sandbox), request_)
         assert "limit=5" not in caplog.text
         assert sandbox.token not in caplog.text
 
@@ -272,102 +211,127 @@ class TestDerivedRequests:
         assert Request(path, {}, "acc-1").limited_account == counted
 
 
-@pytest.mark.usefixtures("slept")
-class TestRetries:
-    """Which answers are tried again, how often, and that the limits see each try."""
+class TestTries:
+    """One try a fetch: the scheduler has it made again."""
 
-    def test_the_limiter_sees_each_try_and_each_answer(
-        self, sandbox: Sandbox, request_: Request, account: str, limiter: CountingLimiter
+    FAULTS: ClassVar[dict[str, tuple[dict[str, Any], type[AccountError]]]] = {
+        "400": ({"status": 400}, AccountError),
+        "401": ({"status": 401}, TransientError),
+        "404": ({"status": 404}, AccountError),
+        "429": ({"status": 429}, TransientError),
+        "502": ({"status": 502}, TransientError),
+        "a redirect": ({"status": 302, "headers": {"Location": PATH}}, AccountError),
+        "no content": ({"status": 204}, NoListError),
+        "null in place of rows": ({"kind": "null_result"}, NoListError),
+        "HTML": ({"kind": "html"}, BrokenBodyError),
+        "broken JSON": ({"kind": "garbage"}, BrokenBodyError),
+        "truncated": ({"kind": "truncated"}, TransientError),
+        "a broken connection": ({"kind": "reset"}, TransientError),
+    }
+
+    @pytest.mark.parametrize(("fault", "kind"), FAULTS.values(), ids=FAULTS)
+    @pytest.mark.parametrize("arrives", [False, True], ids=["whole", "arriving"])
+    def test_what_goes_wrong_is_an_error_after_one_try(
+        self,
+        sandbox: Sandbox,
+        request_: Request,
+        fault: dict[str, Any],
+        kind: type[AccountError],
+        arrives: object,
     ) -> None:
-        headers = {"Retry-After": "0", "ratelimit-remaining": "0", "ratelimit-reset": "3"}
-        sandbox.fault(path=PATH, status=429, headers=headers)
-        sandbox.fault(path=PATH, status=502, times=2)
-        fetched(client(sandbox, limiter, max_retries=3), request_)
-        assert limiter.counted == [account] * 4
-        assert [one[0] for one in limiter.heeded] == [account] * 4
+        sandbox.fault(path=PATH, times=None, **fault)
+        reader, usage = client(sandbox), Usage()
+        request = replace(request_, arriving=ArrivingPage() if arrives else None)
+        with pytest.raises(AccountError) as caught:
+            everything(reader, request, usage)
+        assert isinstance(caught.value, kind)
+        assert isinstance(caught.value, TransientError) is issubclass(kind, TransientError)
+        assert (usage.requests, usage.pages) == (1, 0)
+        assert len(sandbox.requests(PATH)) == 1
+        assert not request.is_arriving
+
+    def test_a_page_that_came_is_counted_and_a_single_row_is_not(
+        self, sandbox: Sandbox, request_: Request, account: str
+    ) -> None:
+        reader, usage = client(sandbox), Usage()
+        reader.fetch(request_, usage)
+        reader.fetch(Request(f"/integrated-account/{account}", single=True), usage)
+        assert (usage.requests, usage.pages, usage.retries) == (2, 1, 0)
+
+    @pytest.mark.parametrize("path", ["/integrated-account/{}/capabilities", PATH])
+    def test_the_limiter_sees_each_try_and_each_answer(
+        self, sandbox: Sandbox, account: str, limiter: CountingLimiter, path: str
+    ) -> None:
+        counted = account if path == PATH else None
+        path = path.format(account)
+        headers = {"ratelimit-remaining": "0", "ratelimit-reset": "3"}
+        sandbox.fault(path=path, status=429, headers=headers)
+        sandbox.fault(path=path, kind="reset")
+        reader = client(sandbox, limiter)
+        request = Request(path, {"integrated_account_id": account}, account)
+        for _ in range(2):
+            with pytest.raises(TransientError):
+                fetched(reader, request)
+        assert limiter.counted == [counted] * 2
+        assert [one[0] for one in limiter.heeded] == [counted]
         assert limiter.heeded[0][1]["ratelimit-reset"] == "3"
 
-    def test_a_broken_connection_is_a_try_too(
-        self, sandbox: Sandbox, request_: Request, account: str, limiter: CountingLimiter
-    ) -> None:
-        sandbox.fault(path=PATH, kind="reset")
-        sandbox.fault(path=PATH, kind="truncated")
-        fetched(client(sandbox, limiter), request_)
-        assert limiter.counted == [account] * 3
-
-    def test_a_request_for_no_account_counts_for_the_token(
-        self, sandbox: Sandbox, account: str, limiter: CountingLimiter
-    ) -> None:
-        path = f"/integrated-account/{account}/capabilities"
-        fetched(client(sandbox, limiter), Request(path, {}, account, single=True))
-        assert limiter.counted == [None]
-
-    @pytest.mark.parametrize("retries", [0, 1, 4])
-    def test_as_many_as_set(self, sandbox: Sandbox, request_: Request, retries: int) -> None:
-        sandbox.fault(path=PATH, status=502, times=None)
-        with pytest.raises(TransientError):
-            client(sandbox, max_retries=retries).fetch(request_)
-        assert len(sandbox.requests(PATH)) == retries + 1
-
     @pytest.mark.parametrize(
-        ("statuses", "tries"),
-        [([503] * 9, 3), ([503, 502, 503, 502, 503, 200], 5), ([503, 503, 200], 3)],
-        ids=["blocked", "blocked, with others between", "blocked for a while"],
+        ("headers", "seconds"),
+        [
+            ({}, None),
+            ({"Retry-After": "17"}, 17),
+            ({"Retry-After": "1.5"}, 1.5),
+            ({"Retry-After": "3600"}, 300),
+            ({"ratelimit-reset": "9"}, 9),
+            (
+                {
+                    "Date": "Thu, 01 Jan 2026 00:00:00 GMT",
+                    "Retry-After": "Thu, 01 Jan 2026 00:00:20 GMT",
+                },
+                20,
+            ),
+        ],
     )
-    def test_a_blocked_account_is_tried_three_times(
-        self, sandbox: Sandbox, request_: Request, statuses: list[int], tries: int
+    @pytest.mark.parametrize("status", [429, 502])
+    def test_the_error_tells_what_the_server_asked_to_wait(
+        self,
+        sandbox: Sandbox,
+        request_: Request,
+        status: int,
+        headers: dict[str, str],
+        seconds: float | None,
     ) -> None:
-        for status in statuses:
-            if status != 200:
-                sandbox.fault(path=PATH, status=status, **AT_ONCE)
-        reader = client(sandbox, max_retries=8)
-        if statuses.count(503) >= 3:
-            with pytest.raises(TransientError, match="blocked") as caught:
-                reader.fetch(request_)
-            assert caught.value.status == 503
-        else:
-            assert reader.fetch(request_).rows
-        assert len(sandbox.requests(PATH)) == tries
+        sandbox.fault(path=PATH, status=status, headers=headers)
+        with pytest.raises(TransientError) as caught:
+            fetched(client(sandbox), request_)
+        assert caught.value.retry_after == seconds
 
-    @pytest.mark.parametrize("status", [400, 403, 404, 405, 409, 418, 422])
-    def test_refusals_are_not_tried_again(
-        self, sandbox: Sandbox, request_: Request, status: int
+    def test_a_token_is_worth_a_second_try_once_it_was_accepted(
+        self, sandbox: Sandbox, request_: Request
     ) -> None:
-        sandbox.fault(path=PATH, status=status, times=None)
-        with pytest.raises(AccountError) as caught:
-            client(sandbox).fetch(request_)
-        assert not isinstance(caught.value, TransientError)
-        assert caught.value.status == status
-        assert len(sandbox.requests(PATH)) == 1
-
-    def test_a_refused_token_ends_the_run(self, sandbox: Sandbox, request_: Request) -> None:
-        with pytest.raises(RunError, match="api_token"):
-            client(sandbox, api_token="no-such-token").fetch(request_)
-        assert len(sandbox.requests()) == 1
-
-    def test_the_wait_is_the_servers_where_it_tells_one(
-        self, sandbox: Sandbox, request_: Request, slept: list[float]
-    ) -> None:
-        sandbox.fault(path=PATH, status=429, headers={"Retry-After": "17"})
-        sandbox.fault(path=PATH, status=429, headers={"Retry-After": "3600"})
-        sandbox.fault(path=PATH, status=502)
-        client(sandbox, max_retries=3).fetch(request_)
-        assert slept[:2] == [17, 300]
-        assert 0 <= slept[2] <= 2
+        sandbox.fault(path=PATH, status=401, times=2)
+        reader, tries = client(sandbox), []
+        for _ in range(2):
+            with pytest.raises(TransientError, match="api_token") as caught:
+                fetched(reader, request_)
+            assert caught.value.is_of_run
+            tries.append(caught.value.tries)
+            sandbox.clear_faults()
+            fetched(reader, request_)
+            sandbox.fault(path=PATH, status=401)
+        assert tries == [1, 2]
 
     def test_a_failure_of_the_network_is_told_without_the_address(self, account: str) -> None:
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
             port = closed.getsockname()[1]
             settings = Settings.from_config(
-                {
-                    "api_url": f"http://127.0.0.1:{port}",
-                    "api_token": "no-such-token",
-                    "max_retries": 1,
-                }
+                {"api_url": f"http://127.0.0.1:{port}", "api_token": "no-such-token"}
             )
+            request = Request(PATH, {"q": "never.in.a.log"}, account)
             with pytest.raises(TransientError, match="could not be reached") as caught:
-                TrutoClient(settings).fetch(Request(PATH, {"q": "never.in.a.log"}, account))
+                TrutoClient(settings).fetch(request, Usage())
         chain: BaseException | None = caught.value
         while chain is not None:
             assert "never.in.a.log" not in str(chain)
@@ -375,7 +339,35 @@ class TestRetries:
             chain = chain.__cause__ or chain.__context__
 
 
-@pytest.mark.usefixtures("slept")
+class TestClock:
+    """The time by Truto's clock, which its answers tell."""
+
+    @pytest.mark.parametrize("ahead", [timedelta(hours=-5), timedelta(), timedelta(days=400)])
+    @pytest.mark.parametrize("status", [200, 404])
+    def test_it_is_the_date_of_the_last_answer(
+        self, sandbox: Sandbox, request_: Request, ahead: timedelta, status: int
+    ) -> None:
+        there = datetime.now(timezone.utc) + ahead
+        headers = {"Date": f"{there:%a, %d %b %Y %H:%M:%S} GMT"}
+        fault = {"kind": "headers"} if status == 200 else {"status": status}
+        sandbox.fault(path=PATH, headers=headers, **fault)
+        reader = client(sandbox)
+        with suppress(AccountError):
+            reader.fetch(request_, Usage())
+        assert abs(reader.now() - there) < timedelta(minutes=5)
+
+    @pytest.mark.parametrize("date", [None, "soon"])
+    def test_without_one_it_is_this_machines(
+        self, sandbox: Sandbox, request_: Request, date: str | None
+    ) -> None:
+        sandbox.fault(path=PATH, kind="headers", headers={"Date": date})
+        reader = client(sandbox)
+        before = reader.now()
+        fetched(reader, request_)
+        for moment in (before, reader.now()):
+            assert abs(moment - datetime.now(timezone.utc)) < timedelta(minutes=5)
+
+
 class TestArrivingPages:
     """Pages that are handed out in parts while they arrive."""
 
@@ -412,7 +404,7 @@ class TestArrivingPages:
         tracemalloc.start()
         try:
             while True:
-                page = reader.fetch(again)
+                page = fetched(reader, again)
                 seen += len(page.rows)
                 most = max(most, len(page.rows))
                 size += sum(len(str(row)) for row in page.rows)
@@ -428,35 +420,20 @@ class TestArrivingPages:
         self, sandbox: Sandbox, arriving: Request, account: str, limiter: CountingLimiter
     ) -> None:
         sandbox.fault(path=PATH, kind="truncated")
-        rows = everything(client(sandbox, limiter), arriving)
-        assert {row["id"] for row in rows[-5:]} == {row["id"] for row in rows}
+        reader = client(sandbox, limiter)
+        with pytest.raises(TransientError):
+            everything(reader, arriving)
+        assert len(everything(reader, arriving)) == 5
         assert limiter.counted == [account] * 2
 
-    @pytest.mark.parametrize("kind", ["truncated", "garbage", "html", "null_result"])
-    def test_a_page_that_always_breaks_ends_the_account(
-        self, sandbox: Sandbox, arriving: Request, kind: str
+    def test_its_parts_are_counted_as_one_request_and_one_page(
+        self, sandbox: Sandbox, arriving: Request, account: str, limiter: CountingLimiter
     ) -> None:
-        sandbox.fault(path=PATH, kind=kind, times=None)
-        with pytest.raises(TransientError):
-            everything(client(sandbox, max_retries=2), arriving)
-        assert len(sandbox.requests(PATH)) == 3
-
-    def test_refusals_are_refusals(self, sandbox: Sandbox, arriving: Request) -> None:
-        sandbox.fault(path=PATH, status=404)
-        with pytest.raises(AccountError) as caught:
-            client(sandbox).fetch(arriving)
-        assert caught.value.status == 404
-
-    def test_an_error_is_tried_again(self, sandbox: Sandbox, arriving: Request) -> None:
-        sandbox.fault(path=PATH, status=502, **AT_ONCE)
-        assert len(everything(client(sandbox), arriving)) == 5
-
-
-def test_a_broken_body_says_so(sandbox: Sandbox, request_: Request) -> None:
-    sandbox.fault(path=PATH, kind="html", times=None)
-    with pytest.raises(BrokenBodyError):
-        client(sandbox, max_retries=0).fetch(request_)
-
-
-def test_the_first_wait_is_short_and_the_last_a_minute() -> None:
-    assert (client_module.FIRST_WAIT, client_module.LAST_WAIT) == (0.5, 60)
+        sandbox.fault(path=PATH, kind="big", rows=2_000)
+        reader, usage, parts = client(sandbox, limiter), Usage(), 1
+        while reader.admit(arriving) is None and reader.fetch(arriving, usage).unread:
+            assert arriving.is_arriving
+            parts += 1
+        assert parts > 2
+        assert (usage.requests, usage.pages) == (1, 1)
+        assert limiter.counted == [account]

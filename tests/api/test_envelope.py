@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_truto_ats.api.envelope import Page, decode_chunks, decode_object, decode_page
-from tap_truto_ats.api.errors import BrokenBodyError, TransientError
+from tap_truto_ats.api.errors import BrokenBodyError, NoListError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -103,7 +103,11 @@ BROKEN: dict[str, bytes] = {
     "an empty object": b"{}",
     "an error": b'{"statusCode": 500, "message": "never.in.a.log"}',
     "rows further down only": b'{"data": {"result": [{"id": "never.in.a.log"}]}}',
-    "result: null": b'{"result": null, "next_cursor": null}',
+    "null and a cursor": b'{"result": null, "next_cursor": "never.in.a.log"}',
+    "null, cut off": b'{"result": null, "next_cursor": null',
+    "a cursor that is a list": b'{"result": [], "next_cursor": ["never.in.a.log"]}',
+    "a cursor that is an object": b'{"result": [], "next_cursor": {"a": "never.in.a.log"}}',
+    "a cursor that is true": b'{"result": [], "next_cursor": true}',
     "result: text": b'{"result": "never.in.a.log"}',
     "result: a number": b'{"result": 5}',
     "result: true": b'{"result": true}',
@@ -182,9 +186,31 @@ class TestBrokenBodies:
         with pytest.raises(BrokenBodyError) as caught:
             read()
         assert isinstance(caught.value, TransientError)
+        assert not isinstance(caught.value, NoListError)
         assert caught.value.status is None
         assert SECRET not in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"result": null, "next_cursor": null}',
+        b'{"result": null}',
+        b'{"results": null, "next_cursor": ""}',
+        b'{"next_cursor": null, "other": [1], "result": null, "result_count": 0}',
+    ],
+    ids=str,
+)
+def test_null_in_place_of_rows_is_another_thing_than_a_broken_body(body: bytes) -> None:
+    with pytest.raises(NoListError):
+        decode_page(body)
+    for cut in range(1, len(body)):
+        with pytest.raises(NoListError):
+            joined([body[:cut], body[cut:]])
+        with pytest.raises(BrokenBodyError) as caught:
+            joined([body[:cut]])
+        assert not isinstance(caught.value, NoListError)
 
 
 def test_a_body_cut_off_anywhere_is_broken() -> None:

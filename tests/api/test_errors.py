@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_truto_ats.api.errors import AccountError, TransientError, error_for, unexpected
 from tests.harness import rows, table
 
 if TYPE_CHECKING:
@@ -31,7 +35,8 @@ TRANSIENT: dict[str, dict[str, Any]] = {
     "HTML with 200": {"kind": "html"},
     "broken JSON": {"kind": "garbage"},
     "truncated": {"kind": "truncated"},
-    "result: null": {"kind": "null_result"},
+    "503 of nobody knows whom": {"status": 503, "body": "<html>", **AT_ONCE},
+    "401 of nobody knows whom": {"status": 401, "body": "<html>", **AT_ONCE},
     "no envelope": {"kind": "body_override", "body": {"data": []}},
     "a list": {"kind": "body_override", "body": []},
 }
@@ -142,8 +147,10 @@ def test_refusals_end_the_account_only(
     assert tries(sandbox, account) == tried
 
 
-@pytest.mark.parametrize("path", ["/integrated-account", PATH], ids=["at once", "later"])
-def test_a_refused_token_ends_the_run(tap: Tap, sandbox: Sandbox, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "most"), [("/integrated-account", 1), (PATH, 2)], ids=["at once", "later"]
+)
+def test_a_refused_token_ends_the_run(tap: Tap, sandbox: Sandbox, path: str, most: int) -> None:
     sandbox.reset(accounts_per_provider=4, interviews=3, rate_limits=False)
     sandbox.fault(path=path, status=401, times=None)
     run = tap(max_concurrency=3)
@@ -152,8 +159,17 @@ def test_a_refused_token_ends_the_run(tap: Tap, sandbox: Sandbox, path: str) -> 
         "Truto refused the token (HTTP 401). Set `api_token` to a valid API token."
     ]
     assert "Traceback" not in run.stderr
-    refused = [one for one in sandbox.requests() if one["status"] == 401]
-    assert 1 <= len(refused) <= 3
+    by_account = Counter(
+        str(one["params"]) for one in sandbox.requests() if one["status"] == HTTPStatus.UNAUTHORIZED
+    )
+    assert max(by_account.values()) == most
+
+
+def test_one_refusal_of_a_token_that_was_accepted_before_passes(tap: Tap, sandbox: Sandbox) -> None:
+    sandbox.fault(path=PATH, status=401)
+    run = tap()
+    assert (run.code, run.errors) == (0, [])
+    assert table(run) == rows(sandbox.interviews())
 
 
 def test_a_wrong_token_ends_the_run(tap: Tap, sandbox: Sandbox) -> None:
@@ -164,22 +180,32 @@ def test_a_wrong_token_ends_the_run(tap: Tap, sandbox: Sandbox) -> None:
     assert len(sandbox.requests()) == 1
 
 
-@pytest.mark.parametrize(
-    ("wait", "words"),
-    [
-        ("0", "Trying again in 0.0 s"),
-        ("Thu, 01 Jan 2026 00:00:00 GMT", "Trying again in 0.0 s"),
-        ("soon", "Trying again in"),  # after a random time
-    ],
-)
-def test_retry_after_is_read_in_every_form(
-    tap: Tap, sandbox: Sandbox, wait: str, words: str
+@pytest.mark.parametrize("wait", ["0", "Thu, 01 Jan 2026 00:00:00 GMT", "soon", "0.1"])
+def test_a_wish_to_wait_in_any_form_leads_to_one_more_try(
+    tap: Tap, sandbox: Sandbox, wait: str
 ) -> None:
     sandbox.fault(path=PATH, status=429, headers={"Retry-After": wait})
     run = tap()
     assert run.code == 0
     assert table(run) == rows(sandbox.interviews())
-    assert run.logged(words) == 1
+    assert run.logged("Trying again in") == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "tried"),
+    [({"kind": "null_result"}, 3), ({"status": 204}, 3)],
+    ids=["result: null", "204"],
+)
+def test_nothing_in_place_of_rows_is_an_end_that_moves_no_bookmark(
+    tap: Tap, sandbox: Sandbox, account: str, fault: dict[str, Any], tried: int
+) -> None:
+    sandbox.fault(path=PATH, integrated_account_id=account, times=None, **fault)
+    run = tap(max_retries=5)
+    assert (run.code, run.errors) == (0, [])
+    assert table(run) == healthy(sandbox, account)
+    assert account not in run.bookmarks
+    assert run.logged("null or nothing came in place of interviews") == 1
+    assert tries(sandbox, account) == tried
 
 
 def test_no_token_and_no_personal_data_is_logged_at_any_level(
@@ -298,3 +324,132 @@ class TestAccounts:
         paths = [one["path"] for one in sandbox.requests()]
         assert "/integrated-account/nosuch/account?/capabilities" in paths
         assert table(run) == rows(sandbox.interviews(known))
+
+
+def envelope(status: int, **more: Any) -> dict[str, Any]:
+    """Truto's whole envelope of an error, whose message quotes a person."""
+    return {"statusCode": status, "error": PRIVATE, "message": PRIVATE, **more}
+
+
+PRIVATE = "Nevershown, never.in.a.log@example.com: emails[email]=never.in.a.log matches nobody"
+REMOTE = {"truto_is_remote_error": True, "raw_response": {"name": PRIVATE}}
+
+REFUSED, FAILING = "The request was refused", "Truto or the provider is failing"
+LOGIN, BLOCKED = (
+    "The provider refused the account's login",
+    "Truto says that the account is blocked",
+)
+TOKEN = "Truto refused the token"
+
+# Status and body → cause, number of tries that the answer is worth.
+MEANINGS: dict[str, tuple[int, object, str, float]] = {
+    "400": (400, envelope(400), REFUSED, 1),
+    "400 without a body": (400, None, REFUSED, 1),
+    "401 of Truto": (401, envelope(401), TOKEN, 1),
+    "401 of the provider": (401, envelope(401, **REMOTE), LOGIN, 1),
+    "401 that breaks off": (401, None, FAILING, math.inf),
+    "401 with a message alone": (401, {"message": PRIVATE}, FAILING, math.inf),
+    "401 in words of another status": (401, envelope(403), FAILING, math.inf),
+    "401 without an error": (401, {"statusCode": 401, "message": "x"}, FAILING, math.inf),
+    "401 of a gateway": (401, {"statusCode": "401", "error": "", "message": ""}, FAILING, math.inf),
+    "403": (403, envelope(403), "The provider forbids it", 1),
+    "404": (404, envelope(404), "Not offered by the provider", 1),
+    "405": (405, envelope(405), "Not offered by the provider", 1),
+    "408": (408, envelope(408), FAILING, math.inf),
+    "409": (409, envelope(409), REFUSED, 1),
+    "418": (418, None, REFUSED, 1),
+    "422": (422, envelope(422, **REMOTE), REFUSED, 1),
+    "429": (429, envelope(429), "Too many requests", math.inf),
+    "429 of the provider": (429, envelope(429, **REMOTE), "Too many requests", math.inf),
+    "500": (500, envelope(500), FAILING, math.inf),
+    "502 without a body": (502, None, FAILING, math.inf),
+    "503 of Truto": (503, envelope(503), BLOCKED, 3),
+    "503 of the provider": (503, envelope(503, **REMOTE), FAILING, math.inf),
+    "503 of a CDN": (503, None, FAILING, math.inf),
+    "503 of another's JSON": (503, {"error": "x", "message": "x"}, FAILING, math.inf),
+    "503 that is a list": (503, [envelope(503)], FAILING, math.inf),
+    "520": (520, None, FAILING, math.inf),
+    "a redirect": (302, None, "The answer was a redirect", 1),
+    "another success": (206, None, FAILING, math.inf),
+}
+
+
+class TestMeanings:
+    """What an answer means, by its status and by Truto's own words around it."""
+
+    @pytest.mark.parametrize(
+        ("status", "body", "cause", "worth"), MEANINGS.values(), ids=MEANINGS.keys()
+    )
+    def test_an_answer_has_a_cause_and_is_worth_some_tries(
+        self, status: int, body: object, cause: str, worth: float
+    ) -> None:
+        error = error_for(status, body)
+        assert error.cause.startswith(cause)
+        assert f"(HTTP {status})" in error.cause
+        assert error.status == status
+        assert (error.tries if isinstance(error, TransientError) else 1) == worth
+        assert error.is_of_account is (cause in {LOGIN, BLOCKED})
+        assert getattr(error, "is_of_run", False) is (cause == TOKEN)
+
+    @pytest.mark.parametrize(
+        ("status", "body", "cause", "worth"), MEANINGS.values(), ids=MEANINGS.keys()
+    )
+    @pytest.mark.parametrize("was_accepted", [True, False])
+    def test_nobodys_words_become_part_of_an_error(
+        self, status: int, body: object, cause: str, worth: float, was_accepted: object
+    ) -> None:
+        del cause, worth
+        error = error_for(status, body, was_accepted=was_accepted is True)
+        for word in ("never.in.a.log", "Nevershown", "matches nobody"):
+            assert word not in repr(error)
+        assert str(error) == f"{error.cause}. {error.cure}."
+
+    @pytest.mark.parametrize(("was_accepted", "worth"), [(False, 1), (True, 2)])
+    def test_a_token_that_was_accepted_deserves_a_second_try(
+        self, was_accepted: object, worth: float
+    ) -> None:
+        error = error_for(401, envelope(401), was_accepted=was_accepted is True)
+        assert isinstance(error, TransientError)
+        assert (error.is_of_run, error.tries) == (True, worth)
+
+    @pytest.mark.parametrize(
+        ("insight", "details", "missing"),
+        [
+            (None, [], ()),
+            ([], [], ()),
+            ({"missing_required_query_parameters": {"value": ["job_id"]}}, ["job_id"], ("job_id",)),
+            ({"missing_required_query_parameters": ["jobs[id]"]}, ["jobs[id]"], ("jobs[id]",)),
+            (
+                {"missing_required_query_parameters": {"value": [PRIVATE, "a", 7]}},
+                ["a, 7"],
+                ("a", "7"),
+            ),
+            ({"missing_required_query_parameters": {"value": ["x" * 81]}}, [], ()),
+            ({"missing_required_query_parameters": {"value": "job_id"}}, [], ()),
+            (
+                {"forbidden_error": {"value": {"missing_scopes": ["jobs:read", PRIVATE]}}},
+                ["missing scopes: jobs:read)"],
+                (),
+            ),
+            ({"forbidden_error": {"value": {"missing_scopes": {"a": 1}}}}, [], ()),
+        ],
+    )
+    def test_names_that_an_answer_gives_are_told_and_nothing_else_is(
+        self, insight: object, details: list[str], missing: tuple[str, ...]
+    ) -> None:
+        error = error_for(400, envelope(400, truto_error_insight=insight))
+        assert all(one in error.cause for one in details)
+        assert ("missing" in error.cause) is bool(details)
+        assert error.missing_parameters == missing
+        assert "never.in.a.log" not in str(error)
+
+
+def test_an_unforeseen_fault_is_told_by_its_place_and_quotes_nothing() -> None:
+    try:
+        int("never.in.a.log")
+    except ValueError as fault:
+        error = unexpected(fault)
+    assert "The tap met a ValueError in test_errors.py:" in str(error)
+    assert "never.in.a.log" not in str(error)
+    assert error.is_fault
+    assert not AccountError("cause", "cure").is_fault

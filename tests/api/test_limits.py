@@ -1,15 +1,26 @@
-"""Truto's two rate limits, and the quota of the provider, on a clock that the test turns."""
+"""Truto's two rate limits, the quota of the provider, and the waits that headers ask for."""
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import defaultdict
+from datetime import datetime, timedelta, timezone
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_truto_ats.api.limits import LONGEST_WAIT, PERIOD, RateLimiter, Refusal
+from tap_truto_ats.api.limits import (
+    LONGEST_WAIT,
+    PERIOD,
+    RateLimiter,
+    Refusal,
+    expected_seconds,
+    parse_date,
+    reset_seconds,
+    retry_seconds,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,19 +30,13 @@ TRUTO_PERIOD = 10.0
 
 
 class Clock:
-    """The time, which passes only while somebody sleeps."""
+    """The time, which passes only when the test says so."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now
-        self.slept: list[float] = []
 
     def __call__(self) -> float:
         return self.now
-
-    def sleep(self, seconds: float) -> None:
-        assert seconds > 0
-        self.slept.append(seconds)
-        self.now += seconds
 
 
 @pytest.fixture
@@ -41,16 +46,21 @@ def clock() -> Clock:
 
 @pytest.fixture
 def limiter(clock: Clock) -> RateLimiter:
-    return RateLimiter(clock, clock.sleep)
+    return RateLimiter(clock)
+
+
+def let_through(limiter: RateLimiter, clock: Clock, account: str | None) -> float:
+    """Make a request as soon as the limits allow, and tell when that was."""
+    while refusal := limiter.admit(account):
+        assert refusal.until > clock.now
+        assert refusal.since == clock.now
+        clock.now = refusal.until
+    return clock.now
 
 
 def times(limiter: RateLimiter, clock: Clock, accounts: Iterable[str | None]) -> list[float]:
     """Make a request for each account and tell when each was let through."""
-    made = []
-    for account in accounts:
-        limiter.wait(account)
-        made.append(clock.now)
-    return made
+    return [let_through(limiter, clock, account) for account in accounts]
 
 
 def most_in_any(period: float, made: list[float]) -> int:
@@ -102,7 +112,7 @@ class TestWindows:
     @pytest.mark.parametrize("accounts", [1, 3, 40])
     def test_no_schedule_passes_a_limit(self, seed: int, accounts: int) -> None:
         rng, clock = Random(seed), Clock()  # noqa: S311
-        limiter = RateLimiter(clock, clock.sleep)
+        limiter = RateLimiter(clock)
         token: list[float] = []
         by_account: defaultdict[str | None, list[float]] = defaultdict(list)
         for _ in range(1500):
@@ -110,7 +120,7 @@ class TestWindows:
             clock.now += rng.choice((0,) * 400 + (9, 30))
             name = rng.randrange(-1, accounts)
             account = None if name < 0 else f"a{name}"
-            limiter.wait(account)
+            let_through(limiter, clock, account)
             token.append(clock.now)
             by_account[account].append(clock.now)
         by_account.pop(None, None)
@@ -142,64 +152,30 @@ class TestWindows:
         clock.now += PERIOD
         assert limiter.admit("a") is None
 
-    @pytest.mark.parametrize("accounts", [1, 12])
-    def test_threads_share_the_windows(self, accounts: int) -> None:
-        """Many threads a limit: neither passes."""
-        clock = SharedClock(threads=24)
-        limiter = RateLimiter(clock, clock.sleep)
-        let_through: list[tuple[float, str]] = []
+    @pytest.mark.parametrize(("accounts", "allowed"), [(1, 50), (12, 500)])
+    def test_threads_share_the_windows(
+        self, limiter: RateLimiter, accounts: int, allowed: int
+    ) -> None:
+        refused: list[Refusal] = []
 
         def read(account: str) -> None:
-            for _ in range(50):
-                limiter.wait(account)
-                let_through.append((clock(), account))
-            clock.leave()
+            refused.extend(filter(None, (limiter.admit(account) for _ in range(100))))
 
-        threads = [
-            threading.Thread(target=read, args=(f"a{n % accounts}",)) for n in range(clock.threads)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len(let_through) == 1200
-        assert most_in_any(TRUTO_PERIOD, [at for at, _ in let_through]) <= 500
-        for account in {account for _, account in let_through}:
-            made = [at for at, one in let_through if one == account]
-            assert most_in_any(TRUTO_PERIOD, made) <= 50
+        threads = [threading.Thread(target=read, args=(f"a{n % accounts}",)) for n in range(24)]
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            sys.setswitchinterval(interval)
+        assert limiter.admitted == 2400 - len(refused) == allowed
 
-
-class SharedClock:
-    """A time that passes for all threads at once, when each of them sleeps."""
-
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
-        self._now = 1000.0
-        self._asleep: list[float] = []
-        self._changed = threading.Condition()
-
-    def __call__(self) -> float:
-        return self._now
-
-    def sleep(self, seconds: float) -> None:
-        with self._changed:
-            until = self._now + seconds
-            self._asleep.append(until)
-            self._pass()
-            while self._now < until:
-                self._changed.wait()
-            self._asleep.remove(until)
-
-    def leave(self) -> None:
-        """Be one thread less."""
-        with self._changed:
-            self.threads -= 1
-            self._pass()
-
-    def _pass(self) -> None:
-        if self._asleep and sum(until > self._now for until in self._asleep) == self.threads:
-            self._now = min(until for until in self._asleep if until > self._now)
-            self._changed.notify_all()
+    @pytest.mark.parametrize("requests", [0, 25, 50, 1000])
+    def test_a_long_reading_is_foretold(self, requests: int) -> None:
+        assert expected_seconds(requests) == pytest.approx(requests / 50 * PERIOD)
 
 
 # Headers → seconds that the account waits.
@@ -216,7 +192,14 @@ HEADERS: dict[str, tuple[dict[str, str], float]] = {
     ),
     "blanks": ({"ratelimit-remaining": " 0 ", "ratelimit-reset": " 7 ; w=10"}, 7),
     "clamped": ({"ratelimit-remaining": "0", "ratelimit-reset": "3600"}, 300),
-    "an epoch is clamped": ({"ratelimit-remaining": "0", "ratelimit-reset": "1769851800"}, 300),
+    "an epoch": (
+        {
+            "ratelimit-remaining": "0",
+            "ratelimit-reset": "1769851807",
+            "Date": "Sat, 31 Jan 2026 09:30:00 GMT",
+        },
+        7,
+    ),
     "for ever is clamped": ({"ratelimit-remaining": "0", "ratelimit-reset": "inf"}, 300),
     "reset at once": ({"ratelimit-remaining": "0", "ratelimit-reset": "0"}, 0),
     "some left": ({"ratelimit-remaining": "1", "ratelimit-reset": "7"}, 0),
@@ -244,7 +227,7 @@ class TestHeaders:
     def test_the_account_waits_as_long_as_told(
         self, limiter: RateLimiter, clock: Clock, headers: dict[str, str], seconds: float
     ) -> None:
-        limiter.wait("a")
+        let_through(limiter, clock, "a")
         limiter.heed("a", headers)
         assert times(limiter, clock, ["a", "a"]) == [1000.0 + seconds] * 2
 
@@ -263,7 +246,6 @@ class TestHeaders:
         limiter.heed("a", {"ratelimit-remaining": "0", "ratelimit-reset": "7"})
         clock.now += 8
         assert times(limiter, clock, ["a"]) == [1008.0]
-        assert clock.slept == []
 
     def test_headers_of_a_request_for_no_account_hold_back_nobody(
         self, limiter: RateLimiter, clock: Clock
@@ -271,5 +253,82 @@ class TestHeaders:
         limiter.heed(None, {"ratelimit-remaining": "0", "ratelimit-reset": "7"})
         assert times(limiter, clock, [None, "a"]) == [1000.0, 1000.0]
 
-    def test_the_longest_wait_is_five_minutes(self) -> None:
-        assert LONGEST_WAIT == 300
+
+DATE = "Thu, 01 Jan 2026 00:00:00 GMT"
+"""When the answers below were sent; this machine's clock shows another time."""
+EPOCH = 1_767_225_600
+"""The same in seconds since 1970."""
+
+# Headers beside `Date` → seconds to wait before another try.
+RETRY: dict[str, tuple[dict[str, str], float | None]] = {
+    "none": ({}, None),
+    "empty": ({"Retry-After": ""}, None),
+    "seconds": ({"Retry-After": "10"}, 10),
+    "at once": ({"Retry-After": "0"}, 0),
+    "blanks": ({"Retry-After": " 7 "}, 7),
+    "a fraction": ({"Retry-After": "1.5"}, 1.5),
+    "clamped": ({"Retry-After": "3600"}, 300),
+    "absurd": ({"Retry-After": "9" * 400}, 300),
+    "negative": ({"Retry-After": "-5"}, None),
+    "not a number": ({"Retry-After": "nan"}, None),
+    "garbage": ({"Retry-After": "soon"}, None),
+    "a date": ({"Retry-After": "Thu, 01 Jan 2026 00:00:30 GMT"}, 30),
+    "a date in another zone": ({"Retry-After": "Thu, 01 Jan 2026 01:00:30 +0100"}, 30),
+    "a date without zone": ({"Retry-After": "Thu, 01 Jan 2026 00:00:30"}, 30),
+    "a date of RFC 850": ({"Retry-After": "Thursday, 01-Jan-26 00:00:30 GMT"}, 30),
+    "the date of the answer": ({"Retry-After": DATE}, 0),
+    "a past date": ({"Retry-After": "Wed, 31 Dec 2025 00:00:00 GMT"}, 0),
+    "a far date": ({"Retry-After": "Fri, 01 Jan 2027 00:00:00 GMT"}, 300),
+    "a reset alone": ({"ratelimit-reset": "7"}, 7),
+    "a reset of a policy": ({"ratelimit-reset": "7;w=10"}, 7),
+    "a reset as an epoch": ({"ratelimit-reset": str(EPOCH + 20)}, 20),
+    "a reset as a past epoch": ({"ratelimit-reset": str(EPOCH - 20)}, 0),
+    "a reset as a far epoch": ({"ratelimit-reset": str(EPOCH + 10**6)}, 300),
+    "a reset in milliseconds": ({"ratelimit-reset": str(EPOCH * 1000)}, 300),
+    "a reset that is garbage": ({"ratelimit-reset": "soon"}, None),
+    "both: Retry-After counts": ({"Retry-After": "3", "ratelimit-reset": "7"}, 3),
+    "both: one is garbage": ({"Retry-After": "soon", "ratelimit-reset": "7"}, 7),
+}
+
+
+@pytest.mark.parametrize(("headers", "seconds"), RETRY.values(), ids=RETRY)
+def test_an_answer_asks_to_wait(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_seconds({"Date": DATE, **headers}) == seconds
+
+
+def test_no_wait_is_longer_than_five_minutes() -> None:
+    assert LONGEST_WAIT == 300
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday"])
+def test_without_a_date_of_the_answer_this_machines_clock_has_to_do(date: str | None) -> None:
+    now = datetime.now(timezone.utc)
+    headers = {} if date is None else {"Date": date}
+    wish = f"{now + timedelta(seconds=100):%a, %d %b %Y %H:%M:%S} GMT"
+    for seconds in (
+        retry_seconds({**headers, "Retry-After": wish}),
+        reset_seconds({**headers, "ratelimit-reset": str(now.timestamp() + 100)}),
+    ):
+        assert seconds == pytest.approx(100, abs=30)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (DATE, datetime(2026, 1, 1, tzinfo=timezone.utc)),
+        ("Thu, 01 Jan 2026 01:00:00 +0100", datetime(2026, 1, 1, tzinfo=timezone.utc)),
+        ("Thu, 01 Jan 2026 00:00:00 -0000", datetime(2026, 1, 1, tzinfo=timezone.utc)),
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("10", None),
+        ("1.5", None),
+        ("2026-01-01T00:00:30Z", None),
+        ("Thu, 32 Jan 2026 00:00:00 GMT", None),
+        ("Thu, 01 Jan 99999 00:00:00 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 -0100", None),
+        ("Thu, 01 Jan 2026 00:00:00 +" + "9" * 30, None),
+    ],
+)
+def test_the_date_of_a_header(text: str | None, expected: datetime | None) -> None:
+    assert parse_date(text) == expected

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tap_truto_ats.model.instants import earlier, format_instant, parse_instant
+from tap_truto_ats.model.instants import earlier, format_instant, has_zone, parse_instant
 
 INSTANTS = {
     "as written by the tap": ("2026-01-31T09:30:00.000000+00:00", "2026-01-31T09:30:00.000000"),
@@ -107,3 +107,26 @@ def test_the_basic_form_is_read_by_every_python() -> None:
     """`datetime.fromisoformat` reads it since 3.11 only."""
     instant = parse_instant("20260131T093000.5Z")
     assert instant == datetime(2026, 1, 31, 9, 30, 0, 500_000, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-01-31T09:30:00Z", True),
+        ("2026-01-31t09:30:00z", True),
+        ("2026-01-31T09:30:00+01:00", True),
+        ("2026-01-31T09:30:00-0330", True),
+        ("2026-01-31 09:30 +01", True),
+        ("2026-01-31T09:30:00.25Z ", True),
+        ("20260131T093000Z", True),
+        ("2026-01-31T09:30:00", False),
+        ("2026-01-31 09:30:00.123456", False),
+        ("2026-01-31T09:30", False),
+        ("20260131T093000", False),
+        ("2026-01-31", False),
+        ("", False),
+        ("soon", False),
+    ],
+)
+def test_a_date_time_without_a_zone_may_be_a_local_time(text: str, expected: object) -> None:
+    assert has_zone(text) is expected

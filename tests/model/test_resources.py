@@ -13,6 +13,7 @@ import pytest
 
 from tap_truto_ats.model.declaration import Filter, Offer, Requirement, Resource
 from tap_truto_ats.model.resources import RESOURCES
+from tap_truto_ats.sync.parents import CHANGED
 from tests.readme import PROVIDERS
 
 if TYPE_CHECKING:
@@ -231,14 +232,11 @@ def _faults_of_requirements(
                 yield f"{provider} requires of {one.resource}, which it does not list"
                 continue
             columns = schemas[one.resource]["properties"]
-            moments = [_is_date_time(columns.get(name, {})) for name in one.changed]
+            moments = [_is_date_time(columns.get(name, {})) for name in CHANGED if name in columns]
             yield from _true(
                 {
                     f"{provider} lists {one.resource} by other than what stands before": (
                         position > 0 and parent.requires != offer.requires[:position]
-                    ),
-                    f"{provider} requires the unknown {one.resource}.{one.field}": (
-                        one.field not in columns
                     ),
                     f"{provider} does not know when {one.resource} changed": (
                         not moments or not all(moments)
@@ -312,7 +310,7 @@ def bounded(known: Filter) -> Change:
     return change
 
 
-JOB = Requirement("job_id", "jobs", changed=("updated_at",))
+JOB = Requirement("job_id", "jobs")
 CANDIDATE = Requirement("candidate_id", "candidates")
 
 BROKEN: dict[str, tuple[Change, str]] = {
@@ -432,16 +430,8 @@ BROKEN: dict[str, tuple[Change, str]] = {
         require("activities", "breezy", JOB, replace(CANDIDATE, resource="jobs")),
         "activities: breezy lists jobs by other than what stands before",
     ),
-    "an unknown field of the parent": (
-        require("activities", "ashby", replace(CANDIDATE, field="key")),
-        "activities: ashby requires the unknown candidates.key",
-    ),
-    "an unknown change of the parent": (
-        require("activities", "loxo", replace(JOB, changed=("last_interaction_at",))),
-        "activities: loxo does not know when jobs changed",
-    ),
-    "no change of the parent": (
-        require("activities", "ashby", replace(CANDIDATE, changed=())),
+    "a parent that does not tell when it changed": (
+        lambda _, schemas: [schemas["candidates"]["properties"].pop(name) for name in CHANGED],
         "activities: ashby does not know when candidates changed",
     ),
     "a circle": (
@@ -486,7 +476,7 @@ def test_the_parents_are_those_of_the_pages() -> None:
     } == PARENTS
     for requires in found.values():
         for one in requires:
-            assert (one.resource, one.field) == (TAKEN_FROM[one.parameter], "id")
+            assert one.resource == TAKEN_FROM[one.parameter]
 
 
 @pytest.mark.parametrize(

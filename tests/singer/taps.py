@@ -7,18 +7,16 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream
-from singer_sdk.contrib.msgspec import encoder
 
 from tap_truto_ats.singer.command_line import CommandLineTap
 from tap_truto_ats.singer.stream import PagedStream
-from tap_truto_ats.singer.writer import PageWriter, RecordLine
+from tap_truto_ats.singer.writer import PageWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.singerlib.encoding.simple import Message
     from typing_extensions import Self
 
 SCHEMA: dict[str, Any] = {
@@ -38,13 +36,16 @@ class Collector(PageWriter):
 
     def __init__(self) -> None:
         super().__init__()
-        self.messages: list[dict[str, Any]] = []
+        self._collected: list[dict[str, Any]] = []
 
-    def write_message(self, message: Message) -> None:
-        self.messages.append(json.loads(self.format_message(message)))
+    def flush(self) -> None:
+        self._collected += map(json.loads, self._pending.splitlines())
+        self._pending.clear()
 
-    def write_records(self, lines: list[RecordLine]) -> None:
-        self.messages += map(json.loads, encoder.encode_lines(lines).splitlines())
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        self.flush()
+        return self._collected
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [message for message in self.messages if message["type"] == kind]

@@ -5,10 +5,15 @@ Each test says what would have to be looked at again in `tap_truto_ats/singer/st
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from datetime import datetime, timezone
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 import pytest
 from singer_sdk import Stream, Tap
@@ -18,11 +23,12 @@ from tap_truto_ats.singer import stream as module
 from tap_truto_ats.singer import writer
 from tap_truto_ats.singer.command_line import CommandLineTap
 from tap_truto_ats.singer.stream import PagedStream
+from tap_truto_ats.singer.writer import RecordLine
 from tests.singer.pins import listed, overridden, signature
 from tests.singer.taps import APRIL, MARCH, ROWS, SCHEMA, Collector, OneTap, OwnStream, synced
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 OVERRIDDEN = {
@@ -126,7 +132,7 @@ class TestState:
             [1, 2],
         ]
 
-    def test_the_state_that_a_stream_writes_is_the_taps_own(self) -> None:
+    def test_the_state_that_a_stream_owes_is_the_taps_own(self) -> None:
         collector = Collector()
         tap = OneTap(state=json.loads(json.dumps(self.STATE)), message_writer=collector)
         stream = tap.streams["own"]
@@ -134,8 +140,52 @@ class TestState:
         assert stream.tap_state is tap.state
         stream.stream_state["partitions"].append({"context": {"account": "a2"}})
         stream.write_state()
-        (message,) = collector.of("STATE")
+        assert collector.of("STATE") == []
+        stream.sync()
+        message = collector.of("STATE")[-1]
         assert len(message["value"]["bookmarks"]["own"]["partitions"]) == 2
+
+    def test_the_sdks_own_writer_of_states_is_the_taps(self) -> None:
+        collector = Collector()
+        tap = OneTap(message_writer=collector)
+        for _ in range(3):
+            tap.state_writer.write_state(tap.state)
+        assert len(collector.of("STATE")) == 1
+
+    def test_a_state_that_did_not_change_goes_out_again_behind_records(self) -> None:
+        """Some targets hand on a state only when no record follows it."""
+        collector = Collector()
+        tap = OneTap(message_writer=collector)
+        for _ in range(2):
+            tap.state_writer.write_state(tap.state)
+            collector.write_records([RecordLine("own", {"id": "1"})])
+        tap.state_writer.write_state(tap.state)
+        kinds = [one["type"] for one in collector.messages]
+        assert kinds == ["STATE", "RECORD", "STATE", "RECORD", "STATE"]
+
+    def test_while_pages_come_a_state_goes_out_every_few_seconds(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        time = SimpleNamespace(now=1000.0)
+        time.monotonic = lambda: time.now
+        monkeypatch.setattr(writer, "time", time)
+        collector, sent = Collector(), list[float]()
+
+        def pages(_: Any, streams: Sequence[OwnStream]) -> Iterator[tuple[OwnStream, list[Any]]]:
+            """Hand out a page a second; for a while, nothing moves, and there are no rows."""
+            (stream,) = streams
+            for second in range(30):
+                time.now = 1000.0 + second
+                if second not in range(12, 22):
+                    stream.write_state()
+                yield stream, [] if second > 5 else [{"id": str(second)}]
+                if len(collector.of("STATE")) > len(sent):
+                    sent.append(second)
+
+        monkeypatch.setattr(OwnStream, "get_pages", pages)
+        OneTap(message_writer=collector).streams["own"].sync()
+        assert sent == [0, 5, 10, 15, 22, 27]
+        assert len(collector.of("STATE")) == len(sent) + 1
 
 
 class TestRecords:
@@ -213,15 +263,59 @@ class TestStreamsOfOneKind:
         self.Twins(config={"word": "b"}, message_writer=writer).sync_all()
         assert {one["stream"] for one in writer.messages if "stream" in one} == {"a"}
 
-    def test_a_state_that_was_put_off_comes_at_the_end(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(writer, "LONG_STATE_BYTES", 0)
+    def test_a_state_that_is_owed_at_the_end_goes_out(self) -> None:
         collector = Collector()
-        collector.owes_state = True
         tap = OneTap(message_writer=collector)
-        tap.streams["own"].sync()
-        assert len(collector.of("STATE")) == 1 + len(synced("own").of("STATE"))
+        own = tap.streams["own"]
+        assert isinstance(own, OwnStream)
+        own.write_state()
+        own.sync()
+        assert collector.messages[-1]["type"] == "STATE"
+        assert not collector.owes_state
+
+
+class TestVersions:
+    """ACTIVATE_VERSION, after which a target deletes the rows that did not come."""
+
+    @staticmethod
+    def sync(unread: str | None = None, **config: Any) -> Collector:
+        collector = Collector()
+        config = {"emit_activate_version_messages": True, **config}
+        own = OneTap(config=config, message_writer=collector).streams["own"]
+        assert isinstance(own, OwnStream)
+        own.forced_replication_method = "FULL_TABLE"
+        own.unread = unread
+        own.sync()
+        own.finalize_state_progress_markers()
+        return collector
+
+    def test_it_comes_once_all_was_read(self) -> None:
+        assert self.sync().of("ACTIVATE_VERSION") != []
+
+    @pytest.mark.parametrize("settings", [{}, {"stream_maps": {"own": {"id": "id"}}}])
+    def test_it_is_withheld_where_something_was_not(
+        self, settings: dict[str, Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert self.sync("a reason", **settings).of("ACTIVATE_VERSION") == []
+        assert "nothing is deleted: a reason" in caplog.text
+
+    def test_it_is_withheld_with_batch_files_whose_rows_carry_no_version(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        batches = {
+            "encoding": {"format": "jsonl", "compression": "gzip"},
+            "storage": {"root": tmp_path.as_uri()},
+        }
+        collector = self.sync(batch_config=batches)
+        assert collector.of("RECORD") == []
+        (batch,) = collector.of("BATCH")
+        for name in batch["manifest"]:
+            lines = gzip.decompress(Path(url2pathname(urlparse(name).path)).read_bytes())
+            assert [sorted(json.loads(line)) for line in lines.splitlines()] == [
+                sorted(row) for row in ROWS
+            ]
+        assert collector.of("ACTIVATE_VERSION") == []
+        assert "BATCH files carry no version" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -10,39 +10,20 @@ import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from singer_sdk.contrib.msgspec import MsgSpecWriter, serialize_jsonl
-from singer_sdk.singerlib import RecordMessage, StateMessage
+from singer_sdk.singerlib import RecordMessage, SchemaMessage, StateMessage
 
 from tap_truto_ats.singer import writer as module
 from tap_truto_ats.singer.writer import PageWriter, RecordLine
+from tests.singer.taps import Collector
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Callable
 
 
 class TestWriter:
     """Messages reach stdout whole, a page at a time."""
-
-    def test_a_long_state_waits_for_more_output(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """States grow with accounts: one behind each of thousands would be most of the output."""
-        buffer = io.BytesIO()
-        self.stdout(monkeypatch, buffer)
-        monkeypatch.setattr(module, "LONG_STATE_BYTES", 1000)
-        writer = PageWriter()
-        short, long = StateMessage(value={"a": 1}), StateMessage(value={"a": "x" * 2000})
-        line = RecordLine("own", {"id": "y" * 500})
-        for _ in range(2):
-            writer.write_message(short)
-            assert not writer.puts_off_state()
-        writer.write_message(long)
-        written = len(buffer.getvalue())
-        while writer.puts_off_state():
-            assert writer.owes_state
-            writer.write_records([line])
-            writer.flush()
-        size = len(buffer.getvalue()) - written
-        assert 4 * 2000 <= size < 4 * 2000 + 1000
-        assert not writer.owes_state
 
     @staticmethod
     def stdout(monkeypatch: pytest.MonkeyPatch, buffer: io.RawIOBase | io.BytesIO) -> None:
@@ -111,3 +92,71 @@ class TestWriter:
             PageWriter()
             size = fcntl.fcntl(writing_end, fcntl.F_GETPIPE_SZ)
         assert size == module.PIPE_BYTES
+
+
+LINE = RecordLine("s", {"id": 1})
+RECORD = RecordMessage(stream="s", record={"id": 1})
+SCHEMA = SchemaMessage(stream="s", schema={"properties": {}}, key_properties=[])
+
+
+class TestStates:
+    """A STATE holds all bookmarks: one is due every few seconds, and none without a reason."""
+
+    @pytest.fixture
+    def time(self, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+        time = SimpleNamespace(now=1000.0)
+        time.monotonic = lambda: time.now
+        monkeypatch.setattr(module, "time", time)
+        return time
+
+    def test_the_first_that_is_owed_is_due_at_once(self, time: SimpleNamespace) -> None:
+        writer = Collector()
+        assert not writer.state_is_due()
+        writer.owe_state()
+        assert writer.state_is_due()
+        assert time.now == 1000
+
+    def test_one_is_due_every_few_seconds_and_none_is_owed_for_longer(
+        self, time: SimpleNamespace
+    ) -> None:
+        writer, due = Collector(), list[float]()
+        for tenths in range(300):
+            time.now = 1000 + tenths / 10
+            if tenths not in range(61, 130):
+                writer.owe_state()
+            if writer.state_is_due():
+                writer.write_message(StateMessage(value={}))
+                due.append(time.now)
+        assert due == [1000, 1005, 1010, 1015, 1020, 1025]
+
+    def test_what_is_owed_is_owed_until_it_is_out(self) -> None:
+        writer = Collector()
+        writer.owe_state()
+        writer.write_records([LINE])
+        writer.write_message(RECORD)
+        assert writer.owes_state
+        writer.write_message(StateMessage(value={}))
+        assert not writer.owes_state
+
+    @pytest.mark.parametrize(
+        ("act", "is_out"),
+        [
+            (lambda writer: writer.write_message(StateMessage(value={})), True),
+            (lambda writer: writer.write_records([]), True),
+            (lambda writer: writer.flush(), True),
+            (lambda writer: writer.state_is_due(), True),
+            (lambda writer: writer.write_records([LINE]), False),
+            (lambda writer: writer.write_message(RECORD), False),
+            (lambda writer: writer.write_message(SCHEMA), False),
+            (lambda writer: writer.owe_state(), False),
+        ],
+        ids=["a state", "no records", "flush", "a look", "records", "a record", "a schema", "owed"],
+    )
+    def test_whether_the_state_is_out_and_nothing_came_since(
+        self, act: Callable[[PageWriter], object], is_out: object
+    ) -> None:
+        writer = Collector()
+        assert not writer.is_state_out
+        writer.write_message(StateMessage(value={}))
+        act(writer)
+        assert writer.is_state_out is is_out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -25,6 +25,11 @@ def partition(value: object, account: str = "a1", key: str = "updated_at") -> di
 
 def bookmarks(state: dict[str, Any]) -> Bookmarks:
     return Bookmarks(state, "updated_at", RUN_START)
+
+
+def advance(marks: Bookmarks, text: str | None, account: str = "a1", checksum: int = 0) -> bool:
+    """Move a bookmark of an account all of whose rows are dated."""
+    return marks.advance(account, parse_instant(text), lambda _: checksum, has_undated=False)
 
 
 READ: dict[str, tuple[dict[str, Any], str | None]] = {
@@ -99,18 +104,12 @@ MOVES: dict[str, tuple[str | None, str | None, str | None]] = {
         MARCH,
         MARCH,
     ),
-    "capped at the start of the run": (
+    "later than the run": (
         MARCH,
         "2026-06-01T00:00:01+00:00",
-        "2026-06-01T00:00:00.000000+00:00",
+        "2026-06-01T00:00:01.000000+00:00",
     ),
-    "capped the first time": (
-        None,
-        "2099-01-01T00:00:00+00:00",
-        "2026-06-01T00:00:00.000000+00:00",
-    ),
-    "at the start of the run": (None, "2026-06-01T00:00:00Z", "2026-06-01T00:00:00.000000+00:00"),
-    "never back from the future": ("2099-01-01T00:00:00Z", "2099-06-01T00:00:00Z", None),
+    "never back from the future": ("2099-01-01T00:00:00Z", "2026-06-01T00:00:00Z", None),
     "over an unreadable one": ("yesterday", MARCH, MARCH),
     "written in UTC": (None, "2026-03-01T14:00:00+02:00", MARCH),
 }
@@ -123,14 +122,14 @@ def test_a_bookmark_moves_forward_only(
     state = {"partitions": [partition(before)]} if before else {}
     expected = {"partitions": [partition(after)]} if after else deepcopy(state)
     marks = bookmarks(state)
-    assert marks.advance("a1", parse_instant(newest)) is (after is not None)
+    assert advance(marks, newest) is (after is not None)
     assert state == expected
-    assert marks.advance("a1", parse_instant(newest)) is False
+    assert advance(marks, newest) is False
 
 
 def test_what_is_written_is_the_sdks_standard_form() -> None:
     state: dict[str, Any] = {}
-    bookmarks(state).advance("a1", parse_instant(MARCH))
+    advance(bookmarks(state), MARCH)
     assert state == {
         "partitions": [
             {
@@ -144,37 +143,138 @@ def test_what_is_written_is_the_sdks_standard_form() -> None:
 
 def test_what_was_written_is_read_back() -> None:
     state: dict[str, Any] = {}
-    bookmarks(state).advance("a1", parse_instant(MARCH))
+    advance(bookmarks(state), MARCH)
     assert bookmarks(state).get("a1") == parse_instant(MARCH)
 
 
 def test_another_replication_key_is_written_over() -> None:
     state = {"partitions": [partition("2026-05-01T00:00:00Z", key="created_at")]}
-    assert bookmarks(state).advance("a1", parse_instant(MARCH))
+    assert advance(bookmarks(state), MARCH)
     assert state == {"partitions": [partition(MARCH)]}
 
 
 def test_other_accounts_and_foreign_partitions_stay() -> None:
     others = [{"context": {"board": "b1"}}, partition("2026-01-01T00:00:00Z", "a2")]
     state: dict[str, Any] = {"note": "mine", "partitions": deepcopy(others)}
-    assert bookmarks(state).advance("a1", parse_instant(MARCH))
+    assert advance(bookmarks(state), MARCH)
     assert state == {"note": "mine", "partitions": [*others, partition(MARCH)]}
 
 
-def test_duplicates_of_an_account_neither_break_nor_go_back() -> None:
-    older, newer = partition("2026-01-01T00:00:00Z"), partition(MARCH)
-    for state in ({"partitions": [older, newer]}, {"partitions": [newer, older]}):
-        marks = bookmarks(deepcopy(state))
-        assert marks.get("a1") in {parse_instant("2026-01-01T00:00:00Z"), parse_instant(MARCH)}
-        marks.advance("a1", parse_instant("2026-05-01T00:00:00Z"))
-        assert marks.get("a1") == parse_instant("2026-05-01T00:00:00Z")
+OLD = "2026-01-01T00:00:00.000000+00:00"
+OTHERS = [{"context": {"board": "b1"}}, {}, partition(MARCH, "a2"), {"context": None}]
+
+# Two partitions of an account → the one that counts.
+DUPLICATES: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
+    "the earlier is first": (partition(OLD), partition(MARCH), 0),
+    "the earlier is last": (partition(MARCH), partition(OLD), 1),
+    "the earlier, in another zone": (
+        partition("2026-03-01T12:30:00Z"),
+        partition("2026-03-01T13:00:00+01:00"),
+        1,
+    ),
+    "one cannot be read": (partition(OLD), partition("soon"), 1),
+    "one is of another key": (partition(OLD, key="created_at"), partition(MARCH), 0),
+    "one has no bookmark": (partition(OLD), {"context": {"integrated_account_id": "a1"}}, 1),
+    "both are the same": (partition(OLD), partition(OLD), 0),
+}
+
+
+@pytest.mark.parametrize(("one", "other", "counts"), DUPLICATES.values(), ids=DUPLICATES)
+def test_of_two_partitions_of_an_account_the_earlier_counts(
+    one: dict[str, Any], other: dict[str, Any], counts: int
+) -> None:
+    pair = deepcopy([one | {"rows_checksum": 1}, other | {"rows_checksum": 2}])
+    state = {"partitions": [*OTHERS[:2], pair[0], *OTHERS[2:], pair[1]]}
+    marks = bookmarks(state)
+    assert marks.rows_known("a1") == counts + 1
+    assert pair[counts] in state["partitions"]
+    assert pair[1 - counts] not in state["partitions"]
+    assert [one for one in state["partitions"] if one not in pair] == OTHERS
+    assert advance(marks, "2026-05-01T00:00:00Z")
+    assert bookmarks(state).get("a1") == parse_instant("2026-05-01T00:00:00Z")
+
+
+def test_an_account_may_be_a_number_in_a_state() -> None:
+    state = {"partitions": [partition(MARCH, account=7)]}  # type: ignore[arg-type]
+    assert bookmarks(state).get("7") == parse_instant(MARCH)
 
 
 def test_accounts_do_not_share_a_bookmark() -> None:
     state: dict[str, Any] = {}
     marks = bookmarks(state)
-    marks.advance("a1", parse_instant(MARCH))
+    advance(marks, MARCH)
     assert marks.get("a2") is None
-    marks.advance("a2", parse_instant("2026-04-01T00:00:00Z"))
+    advance(marks, "2026-04-01T00:00:00Z", "a2")
     assert marks.get("a1") == parse_instant(MARCH)
     assert len(state["partitions"]) == 2
+
+
+class TestFacts:
+    """What is kept beside a bookmark."""
+
+    def test_the_checksum_of_the_rows_and_whether_some_are_not_dated(self) -> None:
+        state: dict[str, Any] = {}
+        marks = bookmarks(state)
+        assert (marks.rows_known("a1"), marks.has_undated_rows("a1")) == (None, False)
+        march = parse_instant(MARCH)
+        assert marks.advance("a1", march, lambda _: 5, has_undated=True)
+        assert (marks.rows_known("a1"), marks.has_undated_rows("a1")) == (5, True)
+        assert state == {
+            "partitions": [partition(MARCH) | {"rows_checksum": 5, "undated_rows": True}]
+        }
+        assert not marks.advance("a1", march, lambda _: 5, has_undated=True)
+        assert marks.advance("a1", None, lambda _: 6, has_undated=True)
+        assert marks.advance("a1", None, lambda _: 6, has_undated=False)
+        assert state == {"partitions": [partition(MARCH) | {"rows_checksum": 6}]}
+        assert marks.advance("a1", None, lambda _: 0, has_undated=False)
+        assert state == {"partitions": [partition(MARCH)]}
+
+    def test_without_a_bookmark_nothing_is_kept(self) -> None:
+        state: dict[str, Any] = {}
+        assert not bookmarks(state).advance("a1", None, lambda _: 5, has_undated=True)
+        assert state == {}
+
+    @pytest.mark.parametrize("flag", [False, None, "true", 1])
+    def test_nothing_but_true_says_that_some_are_not_dated(self, flag: object) -> None:
+        state = {"partitions": [partition(MARCH) | {"undated_rows": flag}]}
+        assert not bookmarks(state).has_undated_rows("a1")
+
+    def test_a_whole_read_is_dated_by_the_start_of_its_run(self) -> None:
+        state: dict[str, Any] = {}
+        marks = bookmarks(state)
+        assert marks.whole_read_at("a1") is None
+        marks.note_whole_read("a1")
+        assert marks.whole_read_at("a1") == RUN_START
+        assert state == {
+            "partitions": [
+                {
+                    "context": {"integrated_account_id": "a1"},
+                    "whole_read_at": format_instant(RUN_START),
+                }
+            ]
+        }
+
+
+class TestMissing:
+    """Accounts that the state knows and that are not found: the first run to miss them says so."""
+
+    def test_only_the_first_run_does(self) -> None:
+        state = {"partitions": [partition(MARCH), partition(MARCH, "a2"), *OTHERS[:2]]}
+        for _ in range(2):
+            assert bookmarks(state).newly_missing({"a2"}) == {"a1"}
+        later = Bookmarks(state, "updated_at", RUN_START + timedelta(days=1))
+        assert later.newly_missing({"a2"}) == set()
+        assert later.newly_missing(set()) == {"a2"}
+
+    def test_one_that_was_found_and_read_again_may_be_missing_anew(self) -> None:
+        state = {"partitions": [partition(MARCH)]}
+        assert bookmarks(state).newly_missing(set()) == {"a1"}
+        bookmarks(state).note_whole_read("a1")
+        later = Bookmarks(state, "updated_at", RUN_START + timedelta(days=1))
+        assert later.newly_missing(set()) == {"a1"}
+
+    def test_none_is_where_all_are_found(self) -> None:
+        state = {"partitions": [partition(MARCH), *OTHERS[:2]]}
+        before = deepcopy(state)
+        assert bookmarks(state).newly_missing({"a1", "a3"}) == set()
+        assert state == before

@@ -91,7 +91,7 @@ class TestReferencePage:
         required = {
             name: offer.requires for name, offer in INTERVIEWS.offers.items() if offer.requires
         }
-        assert required == {FOUNTAIN: (Requirement("candidate_id", "candidates", "id"),)}
+        assert required == {FOUNTAIN: (Requirement("candidate_id", "candidates"),)}
         assert {one.parameter: {name} for name, (one,) in required.items()} == REQUIRED
 
     def test_a_filter_is_checked_by_a_field_that_its_providers_fill(self) -> None:
@@ -109,9 +109,11 @@ SINCE = "2026-03-01T12:00:00.000000+00:00"
 FROM = {"gte": SINCE}
 
 
-def query(deselected: set[str] | None = None, **settings: Any) -> Query:
+def query(
+    deselected: set[str] | None = None, resource: str = "interviews", **settings: Any
+) -> Query:
     config = {"api_token": "no-such-token", "page_size": 50, **settings}
-    return Query(INTERVIEWS, Settings.from_config(config), deselected or set())
+    return Query(RESOURCES[resource], Settings.from_config(config), deselected or set())
 
 
 def account(provider: str | None) -> Account:
@@ -318,101 +320,208 @@ def test_filters_that_the_provider_does_not_take_are_named(
 MARCH = "2026-03-01T12:00:00Z"
 BETWEEN = {"gte": "2026-03-01T00:00:00Z", "lt": "2026-04-01T00:00:00Z"}
 
-# Row, oldest replication key that is wanted, settings → wanted?
-ROWS: dict[str, tuple[dict[str, Any], str | None, dict[str, Any], bool]] = {
-    "anything": ({}, None, {}, True),
-    "newer than the bookmark": ({"updated_at": MARCH}, "2026-03-01T11:59:59Z", {}, True),
-    "as old as the bookmark": ({"updated_at": MARCH}, MARCH, {}, True),
-    "older than the bookmark": ({"updated_at": MARCH}, "2026-03-01T12:00:00.000001Z", {}, False),
-    "older, in another zone": ({"updated_at": "2026-03-01T12:30:00+01:00"}, MARCH, {}, False),
-    "newer, in another zone": ({"updated_at": "2026-03-01T08:00:00-05:00"}, MARCH, {}, True),
-    "without updated_at": ({"created_at": "2020-01-01"}, MARCH, {}, True),
-    "unreadable updated_at": ({"updated_at": "soon"}, MARCH, {}, True),
+# Row, settings → wanted?
+ROWS: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
+    "anything": ({}, {}, True),
     "start_date: created before, no updated_at": (
         {"created_at": "2026-02-28T23:59:59Z"},
-        None,
         {"start_date": "2026-03-01"},
         False,
     ),
     "start_date: created at it, no updated_at": (
         {"created_at": "2026-03-01"},
-        None,
         {"start_date": "2026-03-01"},
         True,
     ),
     "start_date: created before, updated after": (
         {"created_at": "2026-02-01", "updated_at": MARCH},
-        "2026-03-01",
         {"start_date": "2026-03-01"},
         True,
     ),
-    "start_date: neither": ({"id": 1}, None, {"start_date": "2026-03-01"}, True),
+    "start_date: neither": ({"id": 1}, {"start_date": "2026-03-01"}, True),
     "start_date: unreadable": (
         {"created_at": "soon", "updated_at": None},
-        None,
         {"start_date": "2026-03-01"},
         True,
     ),
-    "id matches": ({"application": {"id": "a1"}}, None, interviews(application_id="a1"), True),
-    "id differs": ({"application": {"id": "a2"}}, None, interviews(application_id="a1"), False),
-    "id as a number": ({"application": {"id": 7}}, None, interviews(application_id="7"), True),
-    "filter as a number": ({"application": {"id": "7"}}, None, interviews(application_id=7), True),
-    "no id": ({"application": None}, None, interviews(application_id="a1"), True),
+    "id matches": ({"application": {"id": "a1"}}, interviews(application_id="a1"), True),
+    "id differs": ({"application": {"id": "a2"}}, interviews(application_id="a1"), False),
+    "id as a number": ({"application": {"id": 7}}, interviews(application_id="7"), True),
+    "filter as a number": ({"application": {"id": "7"}}, interviews(application_id=7), True),
+    "no id": ({"application": None}, interviews(application_id="a1"), True),
     "nested id in a wrong shape": (
         {"application": "a2"},
-        None,
         interviews(application_id="a1"),
         True,
     ),
     "stage differs": (
         {"job_interview_stage": {"id": "s2"}},
-        None,
         interviews(job_interview_stage_id="s1"),
         False,
     ),
     "candidate is not checked": (
         {"candidate": {"id": "c2"}},
-        None,
         interviews(candidate_id="c1"),
         True,
     ),
-    "within": ({"start_at": MARCH}, None, interviews(start_at=BETWEEN), True),
+    "within": ({"start_at": MARCH}, interviews(start_at=BETWEEN), True),
     "at the lower end": (
         {"start_at": "2026-03-01T01:00:00+01:00"},
-        None,
         interviews(start_at=BETWEEN),
         True,
     ),
-    "at the upper end": ({"start_at": "2026-04-01"}, None, interviews(start_at=BETWEEN), False),
-    "below": ({"start_at": "2026-02-28"}, None, interviews(start_at=BETWEEN), False),
-    "gt at its end": ({"end_at": MARCH}, None, interviews(end_at={"gt": MARCH}), False),
-    "lte at its end": ({"end_at": MARCH}, None, interviews(end_at={"lte": MARCH}), True),
-    "no such date-time": ({"end_at": None}, None, interviews(end_at={"lte": MARCH}), True),
-    "unreadable date-time": ({"end_at": "x"}, None, interviews(end_at={"lte": MARCH}), True),
+    "at the upper end": ({"start_at": "2026-04-01"}, interviews(start_at=BETWEEN), False),
+    "below": ({"start_at": "2026-02-28"}, interviews(start_at=BETWEEN), False),
+    "gt at its end": ({"end_at": MARCH}, interviews(end_at={"gt": MARCH}), False),
+    "lte at its end": ({"end_at": MARCH}, interviews(end_at={"lte": MARCH}), True),
+    "no such date-time": ({"end_at": None}, interviews(end_at={"lte": MARCH}), True),
+    "unreadable date-time": ({"end_at": "x"}, interviews(end_at={"lte": MARCH}), True),
     "plain date-time is not checked": (
         {"created_at": MARCH},
-        None,
         interviews(created_at="2020-01-01"),
         True,
     ),
     "updated is updated_at": (
         {"updated_at": MARCH},
-        None,
         interviews(updated={"lt": "2026-03-01"}),
         False,
     ),
     "one of two filters": (
         {"start_at": MARCH, "application": {"id": "a2"}},
-        None,
         interviews(start_at=BETWEEN, application_id="a1"),
         False,
     ),
 }
 
 
-@pytest.mark.parametrize(("row", "since", "settings", "wanted"), ROWS.values(), ids=ROWS)
+@pytest.mark.parametrize(("row", "settings", "wanted"), ROWS.values(), ids=ROWS)
 def test_each_row_is_checked_again(
-    row: dict[str, Any], since: str | None, settings: dict[str, Any], wanted: object
+    row: dict[str, Any], settings: dict[str, Any], wanted: object
 ) -> None:
-    updated = parse_instant(row.get("updated_at"))
-    assert query(**settings).wants(row, updated, parse_instant(since)) is wanted
+    one = query(**settings)
+    assert one.wants(row, one.changed(row)) is wanted
+
+
+@pytest.mark.parametrize(
+    ("row", "changed"),
+    [
+        ({"updated_at": MARCH, "created_at": "2020-01-01"}, MARCH),
+        ({"updated_at": "2026-03-01T14:00:00+02:00"}, MARCH),
+        ({"updated_at": "2026-03-01 12:00:00"}, MARCH),
+        ({"updated_at": "soon", "created_at": MARCH}, None),
+        ({"updated_at": 1772366400}, None),
+        ({"created_at": MARCH}, None),
+        ({}, None),
+    ],
+)
+def test_a_row_tells_when_it_changed(row: dict[str, Any], changed: str | None) -> None:
+    assert query().changed(row) == parse_instant(changed)
+    assert query(resource="job_form_fields").changed(row) is None
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"updated_at": "2026-03-01 12:00:00"}, True),
+        ({"updated_at": "2026-03-01"}, True),
+        ({"updated_at": MARCH, "created_at": "2026-03-01 12:00:00"}, False),
+        ({"updated_at": "2026-03-01T12:00:00+01:00"}, False),
+        ({"updated_at": 7}, False),
+        ({"updated_at": None}, False),
+        ({}, False),
+    ],
+)
+def test_a_time_without_a_zone_may_be_local(row: dict[str, Any], expected: object) -> None:
+    assert query().is_local(row) is expected
+    assert query(resource="job_form_fields").is_local(row) is False
+
+
+@pytest.mark.parametrize(
+    ("resource", "provider", "asked", "trusted"),
+    [
+        ("interviews", GREENHOUSE, True, True),
+        ("interviews", PINPOINT, True, False),
+        ("interviews", ASHBY, False, True),
+        ("interviews", None, False, True),
+        ("candidates", "lever", True, True),
+        ("candidates", ASHBY, False, True),
+        ("applications", "teamtailor", True, True),
+        ("job_form_fields", GREENHOUSE, False, True),
+    ],
+)
+def test_a_provider_may_ignore_that_it_is_asked_for_changes_unless_its_page_names_the_filter(
+    resource: str, provider: str | None, asked: object, trusted: object
+) -> None:
+    one = query(resource=resource)
+    assert one.asks_for_changes(RESOURCES[resource].offer(provider)) is asked
+    assert one.is_asking_trusted(account(provider)) is trusted
+
+
+@pytest.mark.parametrize(
+    ("since", "settings", "expected"),
+    [
+        (None, {}, True),
+        (SINCE, {}, False),
+        (None, interviews(start_at=GTE), False),
+        (None, {"remote_query": {"interviews": {"a": 1}}}, False),
+        (None, {"remote_query": {"jobs": {"a": 1}}, "filters": {"jobs": {"a": 1}}}, True),
+        (None, {"response_format": "raw"}, False),
+        (None, {"response_format": "stream"}, True),
+        (None, {"start_date": "2026-01-01"}, True),
+    ],
+    ids=str,
+)
+def test_all_rows_of_an_account_are_asked_for(
+    since: str | None, settings: dict[str, Any], expected: object
+) -> None:
+    assert query(**settings).lists_all(account(GREENHOUSE), parse_instant(since)) is expected
+
+
+def test_where_nothing_can_be_asked_a_bookmark_changes_nothing() -> None:
+    assert query().lists_all(account(ASHBY), parse_instant(SINCE))
+
+
+WINDOW = "2026-05-01T00:00:00.000000+00:00"
+
+
+@pytest.mark.parametrize(
+    ("provider", "given", "params"),
+    [
+        (ASHBY, {}, {"start_at": {"gte": WINDOW}}),
+        (FOUNTAIN, {}, {"end_at": {"gte": WINDOW}}),
+        (GREENHOUSE, {}, {}),
+        (None, {}, {}),
+        (ASHBY, {"start_at": GTE}, {"start_at": GTE}),
+        (ASHBY, {"start_at": {"lt": WINDOW}}, {"start_at": {"gte": WINDOW, "lt": WINDOW}}),
+    ],
+    ids=str,
+)
+def test_a_part_of_the_schedule_is_asked_for_where_a_provider_has_one(
+    provider: str | None, given: dict[str, Any], params: dict[str, Any]
+) -> None:
+    one = query(**interviews(**given))
+    asked = one.params(account(provider), None, parse_instant(WINDOW))
+    assert asked == {"integrated_account_id": "acc-1", "limit": 50, **params}
+
+
+def test_a_row_is_asked_for_by_its_id_with_what_is_deselected_and_no_more() -> None:
+    one = query({"status", "remote_data"}, **interviews(start_at=GTE))
+    assert one.single_params(account(ASHBY)) == {
+        "integrated_account_id": "acc-1",
+        "truto_ignore_remote_data": True,
+        "truto_exclude_fields": ["status"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("response_format", "shaped"),
+    [
+        ("unified", {"id": 7, "a": 1}),
+        ("stream", {"id": 7, "a": 1}),
+        ("raw", {"id": 7, "remote_data": {"id": 7, "a": 1}}),
+    ],
+)
+def test_a_row_gets_the_form_of_the_unified_model(
+    response_format: str, shaped: dict[str, Any]
+) -> None:
+    assert query(response_format=response_format).shaped(7, {"id": 7, "a": 1}) == shaped

@@ -1,4 +1,4 @@
-"""The loop that runs many tasks at the same time."""
+"""The loop that runs many tasks at the same time, with the threads that make their requests."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ import pytest
 
 from tap_truto_ats.api.envelope import Page
 from tap_truto_ats.api.errors import AccountError, RunError
-from tap_truto_ats.api.limits import Refusal
 from tap_truto_ats.api.request import Request
 from tap_truto_ats.sync.scheduler import Scheduler
-from tap_truto_ats.sync.tasks import Fork, Rows, Task, pages
+from tap_truto_ats.sync.tasks import Fork, Rows, Task, answer_to
+from tests.sync.steps import pages, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tap_truto_ats.api.request import Usage
     from tap_truto_ats.sync.tasks import Steps
 
+    Tasks = Mapping[str | None, Iterable[Task[str]]]
+    Reading = Iterator[tuple[Task[str], Sequence[Any], bool] | None]
+
 PATIENCE = 20
 """Seconds after which a test fails instead of waiting for ever."""
-
-
-def gone(status: int | None = 404) -> AccountError:
-    return AccountError("cause", "cure", status=status)
 
 
 def unlimited(fetch: Callable[[Request, Usage], Page], concurrency: int) -> Scheduler:
@@ -47,9 +46,11 @@ class Source:
         self.threads: set[threading.Thread] = set()
         self.before: Callable[[str], object] = str
 
-    def tasks(self) -> Iterator[Task[str]]:
-        for account in self.counts:
-            yield Task(account, pages(Request("/rows", {}, account)), account)
+    def tasks(self) -> Tasks:
+        return {
+            account: [Task(account, pages(Request("/rows", {}, account)), account)]
+            for account in self.counts
+        }
 
     def fetch(self, request: Request, _: Usage) -> Page:
         account, number = request.account_id or "", int(request.params.get("next_cursor", 1))
@@ -80,8 +81,23 @@ class Source:
             assert not thread.is_alive()
 
 
-def flat(reading: Iterator[tuple[Task[str], Sequence[Any], bool]]) -> list[str]:
-    return [row for _, rows, _ in reading for row in rows]
+def flat(reading: Reading) -> list[str]:
+    return list(flat_lazily(reading))
+
+
+def flat_lazily(reading: Reading) -> Iterator[str]:
+    for _, rows, _ in filter(None, reading):
+        yield from rows
+
+
+def ends(reading: Reading) -> dict[str, AccountError | None]:
+    """Read to the end, and tell with which error each task ended."""
+    return {task.subject: task.error for task, _, is_end in filter(None, reading) if is_end}
+
+
+def of(*tasks: Task[str]) -> Tasks:
+    """Put the tasks into one account's queue."""
+    return {"a": tasks}
 
 
 class TestScheduler:
@@ -105,11 +121,6 @@ class TestScheduler:
         assert len(flat(unlimited(source.fetch, 3).read(source.tasks()))) == 9
         assert source.most_under_way == 3
         assert len(source.threads) == 3
-
-    def test_a_task_begins_when_another_one_has_ended(self) -> None:
-        source = Source(a=1, b=2, c=1, d=1)
-        rows = flat(unlimited(source.fetch, 1).read(source.tasks()))
-        assert rows == ["a/1", "b/1", "b/2", "c/1", "d/1"]
 
     def test_no_more_threads_than_tasks(self) -> None:
         source = Source(a=5)
@@ -148,32 +159,37 @@ class TestScheduler:
 
     def test_each_task_tells_its_end_once(self) -> None:
         source = Source(a=2, b=1)
-        ends = [
-            (task.subject, task.error)
-            for task, _, is_end in unlimited(source.fetch, 2).read(source.tasks())
-            if is_end
-        ]
-        assert sorted(ends, key=str) == [("a", None), ("b", None)]
+        read = list(filter(None, unlimited(source.fetch, 2).read(source.tasks())))
+        ended = [(task.subject, task.error) for task, _, is_end in read if is_end]
+        assert sorted(ended, key=str) == [("a", None), ("b", None)]
 
     def test_a_task_without_requests_ends_at_once(self) -> None:
         def none() -> Steps[None]:
             yield from ()
 
         source = Source(a=1)
-        tasks = [Task("none", none()), *source.tasks(), Task("none", none())]
-        read = [(one.subject, rows) for one, rows, _ in unlimited(source.fetch, 2).read(tasks)]
-        assert sorted(read) == [("a", ["a/1"]), ("none", []), ("none", [])]
+        tasks = of(Task("x", none(), "a"), *source.tasks()["a"], Task("y", none(), "a"))
+        assert ends(unlimited(source.fetch, 2).read(tasks)) == {"a": None, "x": None, "y": None}
+        assert source.requested == ["a/1"]
 
-    def test_no_tasks(self) -> None:
-        assert list(unlimited(Source().fetch, 3).read([])) == []
+    @pytest.mark.parametrize("tasks", [{}, {"a": [], "b": iter(())}], ids=["no accounts", "empty"])
+    def test_no_tasks(self, tasks: Tasks) -> None:
+        assert list(unlimited(Source().fetch, 3).read(tasks)) == []
 
-    def test_only_rows_that_are_wanted_are_handed_out(self) -> None:
-        task = Task("a", pages(Request("/rows", {}, "a"), lambda _: None))
-        read = [(*rows, is_end) for _, rows, is_end in unlimited(Source(a=2).fetch, 1).read([task])]
-        assert read == [(True,)]
+    def test_tasks_of_no_account_are_tasks_too(self) -> None:
+        fetch = Paths()
+        task = Task("x", pages(Request("x")))
+        assert flat(unlimited(fetch, 1).read({None: [task]})) == ["x"]
+
+    def test_only_rows_that_are_handed_out_come(self) -> None:
+        def steps() -> Steps[None]:
+            yield from answer_to(Request("x", {}, "a"))
+
+        read = list(filter(None, unlimited(Paths(), 1).read(of(Task("a", steps(), "a")))))
+        assert [(list(rows), is_end) for _, rows, is_end in read] == [([], True)]
 
     def test_an_account_error_ends_its_task_only(self) -> None:
-        source, error = Source(a=3, b=3), gone()
+        source, error = Source(a=3, b=3), refusal()
 
         def fail(name: str) -> None:
             if name == "a/2":
@@ -182,7 +198,8 @@ class TestScheduler:
         source.before = fail
         rows: list[str] = []
         errors = {}
-        for task, some, is_end in unlimited(source.fetch, 2).read(source.tasks()):
+        reading = unlimited(source.fetch, 2).read(source.tasks())
+        for task, some, is_end in filter(None, reading):
             rows += some
             if is_end:
                 errors[task.subject] = task.error
@@ -198,13 +215,21 @@ class TestScheduler:
                 raise ValueError(message)
 
         source.before = fail
-        errors = {}
-        for task, _, is_end in unlimited(source.fetch, 2).read(source.tasks()):
-            if is_end:
-                errors[task.subject] = task.error
+        errors = ends(unlimited(source.fetch, 2).read(source.tasks()))
         assert errors["b"] is None
         assert "The tap met a ValueError in test_scheduler.py:" in str(errors["a"])
         assert "never in a log" not in str(errors["a"])
+
+    def test_an_error_keeps_nothing_of_the_answer_that_led_to_it(self) -> None:
+        source = Source(a=1)
+
+        def fail(_: str) -> None:
+            raise refusal(403)
+
+        source.before = fail
+        (error,) = ends(unlimited(source.fetch, 1).read(source.tasks())).values()
+        assert error
+        assert error.__traceback__ is None
 
     @pytest.mark.parametrize("fault", [RunError("x"), KeyboardInterrupt()], ids=repr)
     def test_what_ends_a_run_comes_out_where_rows_are_read(self, fault: BaseException) -> None:
@@ -261,7 +286,7 @@ class TestBranches:
     def test_a_task_goes_on_when_its_branches_have_ended(self, concurrency: int) -> None:
         fetch = Paths()
         task = Task("a", fork("x", "y", "z"), "a")
-        read = list(unlimited(fetch, concurrency).read([task]))
+        read = list(filter(None, unlimited(fetch, concurrency).read(of(task))))
         assert fetch.requested[0] == "first"
         assert sorted(fetch.requested[1:4]) == ["x", "y", "z"]
         assert fetch.requested[4] == "last"
@@ -273,14 +298,14 @@ class TestBranches:
         barrier = threading.Barrier(3)
         fetch = Paths()
         fetch.before = lambda path: path in "xyz" and barrier.wait(PATIENCE)
-        list(unlimited(fetch, 3).read([Task("a", fork("x", "y", "z"), "a")]))
+        list(unlimited(fetch, 3).read(of(Task("a", fork("x", "y", "z"), "a"))))
         assert fetch.requested[-1] == "last"
 
     def test_the_first_error_of_a_branch_ends_the_task_and_no_further_branch_begins(self) -> None:
-        error = gone(403)
+        error = refusal(403)
         fetch = Paths(y=error)
         task = Task("a", fork("x", "y", "z"), "a")
-        list(unlimited(fetch, 1).read([task]))
+        list(unlimited(fetch, 1).read(of(task)))
         assert fetch.requested == ["first", "x", "y"]
         assert task.error is error
 
@@ -291,9 +316,9 @@ class TestBranches:
             except AccountError:
                 yield from request("instead")
 
-        fetch = Paths(x=gone())
+        fetch = Paths(x=refusal())
         task = Task("a", steps(), "a")
-        list(unlimited(fetch, 2).read([task]))
+        list(unlimited(fetch, 2).read(of(task)))
         assert fetch.requested == ["x", "instead"]
         assert task.error is None
 
@@ -304,7 +329,7 @@ class TestBranches:
             yield from request("end")
 
         fetch = Paths()
-        list(unlimited(fetch, concurrency).read([Task("a", steps(), "a")]))
+        list(unlimited(fetch, concurrency).read(of(Task("a", steps(), "a"))))
         assert Counter(fetch.requested) == {
             **{f"{n}{letter}": 1 for n in range(3) for letter in "az"},
             "x": 3,
@@ -323,7 +348,7 @@ class TestBranches:
             yield from ()
 
         fetch = Paths()
-        list(unlimited(fetch, 2).read([Task("a", steps(), "a")]))
+        list(unlimited(fetch, 2).read(of(Task("a", steps(), "a"))))
         assert fetch.requested == ["end"]
 
     def test_rows_of_a_branchs_own_are_handed_out(self) -> None:
@@ -334,7 +359,7 @@ class TestBranches:
         def steps() -> Steps[None]:
             yield Fork([own()])
 
-        read = list(unlimited(Paths(), 1).read([Task("a", steps(), "a")]))
+        read = list(filter(None, unlimited(Paths(), 1).read(of(Task("a", steps(), "a")))))
         assert [(list(rows), is_end) for _, rows, is_end in read] == [(["own"], False), ([], True)]
 
 
@@ -354,125 +379,35 @@ class TestSharedTasks:
         shared = Task("shared", request("shared"), "a")
         tasks = [self.waiting(shared, name) for name in "xyz"]
         fetch = Paths()
-        read = list(unlimited(fetch, concurrency).read(tasks))
+        ended = ends(unlimited(fetch, concurrency).read(of(*tasks)))
         assert fetch.requested[0] == "shared"
         assert sorted(fetch.requested[1:]) == ["x", "y", "z"]
-        assert sorted(one.subject for one, _, is_end in read if is_end) == ["shared", *"xyz"]
+        assert ended.keys() == {"shared", *"xyz"}
+
+    def test_it_may_be_a_task_whose_turn_comes_by_itself(self) -> None:
+        shared = Task("shared", request("shared"), "a")
+        fetch = Paths()
+        tasks = [self.waiting(shared, "x"), shared, self.waiting(shared, "y")]
+        read = filter(None, unlimited(fetch, 1).read(of(*tasks)))
+        assert sorted(task.subject for task, _, is_end in read if is_end) == ["shared", "x", "y"]
+        assert fetch.requested.count("shared") == 1
+        assert len(fetch.requested) == 3
 
     def test_who_comes_late_goes_on_at_once(self) -> None:
         shared = Task("shared", request("shared"), "a")
-        scheduler = unlimited(Paths(), 1)
-        list(scheduler.read([self.waiting(shared, "x")]))
+        list(unlimited(Paths(), 1).read(of(self.waiting(shared, "x"))))
         fetch = Paths()
-        list(unlimited(fetch, 1).read([self.waiting(shared, "y")]))
+        list(unlimited(fetch, 1).read(of(self.waiting(shared, "y"))))
         assert fetch.requested == ["y"]
 
     def test_its_error_is_everybodys(self) -> None:
-        error = gone(403)
+        error = refusal(403)
         shared = Task("shared", request("shared"), "a")
         tasks = [self.waiting(shared, name) for name in "xyz"]
         fetch = Paths(shared=error)
-        list(unlimited(fetch, 3).read(tasks))
+        list(unlimited(fetch, 3).read(of(*tasks)))
         assert fetch.requested == ["shared"]
         assert [task.error for task in tasks] == [error] * 3
-
-
-class Limits:
-    """Limits that the test sets, and a clock that it turns."""
-
-    def __init__(self, **until: float) -> None:
-        self.now = 0.0
-        self.until = until
-        self.limit = "account"
-        self.asked: list[str | None] = []
-
-    def clock(self) -> float:
-        return self.now
-
-    def admit(self, request: Request) -> Refusal | None:
-        self.asked.append(request.account_id)
-        until = self.until.get(request.account_id or "", 0.0)
-        return Refusal(self.limit, self.now, until) if until > self.now else None
-
-    def scheduler(self, source: Source, concurrency: int) -> Scheduler:
-        return Scheduler(source.fetch, self.admit, concurrency, self.clock)
-
-
-class TestTurns:
-    """Whose request is next."""
-
-    def test_what_has_begun_is_brought_to_its_end_first(self) -> None:
-        source = Source(a=3, b=3, c=3)
-        rows = flat(unlimited(source.fetch, 2).read(source.tasks()))
-        begun_late = rows.index("c/1")
-        assert "a/3" in rows[: begun_late + 1] or "b/3" in rows[: begun_late + 1]
-
-    def test_tasks_of_an_account_have_their_turn_in_their_order(self) -> None:
-        source = Source(a=2)
-        tasks = [*source.tasks(), *source.tasks()]
-        rows = flat(unlimited(source.fetch, 1).read(tasks))
-        assert rows == ["a/1", "a/2", "a/1", "a/2"]
-
-    def test_accounts_share_what_may_be_under_way(self) -> None:
-        barrier = threading.Barrier(4)
-        fetch = Paths()
-        fetch.before = lambda _: barrier.wait(PATIENCE)
-        tasks = [
-            Task(f"{account}{n}", request(f"{account}{n}"), account)
-            for account in "ab"
-            for n in range(4)
-        ]
-        reading = unlimited(fetch, 4).read(tasks)
-        next(reading)
-        assert sorted(fetch.requested[:4]) == ["a0", "a1", "b0", "b1"]
-        assert len(list(reading)) == 7
-
-    def test_an_account_whose_limit_is_used_up_is_passed_over(self) -> None:
-        limits, source = Limits(a=5.0), Source(a=1, b=2, c=1)
-        rows = []
-        for row in flat_lazily(limits.scheduler(source, 1).read(source.tasks())):
-            rows.append(row)
-            if len(rows) == 3:
-                limits.now = 5.0
-        assert rows == ["b/1", "b/2", "c/1", "a/1"]
-        assert limits.asked.count("a") == 2
-
-    def test_it_waits_without_holding_a_place(self) -> None:
-        limits, source = Limits(a=5.0, b=5.0), Source(a=1, b=1, c=5)
-        reading = flat_lazily(limits.scheduler(source, 1).read(source.tasks()))
-        assert [next(reading) for _ in range(5)] == [f"c/{n}" for n in range(1, 6)]
-        limits.now = 5.0
-        assert list(reading) == ["a/1", "b/1"]
-
-    def test_what_holds_back_all_is_asked_once(self) -> None:
-        limits = Limits(a=0.5, b=0.5, c=0.5)
-        limits.limit = "token"
-        source = Source(a=1, b=1, c=1)
-        scheduler = limits.scheduler(source, 3)
-        released = threading.Timer(0.05, lambda: setattr(limits, "now", 0.5))
-        released.start()
-        assert len(flat(scheduler.read(source.tasks()))) == 3
-        assert limits.asked[0] == "a"
-        assert sorted(map(str, limits.asked[1:])) == ["a", "b", "c"]
-
-    def test_what_was_waited_is_counted(self) -> None:
-        limits, source = Limits(a=5.0), Source(a=1, b=1)
-        (waiting, other) = source.tasks()
-        for task, _, _ in limits.scheduler(source, 1).read([waiting, other]):
-            if task is other:
-                limits.now = 5.0
-        assert (waiting.usage.waited_seconds, other.usage.waited_seconds) == (5.0, 0.0)
-
-    def test_it_tells_who_waits(self) -> None:
-        limits, source = Limits(a=5.0), Source(a=1, b=2)
-        scheduler = limits.scheduler(source, 1)
-        reading = flat_lazily(scheduler.read(source.tasks()))
-        assert scheduler.waiting() == {}
-        next(reading)
-        assert scheduler.waiting() == {"account": 1}
-        limits.now = 5.0
-        assert scheduler.waiting() == {}
-        assert len(list(reading)) == 2
 
 
 class TestStopping:
@@ -544,11 +479,6 @@ class TestStopping:
         released.set()
         late.join()
         assert [*rows, *second] == ["fresh/1", "fresh/2"]
-
-
-def flat_lazily(reading: Iterator[tuple[Task[str], Sequence[Any], bool]]) -> Iterator[str]:
-    for _, rows, _ in reading:
-        yield from rows
 
 
 def begin_and_abandon(scheduler: Scheduler, source: Source) -> None:

@@ -1,0 +1,64 @@
+"""The command line's files: what is no state is refused in a line that names the file."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+
+from tap_truto_ats.singer.inputs import read_state
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def of_partitions(*partitions: object) -> dict[str, Any]:
+    return {"bookmarks": {"interviews": {"partitions": partitions}}}
+
+
+STATES: dict[str, dict[str, Any]] = {
+    "empty": {},
+    "no bookmarks": {"bookmarks": {}},
+    "a bookmark of a whole stream": {"bookmarks": {"s": {"replication_key_value": "x"}}},
+    "an account": of_partitions({"context": {"integrated_account_id": "a1"}}),
+    "scalars": of_partitions({"context": {"a": 1, "b": 1.5, "c": True, "d": None}}),
+    "no context": of_partitions({}, {"context": None}, {"context": {}}),
+}
+
+NO_STATES: dict[str, object] = {
+    "a list": [],
+    "a whole message": {"type": "STATE", "value": of_partitions()},
+    "bookmarks that are a list": {"bookmarks": []},
+    "a stream that is a list": {"bookmarks": {"s": []}},
+    "partitions that are an object": {"bookmarks": {"s": {"partitions": {}}}},
+    "a partition that is a number": of_partitions(5),
+    "a context that is a list": of_partitions({"context": ["a1"]}),
+    "an account that is a list": of_partitions({"context": {"integrated_account_id": [1]}}),
+    "an account that is an object": of_partitions({"context": {"integrated_account_id": {}}}),
+}
+
+
+def read(folder: Path, content: object) -> dict[str, Any] | None:
+    file = folder / "state.json"
+    file.write_text(json.dumps(content))
+    with file.open() as opened:
+        return read_state(opened)
+
+
+@pytest.mark.parametrize("state", STATES.values(), ids=STATES)
+def test_a_state_is_taken_as_it_is(tmp_path: Path, state: dict[str, Any]) -> None:
+    assert read(tmp_path, state) == json.loads(json.dumps(state))
+
+
+@pytest.mark.parametrize("content", NO_STATES.values(), ids=NO_STATES)
+def test_what_is_no_state_is_refused_in_a_line(tmp_path: Path, content: object) -> None:
+    with pytest.raises(click.ClickException) as caught:
+        read(tmp_path, content)
+    assert caught.value.message.startswith(f"--state: {tmp_path}/state.json holds no ")
+    assert "\n" not in caught.value.message
+
+
+def test_without_a_file_there_is_no_state() -> None:
+    assert read_state(None) is None

@@ -1,0 +1,75 @@
+"""Whether another try is worth while, and after which wait."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from tap_truto_ats.sync import retries
+from tap_truto_ats.sync.retries import Tries
+from tests.sync.steps import failure
+
+UNLIMITED = 10**9
+
+
+def test_waits_are_random_below_bounds_that_double_up_to_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bounds: list[tuple[float, float]] = []
+
+    def uniform(low: float, high: float) -> float:
+        bounds.append((low, high))
+        return high / 2
+
+    monkeypatch.setattr(random, "uniform", uniform)
+    tries = Tries()
+    waits = [tries.wait(failure(), UNLIMITED) for _ in range(10)]
+    highs = [0.5, 1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert bounds == [(0, high) for high in highs]
+    assert waits == [high / 2 for high in highs]
+
+
+def test_after_ever_so_many_tries_the_wait_is_still_a_minute_at_most() -> None:
+    tries = Tries()
+    tries.failed[502] = 100_000
+    wait = tries.wait(failure(), UNLIMITED)
+    assert wait is not None
+    assert wait <= retries.LAST_WAIT
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited"), [(None, 0.25), (0.0, 0.25), (0.1, 0.25), (1.5, 1.5), (300.0, 300.0)]
+)
+def test_a_wait_is_never_shorter_than_asked_for_nor_than_its_own(
+    monkeypatch: pytest.MonkeyPatch, asked: float | None, waited: float
+) -> None:
+    monkeypatch.setattr(random, "uniform", lambda _, high: high / 2)
+    assert Tries().wait(failure(429, retry_after=asked), UNLIMITED) == waited
+
+
+# Statuses in their turn, how many tries the request may have and each answer is worth → how many
+# are made.
+TRIES: dict[str, tuple[list[int], int, float, int]] = {
+    "one try": ([502], 1, math.inf, 1),
+    "as many as set": ([502], 9, math.inf, 9),
+    "of several kinds together": ([502, 503, 504], 9, math.inf, 9),
+    "no more than it is worth": ([503], 9, 3, 3),
+    "no more than are set": ([503], 2, 3, 2),
+    "worth so many of its kind": ([503, 502], 9, 3, 5),
+}
+
+
+@pytest.mark.parametrize(("statuses", "most", "worth", "made"), TRIES.values(), ids=TRIES)
+def test_a_request_is_given_up_after_so_many_tries(
+    statuses: list[int], most: int, worth: float, made: int
+) -> None:
+    tries, number = Tries(), 0
+    while True:
+        status = statuses[number % len(statuses)]
+        number += 1
+        if tries.wait(failure(status, tries=worth if status == 503 else math.inf), most) is None:
+            break
+    assert number == made
+    assert tries.failed.total() == made

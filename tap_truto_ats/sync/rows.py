@@ -61,14 +61,16 @@ class AccountRows:
     def read(self) -> Steps[None]:
         """Read the list, and once more if a row came that no earlier run can have emitted.
 
-        Rows that last changed before the bookmark are held back. One that was restored since, or
+        Rows that last changed before the bookmark are held back, unless the server was asked for
+        changes by a documented filter, so that its word counts. One that was restored since, or
         that the token may see since, did so, too; the checksum of all such rows shows it.
 
         Raises:
             AccountError: A page could not be read.
         """
         sync = self.sync
-        yield from self._read({}, sync.changed_since)
+        is_trusted = sync.asks and self.query.is_asking_trusted(sync.account)
+        yield from self._read({}, None if is_trusted else sync.changed_since)
         if sync.held_back and self._may_be_new():
             yield from self._read({}, sync.changed_since, wants_old=True)
 
@@ -172,13 +174,13 @@ class AccountRows:
     def _may_be_new(self) -> bool:
         """Return whether some row that was held back was not there in an earlier run.
 
-        Of a state without checksum, only that is known which the filters have brought: those that
-        are documented for the provider bring rows that changed, whatever these tell themselves.
+        Of a state without checksum, that is only believed where changes were not asked for.
         """
         sync = self.sync
         if sync.rows_known is not None:
             return sync.checksum_of_known != sync.rows_known
-        return not sync.asks or self.query.is_asking_trusted(sync.account)
+        offer = self.resource.offer(sync.account.provider)
+        return not (sync.asks and self.query.asks_for_changes(offer))
 
     def _list(self, params: dict[str, Any], take: Any) -> Steps[None]:  # noqa: ANN401
         arriving = ArrivingPage() if self.query.streams else None

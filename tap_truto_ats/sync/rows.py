@@ -134,8 +134,11 @@ class AccountRows:
                 sync.account,
                 sync.stream,
             )
-        elif singles and (error := singles.error()):
-            raise error
+        elif singles:
+            if singles.gone:
+                sync.evidence.doubts[Doubt.NOT_IN_FULL] += singles.gone
+            if error := singles.error():
+                raise error
         sync.parents = self.parents
 
     def _lists_of(

@@ -10,6 +10,7 @@ import pytest
 from sandbox.resources import PARENTS, offer
 from tap_truto_ats.model.resources import RESOURCES
 from tests.end_to_end.warehouse import Warehouse
+from tests.harness import rows
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox
@@ -313,3 +314,364 @@ def test_jobs_that_all_answer_404_delete_no_child(
     assert len(told(run, "were gone when their turn came and")) == 1
     assert not run.of("ACTIVATE_VERSION", children)
     house.settle()
+
+
+class TestDoubt:
+    """What is not known for sure deletes nothing, and the next run makes up for it."""
+
+    @pytest.fixture
+    def ids(self, sandbox: Sandbox) -> dict[str, str]:
+        accounts = [
+            {"provider": "greenhouse"},
+            {"provider": "pinpoint", "order": "oldest change first"},
+            {"provider": "ashby"},
+        ]
+        created = sandbox.reset(accounts=accounts, interviews=5, rate_limits=False)
+        return {one["integration"]["name"]: one["id"] for one in created}
+
+    @pytest.fixture
+    def house(self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]) -> Warehouse:
+        house = Warehouse(tap, sandbox, "interviews", whole=True, settings={"page_size": 2})
+        house.settle()
+        assert len(house.table) == 5 * len(ids)
+        return house
+
+    @pytest.mark.parametrize("is_named", [False, True], ids=["found", "named"])
+    def test_capabilities_that_hold_nothing(
+        self,
+        sandbox: Sandbox,
+        ids: dict[str, str],
+        house: Warehouse,
+        is_named: bool,  # noqa: FBT001
+    ) -> None:
+        account = ids["greenhouse"]
+        sandbox.account(account, resources=[])
+        named = {"integrated_account_ids": list(ids.values())} if is_named else {}
+        run = house.sync(**named)
+        assert run.code == 0
+        assert not run.of("ACTIVATE_VERSION")
+        assert len(told(run, "No ACTIVATE_VERSION for interviews", "interviews was not found")) == 1
+        sandbox.account(account, resources=["interviews"])
+        house.settle()
+
+    @pytest.mark.parametrize("status", [403, 404])
+    @pytest.mark.parametrize("provider", ["greenhouse", "an-unknown-one"])
+    def test_a_list_that_is_not_found_while_capabilities_are_hidden(
+        self, sandbox: Sandbox, ids: dict[str, str], house: Warehouse, provider: str, status: int
+    ) -> None:
+        account = ids["greenhouse"]
+        listed = [
+            {"id": key, "integration": {"name": provider if key == account else name}}
+            for name, key in ids.items()
+        ]
+        listing = {"kind": "body_override", "body": {"result": listed}}
+        sandbox.fault(path="/integrated-account", **listing)
+        sandbox.fault(path=f"/integrated-account/{account}", status=status, times=None)
+        fault = {"path": path("interviews"), "status": 404}
+        sandbox.fault(integrated_account_id=account, times=None, **fault)
+        run = house.sync()
+        assert not run.of("ACTIVATE_VERSION")
+        assert told(run, "No ACTIVATE_VERSION for interviews", "1 of 3 accounts")
+        house.settle()
+
+    @pytest.mark.parametrize("stream", ["interviews", "integrated_accounts"])
+    def test_an_account_that_the_listing_lacks_once(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str], stream: str
+    ) -> None:
+        house = Warehouse(tap, sandbox, "interviews", whole=True, beside=("integrated_accounts",))
+        house.settle()
+        sandbox.account(ids["ashby"], is_listed=False)
+        run = house.sync()
+        assert not run.of("ACTIVATE_VERSION", stream)
+        assert len(told(run, f"for {stream}", "1 accounts that were there before")) == 1
+        sandbox.account(ids["ashby"], is_listed=True)
+        house.settle()
+
+    def test_an_account_that_the_listing_lacks_now_and_then(
+        self, sandbox: Sandbox, ids: dict[str, str], house: Warehouse
+    ) -> None:
+        """In between it is there, though it cannot be read."""
+        account = ids["ashby"]
+        sandbox.account(account, is_listed=False)
+        assert not house.sync().of("ACTIVATE_VERSION")
+        sandbox.account(account, is_listed=True)
+        sandbox.fault(path=path("interviews"), integrated_account_id=account, status=403)
+        assert house.sync().code == 1
+        sandbox.account(account, is_listed=False)
+        assert not house.sync().of("ACTIVATE_VERSION")
+        sandbox.account(account, is_listed=True)
+        house.settle()
+
+    def test_an_account_that_stays_away_is_gone(
+        self, sandbox: Sandbox, ids: dict[str, str], house: Warehouse
+    ) -> None:
+        account = ids["ashby"]
+        sandbox.account(account, is_listed=False, resources=["jobs"])
+        for row in sandbox.rows("interviews", account):
+            sandbox.delete(account, row["id"])
+        assert not house.sync().of("ACTIVATE_VERSION")
+        house.settle()
+        assert {key for key, _ in house.table} == set(ids.values()) - {account}
+
+    def test_an_account_slips_through_while_another_is_removed(
+        self, sandbox: Sandbox, ids: dict[str, str], house: Warehouse
+    ) -> None:
+        first, second, third = ids.values()
+        act = {"account": first, "fields": {"is_listed": False}}
+        sandbox.fault(path="/integrated-account", skip=1, acts=[act])
+        run = house.sync(page_size=1)
+        assert {row["integrated_account_id"] for row in run.records()} >= {second, third}
+        sandbox.account(first, is_listed=True)
+        house.settle()
+
+    @pytest.mark.parametrize("provider", ["pinpoint", "greenhouse", "ashby"])
+    @pytest.mark.parametrize("verb", ["delete", "change"])
+    def test_a_row_slips_through_while_another_goes(
+        self, sandbox: Sandbox, ids: dict[str, str], house: Warehouse, provider: str, verb: str
+    ) -> None:
+        account = ids[provider]
+        sandbox.account(account, paging="offset", order="oldest change first")
+        keys = sorted(sandbox.rows("interviews", account), key=lambda row: row["updated_at"] or "")
+        sandbox.clear_requests()
+        act = {verb: "interviews", "account": account, "key": keys[0]["id"]}
+        fault = {"path": path("interviews"), "skip": 1, "acts": [act]}
+        sandbox.fault(integrated_account_id=account, **fault)
+        assert house.sync().code == 0
+        house.settle()
+
+    @pytest.mark.parametrize("what", [{"is_blocked": True}, {"status": "needs_reauth"}])
+    def test_an_account_that_is_not_served(
+        self, sandbox: Sandbox, ids: dict[str, str], house: Warehouse, what: dict[str, Any]
+    ) -> None:
+        account = ids["pinpoint"]
+        sandbox.account(account, **what)
+        run = house.sync(max_retries=0)
+        assert not run.of("ACTIVATE_VERSION")
+        assert told(run, "No ACTIVATE_VERSION for interviews", "1 of 3 accounts")
+        sandbox.account(account, is_blocked=False, status="active")
+        house.settle()
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            {"kind": "null_result"},
+            {"status": 204},
+            {"kind": "rows", "rows": [{"status": "draft"}]},
+            {"kind": "truncated"},
+            {"kind": "html"},
+            {"kind": "loop"},
+            {"status": 429, "headers": {"Retry-After": "0"}},
+            {"status": 500},
+            {"status": 404},
+            {"status": 405},
+            {"status": 301},
+        ],
+        ids=str,
+    )
+    @pytest.mark.parametrize("skip", [0, 1])
+    def test_an_answer_in_place_of_a_page(
+        self,
+        sandbox: Sandbox,
+        ids: dict[str, str],
+        house: Warehouse,
+        answer: dict[str, Any],
+        skip: int,
+    ) -> None:
+        account = ids["pinpoint"]
+        fault = {"path": path("interviews"), "skip": skip, "times": None, **answer}
+        sandbox.fault(integrated_account_id=account, **fault)
+        run = house.sync(max_retries=2)
+        assert not run.of("ACTIVATE_VERSION")
+        assert told(run, "No ACTIVATE_VERSION for interviews", "1 of 3 accounts")
+        house.settle()
+
+
+class TestNothingMoved:
+    """Rows that come twice without having moved keep no bookmark back."""
+
+    @pytest.mark.parametrize("provider", ["breezy", "sagehr"])
+    def test_a_candidate_of_two_jobs(self, tap: Tap, sandbox: Sandbox, provider: str) -> None:
+        account = account_of(sandbox, provider)
+        applications = [
+            {"id": str(number), "job": {"id": row["id"]}}
+            for number, row in enumerate(sandbox.rows("jobs", account))
+        ]
+        sandbox.add_row("candidates", account, applications=applications, updated_at="2026-07-01")
+        house = Warehouse(tap, sandbox, "candidates", settings={"page_size": 2})
+        run = house.sync()
+        assert len(run.records("candidates")) > len(house.table)
+        assert told(run, "") == []
+        newest = max(row["updated_at"] or "" for row in house.source().values())
+        assert (house.bookmark(account) or "") == newest
+        house.settle()
+
+
+class TestDroppedRows:
+    """Rows that come with a change from before the bookmark, or with none at all."""
+
+    OLD = "2025-02-01T10:00:00+00:00"
+
+    @pytest.mark.parametrize(
+        ("resource", "provider"),
+        [
+            *(("users", one) for one in RESOURCES["users"].offers if one != "ashby"),
+            ("interviews", "ceipal"),
+            ("interviews", "pinpoint"),
+            ("candidates", "ashby"),
+            ("jobs", "pinpoint"),
+            ("departments", "greenhouse"),
+            ("offices", "keka"),
+        ],
+    )
+    def test_what_is_restored_with_an_old_change_comes_once(
+        self, tap: Tap, sandbox: Sandbox, resource: str, provider: str
+    ) -> None:
+        account = account_of(sandbox, provider)
+        house = Warehouse(tap, sandbox, resource, settings={"lookback_seconds": 0})
+        house.settle()
+        row = sandbox.rows(resource, account)[0]
+        for _ in range(2):
+            sandbox.add_row(resource, account, created_at=self.OLD, updated_at=self.OLD)
+            house.settle()
+        sandbox.delete_row(resource, account, row["id"])
+        house.table.pop((account, row["id"]))
+        sandbox.add_row(resource, account, created_at=self.OLD, updated_at=self.OLD)
+        house.settle()
+        house.settle()
+        assert len(house.sync().records(resource)) < len(house.table)
+
+    @pytest.mark.parametrize("lookback", [0, 3600])
+    def test_the_servers_word_counts_that_a_row_changed(
+        self, tap: Tap, sandbox: Sandbox, lookback: int
+    ) -> None:
+        """Whatever the row tells itself; also when the same row changes again."""
+        account = account_of(sandbox, "greenhouse")
+        house = Warehouse(tap, sandbox, "interviews", settings={"lookback_seconds": lookback})
+        house.settle()
+        row = sandbox.rows("interviews", account)[0]
+        for day in range(1, 4):
+            changed = {"location": f"Room {day}", "touched": f"2026-07-0{day}"}
+            sandbox.change(account, row["id"], **changed)
+            house.settle()
+
+    def test_undated_rows_are_read_in_every_run(self, tap: Tap, sandbox: Sandbox) -> None:
+        account = account_of(sandbox, "greenhouse")
+        row = sandbox.rows("interviews", account)[0]
+        sandbox.change(account, row["id"], updated_at=None)
+        house = Warehouse(tap, sandbox, "interviews", settings={"lookback_seconds": 0})
+        house.settle()
+        for day in range(1, 4):
+            sandbox.change(account, row["id"], updated_at=None, location=f"Room {day}")
+            sandbox.add(account, updated_at=None)
+            house.settle()
+
+
+class TestSingleRows:
+    """Rows that are asked for one by one, since the list gives only some fields."""
+
+    @pytest.fixture
+    def house(self, tap: Tap, sandbox: Sandbox) -> Warehouse:
+        account_of(sandbox, "workable", candidates=10)
+        settings = {"max_retries": 1, "max_concurrency": 1}
+        return Warehouse(tap, sandbox, "candidates", hydrated=True, settings=settings)
+
+    @staticmethod
+    def single(sandbox: Sandbox, place: int) -> str:
+        return f"{path('candidates')}/{sandbox.rows('candidates')[place]['id']}"
+
+    @pytest.mark.parametrize("whole", [False, True], ids=["by bookmark", "whole"])
+    @pytest.mark.parametrize("status", REFUSED)
+    def test_a_refused_row_comes_as_listed(
+        self,
+        sandbox: Sandbox,
+        house: Warehouse,
+        status: int,
+        whole: bool,  # noqa: FBT001
+    ) -> None:
+        house.whole = whole
+        single = self.single(sandbox, 1)
+        sandbox.fault(path=single, status=status, remote=True, times=None)
+        run = house.sync()
+        assert run.code == 1
+        listed, whole_rows = rows(sandbox.rows("candidates")), house.source()
+        key = next(key for key in listed if single.endswith(key[1]))
+        assert house.table == whole_rows | {key: listed[key]}
+        assert len(told(run, f"HTTP {status}", "1 of 10 rows of candidates")) == 1
+        assert house.bookmark(key[0]) is None
+        assert not run.of("ACTIVATE_VERSION", "candidates")
+        house.settle()
+
+    @pytest.mark.parametrize("places", [[0], [4], [9], [0, 1, 2], [0, 9]], ids=str)
+    def test_a_row_that_is_not_found_for_a_moment_comes_in_full_in_the_end(
+        self, sandbox: Sandbox, house: Warehouse, places: list[int]
+    ) -> None:
+        for place in places:
+            sandbox.fault(path=self.single(sandbox, place), status=404, remote=True)
+        run = house.sync()
+        assert run.code == 0
+        assert len(told(run, "were not found by their ids", "Its bookmark stays")) == 1
+        assert house.table.keys() == house.source().keys()
+        house.settle()
+
+    def test_where_no_row_can_be_had_alone_few_are_asked_for(
+        self, sandbox: Sandbox, house: Warehouse
+    ) -> None:
+        sandbox.fault(path=f"{path('candidates')}/", status=404, remote=True, times=None)
+        run = house.sync()
+        assert run.code == 0
+        assert house.table == rows(sandbox.rows("candidates"))
+        asked = [one for one in sandbox.requests() if one["path"] > path("candidates") + "/"]
+        assert len(asked) == 5
+        assert run.logged("no row of candidates could be had by its id") == 1
+
+
+REFUSALS = [
+    ("interviews", "greenhouse", ["updated", "updated_at"], {}),
+    ("interviews", "greenhouse", ["updated"], {}),
+    ("interviews", "pinpoint", ["updated_at"], {}),
+    ("candidates", "workable", ["updated_at"], {}),
+    ("jobs", "lever", ["updated_at"], {}),
+    ("applications", "jobscore", ["updated_at"], {}),
+    ("interviews", "ashby", ["start_at"], {"schedule_window_days": 1}),
+    ("interviews", "fountain", ["end_at"], {"schedule_window_days": 1}),
+]
+"""What a resource's provider refuses of the filters that the tap adds by itself."""
+
+
+class TestRefusedFilters:
+    """Filters that the user did not set are not worth an account."""
+
+    @pytest.mark.parametrize("status", [400, 422])
+    @pytest.mark.parametrize(("resource", "provider", "refuses", "settings"), REFUSALS)
+    def test_the_account_is_read_whole(
+        self,
+        tap: Tap,
+        sandbox: Sandbox,
+        resource: str,
+        provider: str,
+        refuses: list[str],
+        settings: dict[str, Any],
+        status: int,
+    ) -> None:
+        account = account_of(sandbox, provider, refuses=refuses, refuses_with=status)
+        house = Warehouse(tap, sandbox, resource, settings={"max_concurrency": 1, **settings})
+        house.settle()
+        for row in sandbox.rows(resource, account):
+            sandbox.change_row(resource, account, row["id"], created_at="2025-01-01")
+        sandbox.clear_requests()
+        run = house.sync()
+        assert run.code == 0
+        assert house.table == house.source()
+        assert run.logged("refuses to be asked for a part") == 1
+        assert told(run, "") == []
+        statuses = [one["status"] for one in sandbox.requests(path(resource))]
+        assert statuses.count(status) == 1
+        house.settle()
+
+    def test_a_filter_of_the_users_is_an_error(self, tap: Tap, sandbox: Sandbox) -> None:
+        account_of(sandbox, "greenhouse", refuses=["start_at"], refuses_with=422)
+        house = Warehouse(tap, sandbox, "interviews")
+        house.settle()
+        run = house.sync(filters={"interviews": {"start_at": {"gte": "2026-01-01"}}})
+        assert run.code == 1
+        assert len(told(run, "HTTP 422", "`filters`")) == 1

@@ -332,7 +332,7 @@ class TestFailOnAccountError:
     ) -> None:
         fetch = TrutoClient.fetch
 
-        def broken(self: TrutoClient, request: Request, usage: Usage | None = None) -> Page:
+        def broken(self: TrutoClient, request: Request, usage: Usage) -> Page:
             if request.account_id == ids["ashby"]:
                 raise ZeroDivisionError
             return fetch(self, request, usage)

@@ -124,7 +124,8 @@ def test_07_a_state_follows_an_account_unless_one_was_sent_a_moment_ago(
     monkeypatch.setattr(sys, "stdout", stdout)
     settings = {"integrated_account_ids": accounts, "max_concurrency": 1}
     TapTrutoAts(config=tap.config(**settings), catalog=tap.catalog()).sync_all()
-    run = Run(0, stdout.buffer.getvalue().decode(), "")
+    stdout.buffer.seek(0)
+    run = Run(0, stdout.buffer.read().decode(), "")
     interviews = [state["bookmarks"].get("interviews", {}) for state in run.states]
     found = [len(one["partitions"]) for one in interviews if "partitions" in one]
     assert found == held

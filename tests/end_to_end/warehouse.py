@@ -43,10 +43,12 @@ class Warehouse:
         run = self.tap(
             catalog=catalog,
             state=self.state,
-            emit_activate_version_messages=self.whole or None,
-            **({"hydrate": [self.stream]} if self.hydrated else {}),
-            **self.settings,
-            **others,
+            **{
+                "emit_activate_version_messages": self.whole or None,
+                "hydrate": [self.stream] if self.hydrated else None,
+                **self.settings,
+                **others,
+            },
         )
         loaded = rows(run.records(self.stream))
         self.table |= loaded

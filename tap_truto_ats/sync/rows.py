@@ -204,7 +204,7 @@ class AccountRows:
         sync.has_pages = True
         bookmark = sync.bookmark
         wanted: list[Any] = []
-        row: Any = None
+        dated: Any = None
         for given in rows:
             key = usable_key(given)
             if key is None:
@@ -213,6 +213,8 @@ class AccountRows:
             row = query.shaped(key, given)
             changed = query.changed(row)
             is_new = tally.see(key, changed)
+            if changed:
+                dated = row
             if self.parents:
                 self.parents.add(binding, row)
             is_old = since is not None and changed is not None and changed < since
@@ -224,7 +226,7 @@ class AccountRows:
                 sync.held_back += is_old
             if is_new and is_old == wants_old and query.wants(row, changed):
                 wanted.append(row)
-        if row and query.is_local(row):
+        if dated and query.is_local(dated):
             sync.evidence.is_local = True
         return self._in_full(wanted) if self.singles else _hand_out(wanted)
 

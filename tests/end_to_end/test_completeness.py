@@ -142,6 +142,30 @@ class TestMovedParents:
         assert house.bookmark(account) == "2026-07-02T00:00:00.000000+00:00"
 
 
+@pytest.mark.parametrize(
+    ("resource", "provider"),
+    [("interviews", "pinpoint"), ("interviews", "greenhouse"), ("candidates", "workable")],
+)
+def test_a_change_of_a_row_that_slips_by_is_not_passed_over(
+    tap: Tap, sandbox: Sandbox, resource: str, provider: str
+) -> None:
+    account = account_of(sandbox, provider, paging="offset", order="oldest change first")
+    settings = {"page_size": 2, "lookback_seconds": 0}
+    house = Warehouse(tap, sandbox, resource, settings=settings)
+    house.settle()
+    before = house.bookmark(account)
+    keys = [row["id"] for row in sandbox.rows(resource, account)]
+    for day, key in enumerate(keys, 1):
+        sandbox.change_row(resource, account, key, updated_at=f"2026-07-0{day}")
+    act = {"change": resource, "account": account, "key": keys[0]}
+    sandbox.fault(path=path(resource), skip=1, acts=[act])
+    run = house.sync()
+    assert len(told(run, "moved between pages", "Its bookmark stays")) == 1
+    assert house.bookmark(account) == before
+    assert house.table != house.source()
+    house.settle()
+
+
 REFUSED = {
     400: "refused",
     403: "forbids",
@@ -301,6 +325,22 @@ def test_parents_that_are_refused_delete_no_child(
     house.settle()
 
 
+@pytest.mark.parametrize("answer", [{"kind": "null_result"}, {"status": 204}], ids=str)
+@pytest.mark.parametrize("family", FAMILIES, ids=str)
+def test_null_in_place_of_parents_deletes_no_child(
+    tap: Tap, sandbox: Sandbox, family: Family, answer: dict[str, Any]
+) -> None:
+    family.set_up(sandbox, "by age")
+    house = Warehouse(tap, sandbox, family.children, whole=True)
+    house.settle()
+    sandbox.fault(path=path(family.parents), times=3, **answer)
+    run = house.sync()
+    assert run.code == 0
+    assert len(told(run, "null or nothing")) == 1
+    assert not run.of("ACTIVATE_VERSION", family.children)
+    house.settle()
+
+
 @pytest.mark.parametrize("children", ["candidates", "activities", "attachments", "scorecards"])
 def test_jobs_that_all_answer_404_delete_no_child(
     tap: Tap, sandbox: Sandbox, children: str
@@ -422,6 +462,29 @@ class TestDoubt:
         run = house.sync(page_size=1)
         assert {row["integrated_account_id"] for row in run.records()} >= {second, third}
         sandbox.account(first, is_listed=True)
+        house.settle()
+
+    @pytest.mark.parametrize("skip", [0, 1])
+    @pytest.mark.parametrize("answer", [{"kind": "null_result"}, {"status": 204}], ids=str)
+    def test_null_in_place_of_accounts(
+        self, sandbox: Sandbox, house: Warehouse, answer: dict[str, Any], skip: int
+    ) -> None:
+        sandbox.fault(path="/integrated-account", skip=skip, times=3, **answer)
+        run = house.sync()
+        assert not run.of("ACTIVATE_VERSION")
+        assert len(told(run, "No ACTIVATE_VERSION for interviews")) == 1
+        house.settle()
+
+    def test_accounts_without_an_id(
+        self, sandbox: Sandbox, ids: dict[str, str], house: Warehouse
+    ) -> None:
+        others = [{"id": key} for key in list(ids.values())[1:]]
+        listing = {"kind": "body_override", "body": {"result": [{"id": None}, *others]}}
+        house.state = None
+        sandbox.fault(path="/integrated-account", **listing)
+        run = house.sync()
+        assert not run.of("ACTIVATE_VERSION")
+        assert told(run, "accounts may be missing", "without an id")
         house.settle()
 
     @pytest.mark.parametrize("provider", ["pinpoint", "greenhouse", "ashby"])

@@ -28,6 +28,9 @@ TAP = str(Path(sys.executable).with_name("tap-truto-ats"))
 
 Record = dict[str, Any]
 
+CONSTANTS = {TAP: {"tap_truto_ats.sync.retries:FIRST_WAIT": 0.001}}
+"""By script: values in place of its own. A retry waits a random part of half a second at first."""
+
 PROCESS = ExitStack()
 """What this test process uses to its end."""
 
@@ -43,7 +46,7 @@ def server() -> Sandbox:
 @cache
 def program(script: str = TAP) -> Program:
     """The program of an installed script, kept ready for this test process."""
-    return PROCESS.enter_context(keeping(Path(script)))
+    return PROCESS.enter_context(keeping(Path(script), CONSTANTS.get(script)))
 
 
 def whole() -> Sandbox:

@@ -33,6 +33,8 @@ class Filter:
 
     field: str | None = None
     is_date_time: bool = False
+    is_documented: bool = True
+    """Whether the page of the resource names it, and not only Truto's page on querying."""
 
 
 UNCHECKED = Filter()

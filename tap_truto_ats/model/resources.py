@@ -14,7 +14,10 @@ def _at(name: str) -> Filter:
 
 
 CREATED, UPDATED = _at("created_at"), _at("updated_at")
-ANY = {"created_at": (CREATED, ALL), "updated_at": (UPDATED, ALL)}
+ANY = {
+    name: (Filter(name, is_date_time=True, is_documented=False), ALL)
+    for name in ("created_at", "updated_at")
+}
 """The filters that every resource takes by Truto's page on querying; used where the reference page
 of the resource's list, and with it further filters, is not known."""
 

@@ -88,9 +88,7 @@ class Bookmarks:
 
     def note_whole_read(self, account_id: str) -> None:
         """Remember that this run has read the account whole; its rows must all be out."""
-        partition = self._partition(account_id)
-        partition[WHOLE_READ_AT] = format_instant(self.run_start)
-        partition.pop(MISSING_SINCE, None)
+        self._partition(account_id)[WHOLE_READ_AT] = format_instant(self.run_start)
 
     def advance(
         self,
@@ -129,6 +127,8 @@ class Bookmarks:
     def newly_missing(self, found: Collection[str]) -> set[str]:
         """Return the accounts that the state knows, and that this run is the first not to find."""
         now = format_instant(self.run_start)
+        for account_id in self._by_account.keys() & {*found}:
+            self._by_account[account_id].pop(MISSING_SINCE, None)
         missing = {
             account_id: partition
             for account_id, partition in self._by_account.items()

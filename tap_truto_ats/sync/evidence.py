@@ -39,8 +39,9 @@ class Doubt(Enum):
     FAILED = True, True, "{} was not read to its end"
     MOVED = True, True, "rows of {} moved between pages while they were read"
     GONE = True, True, "parents of {} were gone when their turn came"
+    NOT_IN_FULL = True, False, "rows of {} were not found by their ids, and came as listed"
     NO_LIST = True, True, "null or nothing came in place of {}"
-    NOT_OFFERED = False, True, "its provider's page says that it lists {}, which was not found"
+    NOT_OFFERED = False, True, "{} was not found, which its provider may list"
     INACTIVE = False, True, "its status is not active"
     WITHOUT_ID = False, True, "rows of {} came without an id"
 

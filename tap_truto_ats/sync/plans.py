@@ -82,10 +82,11 @@ class Plan:
                 self._is_not_offered(sync)
 
     def _is_not_offered(self, sync: AccountSync) -> None:
-        """Take note that the resource is not there, and whether that contradicts its page."""
+        """Take note that the resource is not there, and whether it should or may be."""
         sync.mode = Mode.NOT_OFFERED
         account = sync.account
-        if self.resource.offer(account.provider) and not account.resources:
+        is_known = self.resource.offer(account.provider) is not None
+        if account.resources is None or (is_known and not account.resources):
             sync.evidence.doubts[Doubt.NOT_OFFERED] += 1
 
     def _with_filters(self, error: AccountError) -> AccountError:

@@ -99,14 +99,17 @@ class Query:
         return isinstance(text, str) and not has_zone(text)
 
     def is_asking_trusted(self, account: Account) -> bool:
-        """Return whether a provider that ignores the request for changes is out of the question.
+        """Return whether rows that come when changes are asked for have changed.
 
-        It is where the page of the resource names the provider at a filter on changes, or where
-        nothing can be asked.
+        They have where the page of the resource names the provider at a filter on changes; other
+        providers may ignore the request.
         """
         offer = self._resource.offer(account.provider)
-        names = self._change_parameters(offer)
-        return not names or any(offer and name in offer.takes for name in names)
+        filters = self._resource.filters
+        return any(
+            offer and name in offer.takes and filters[name].is_documented
+            for name in self._change_parameters(offer)
+        )
 
     def changed(self, row: Mapping[str, Any]) -> datetime | None:
         """Return when a row last changed; None if it does not tell."""

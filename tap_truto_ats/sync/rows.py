@@ -16,7 +16,7 @@ from tap_truto_ats.api.limits import expected_seconds
 from tap_truto_ats.api.request import ArrivingPage, Request
 from tap_truto_ats.model.records import usable_key
 from tap_truto_ats.sync.evidence import CLOCK_TOLERANCE, Doubt
-from tap_truto_ats.sync.lists import ExpiredError, read_list
+from tap_truto_ats.sync.lists import read_list
 from tap_truto_ats.sync.query import created
 from tap_truto_ats.sync.refusals import Refusals
 from tap_truto_ats.sync.tasks import Fork, Rows, Steps, answer_to
@@ -60,14 +60,16 @@ class AccountRows:
     def read(self) -> Steps[None]:
         """Read the list, and once more if a row came that no earlier run can have emitted.
 
-        Rows that last changed before the bookmark are held back. One that was restored since, or
+        Rows that last changed before the bookmark are held back, unless the server was asked for
+        changes by a documented filter, so that its word counts. One that was restored since, or
         that the token may see since, did so, too; the checksum of all such rows shows it.
 
         Raises:
             AccountError: A page could not be read.
         """
         sync = self.sync
-        yield from self._read({}, sync.changed_since)
+        is_trusted = sync.asks and self.query.is_asking_trusted(sync.account)
+        yield from self._read({}, None if is_trusted else sync.changed_since)
         if sync.held_back and self._may_be_new():
             yield from self._read({}, sync.changed_since, wants_old=True)
 
@@ -131,8 +133,11 @@ class AccountRows:
                 sync.account,
                 sync.stream,
             )
-        elif singles and (error := singles.error()):
-            raise error
+        elif singles:
+            if singles.gone:
+                sync.evidence.doubts[Doubt.NOT_IN_FULL] += singles.gone
+            if error := singles.error():
+                raise error
         sync.parents = self.parents
 
     def _lists_of(
@@ -161,8 +166,7 @@ class AccountRows:
         try:
             yield from self._list(asked | binding, take)
         except AccountError as error:
-            is_first = error.status in NOT_TAKEN and not isinstance(error, ExpiredError)
-            if asked == bare or not is_first or error.missing_parameters:
+            if asked == bare or error.status not in NOT_TAKEN or error.missing_parameters:
                 raise
         else:
             return
@@ -172,13 +176,13 @@ class AccountRows:
     def _may_be_new(self) -> bool:
         """Return whether some row that was held back was not there in an earlier run.
 
-        Of a state without checksum, only that is known which the filters have brought: those that
-        are documented for the provider bring rows that changed, whatever these tell themselves.
+        Of a state without checksum, that is only believed where changes were not asked for.
         """
         sync = self.sync
         if sync.rows_known is not None:
             return sync.checksum_of_known != sync.rows_known
-        return not sync.asks or self.query.is_asking_trusted(sync.account)
+        offer = self.resource.offer(sync.account.provider)
+        return not (sync.asks and self.query.asks_for_changes(offer))
 
     def _list(self, params: dict[str, Any], take: Any) -> Steps[None]:  # noqa: ANN401
         arriving = ArrivingPage() if self.query.streams else None
@@ -199,7 +203,7 @@ class AccountRows:
         sync.has_pages = True
         bookmark, lately = sync.bookmark, sync.evidence.begin() - CLOCK_TOLERANCE
         wanted: list[Any] = []
-        row: Any = None
+        dated: Any = None
         for given in rows:
             key = usable_key(given)
             if key is None:
@@ -208,6 +212,8 @@ class AccountRows:
             row = query.shaped(key, given)
             changed = query.changed(row)
             is_new = tally.see(key, changed)
+            if changed:
+                dated = row
             if self.parents:
                 self.parents.add(binding, row)
             is_old = since is not None and changed is not None and changed < since
@@ -222,7 +228,7 @@ class AccountRows:
                 sync.held_back += is_old
             if is_new and is_old == wants_old and query.wants(row, changed):
                 wanted.append(row)
-        if row and query.is_local(row):
+        if dated and query.is_local(dated):
             sync.evidence.is_local = True
         return self._in_full(wanted) if self.singles else _hand_out(wanted)
 

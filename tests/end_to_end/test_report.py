@@ -250,14 +250,16 @@ class TestProgress:
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         logged = Event()
-        waiting = Counter({"account": 2})
+        waiting = Counter({"account": 2, "failing": 1})
         monkeypatch.setattr(report, "LOG_SECONDS", 1e-3)
         monkeypatch.setattr(report.logger, "info", lambda *_, **__: logged.set())
-        with watching(Report(lambda: waiting, RateLimiter())):
+        shown = Report(lambda: 3, lambda: waiting, RateLimiter())
+        shown.begin(4)
+        with watching(shown):
             assert logged.wait(PATIENCE)
-        assert Report(lambda: waiting, RateLimiter()).progress() == (
-            "0 of 0 accounts done, 0 rows (0 a second), 0 requests;"
-            " waiting: 2 for the limit of the account"
+        assert shown.progress() == (
+            "1 of 4 accounts done, 0 rows (0 a second), 0 requests;"
+            " waiting: 2 for the limit of the account, 1 to try again"
         )
         assert caplog.records == []
 
@@ -330,7 +332,7 @@ class TestFailOnAccountError:
     ) -> None:
         fetch = TrutoClient.fetch
 
-        def broken(self: TrutoClient, request: Request, usage: Usage | None = None) -> Page:
+        def broken(self: TrutoClient, request: Request, usage: Usage) -> Page:
             if request.account_id == ids["ashby"]:
                 raise ZeroDivisionError
             return fetch(self, request, usage)

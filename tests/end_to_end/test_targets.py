@@ -212,17 +212,33 @@ class TestDeletions:
         assert self.versions(run) == ["integrated_accounts"]
         assert all("version" not in message for message in run.of("RECORD"))
 
-    def test_batch_files_come_before_the_version(
-        self, tap: Tap, catalog: dict[str, Any], tmp_path: Path
+    def test_batch_files_empty_no_table(
+        self,
+        tap: Tap,
+        sandbox: Sandbox,
+        catalog: dict[str, Any],
+        gone: tuple[str, str],
+        database: Postgres,
+        tmp_path: Path,
     ) -> None:
+        """Their rows carry no version: by one, the target would delete all of them."""
+        truth = rows(sandbox.interviews())
         batch = {
             "encoding": {"format": "jsonl", "compression": "gzip"},
             "storage": {"root": tmp_path.as_uri()},
             "batch_size": 7,
         }
-        run = tap(catalog=catalog, emit_activate_version_messages=True, batch_config=batch)
-        kinds = [one["type"] for one in run.messages if one.get("stream") == "interviews"]
-        assert kinds == ["SCHEMA", *["BATCH"] * 6, "ACTIVATE_VERSION"]
+        delete = {"hard_delete": True, "activate_version": True, "add_record_metadata": True}
+        config = settings(database, "batches", **FAST, **delete)
+        for number in range(2):
+            if number:
+                sandbox.delete(*gone)
+            run = tap(catalog=catalog, emit_activate_version_messages=True, batch_config=batch)
+            kinds = [one["type"] for one in run.messages if one.get("stream") == "interviews"]
+            assert kinds == ["SCHEMA", *["BATCH"] * 6]
+            assert run.logged("No ACTIVATE_VERSION for interviews") == 1
+            load(run, "meltanolabs-target-postgres", config, tmp_path)
+            assert interviews(database, "batches") == truth
 
     @pytest.mark.parametrize(
         ("fault", "missing"),
@@ -284,7 +300,8 @@ class TestDeletions:
     def test_a_run_that_ends_early_has_none(
         self, tap: Tap, sandbox: Sandbox, ids: dict[str, str], catalog: dict[str, Any]
     ) -> None:
-        sandbox.fault(path="/unified", integrated_account_id=ids["ashby"], status=401)
+        refusal = {"status": 401, "times": None}
+        sandbox.fault(path="/unified", integrated_account_id=ids["ashby"], **refusal)
         run = tap(catalog=catalog, emit_activate_version_messages=True)
         assert run.code == 1
         assert self.versions(run) == ["integrated_accounts"]

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.helpers import _state
 
+from tap_truto_ats.singer import writer
 from tap_truto_ats.tap import TapTrutoAts
-from tests.harness import rows, started, table
+from tests.harness import Run, rows, started, table
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox
@@ -34,7 +35,8 @@ class CountingStdout(io.TextIOWrapper):
             def flush(self) -> None:
                 outer.flushes += 1
 
-        super().__init__(Buffer(), encoding="utf-8")
+        self.written = Buffer()
+        super().__init__(self.written, encoding="utf-8")
 
 
 def page(*ids: str, cursor: str | None) -> dict[str, Any]:
@@ -107,24 +109,29 @@ def test_06_the_limiter_sees_every_try(tap: Tap, sandbox: Sandbox, ids: dict[str
     assert len(admitted) == len(sandbox.requests())
 
 
-def test_07_a_state_follows_each_account_at_once(tap: Tap, ids: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "held"), [(0.0, [1, 2, 3]), (3600.0, [1, 3])], ids=["due at once", "due in an hour"]
+)
+def test_07_a_state_follows_an_account_unless_one_was_sent_a_moment_ago(
+    tap: Tap,
+    ids: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    held: list[int],
+) -> None:
     accounts = [ids["greenhouse"], ids["pinpoint"], ids["ceipal"]]
-    run = tap(integrated_account_ids=accounts, max_concurrency=1, page_size=3)
-    seen = [
-        message["record"]["integrated_account_id"]
-        if message["type"] == "RECORD"
-        else len(message["value"]["bookmarks"].get("interviews", {}).get("partitions", ()))
-        for message in run.messages
-        if message.get("stream") == "interviews" or message["type"] == "STATE"
-        if message["type"] != "SCHEMA"
-    ]
-    expected: list[Any] = []
-    for number, account in enumerate(accounts, start=1):
-        expected += [account] * 8 + [number]
-    assert [one for one in seen if one][: len(expected)] == expected
+    stdout = CountingStdout()
+    monkeypatch.setattr(writer, "STATE_SECONDS", seconds)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    settings = {"integrated_account_ids": accounts, "max_concurrency": 1}
+    TapTrutoAts(config=tap.config(**settings), catalog=tap.catalog()).sync_all()
+    run = Run(0, stdout.written.getvalue().decode(), "")
+    interviews = [state["bookmarks"].get("interviews", {}) for state in run.states]
+    found = [len(one["partitions"]) for one in interviews if "partitions" in one]
+    assert found == held
 
 
-def test_08_each_account_is_capped_at_the_start_of_the_run(
+def test_08_no_account_is_taken_as_read_up_to_a_row_dated_in_the_future(
     tap: Tap, sandbox: Sandbox, ids: dict[str, str]
 ) -> None:
     for name in ("greenhouse", "pinpoint"):

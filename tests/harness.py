@@ -43,7 +43,9 @@ def server() -> Sandbox:
 @cache
 def program(script: str = TAP) -> Program:
     """The program of an installed script, kept ready for this test process."""
-    return PROCESS.enter_context(keeping(Path(script)))
+    # A retry waits a random part of half a second at first, and longer each time.
+    constants = {"tap_truto_ats.sync.retries:FIRST_WAIT": 0.001} if script == TAP else {}
+    return PROCESS.enter_context(keeping(Path(script), constants))
 
 
 def whole() -> Sandbox:

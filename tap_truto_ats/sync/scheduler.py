@@ -145,7 +145,7 @@ class _Queue:
     under_way: int = 0
     """Requests that wait for their answers."""
     has_answered: bool = False
-    """Whether its last answer was a page."""
+    """Whether its provider answers: the last request for its rows did not fail."""
     given_up: tuple[Any, ...] = ()
     """The subject of the task whose request was the first to use up its tries."""
     refusal: Refusal | None = None
@@ -214,12 +214,16 @@ class _Loop:
         self._under_way -= 1
         queue = self.queues[task.account_id]
         queue.under_way -= 1
+        if isinstance(answer, TransientError):
+            queue.has_answered = False
+        elif task.request and task.request.limited_account == queue.account_id:
+            # Truto itself answers what is asked about an account, though its login may be dead.
+            queue.has_answered = True
         if isinstance(answer, AccountError):
             self._fail(queue, task, answer)
         elif isinstance(answer, BaseException):
             raise answer
         else:
-            queue.has_answered = True
             self._advance(task, answer)
             if task.request and task.request.is_arriving:
                 _lane(queue, task).popleft()
@@ -284,7 +288,6 @@ class _Loop:
 
     def _fail(self, queue: _Queue, task: Task[Any], error: AccountError) -> None:
         """Have a task try again after a while, or take its error."""
-        queue.has_answered = not isinstance(error, TransientError)
         if isinstance(error, TransientError):
             # Where all fails, each of an account's tasks would find that out anew.
             is_first = not queue.given_up or queue.given_up[0] is task.subject

@@ -106,10 +106,13 @@ class TrutoClient:
         try:
             if arriving.parts is None:
                 arriving.parts = _parts(self._get(request, usage))
-            return next(arriving.parts)
+            page = next(arriving.parts)
         except (*NetworkError, BrokenBodyError):
             arriving.parts = None
             raise
+        if not page.unread:
+            arriving.parts = None  # A list may be begun once more, by the same request.
+        return page
 
     def _get(self, request: Request, usage: Usage) -> requests.Response:
         usage.requests += 1

@@ -31,7 +31,7 @@ EXPIRED = {
 
 
 class ExpiredError(AccountError):
-    """A cursor is no longer accepted."""
+    """A cursor is no longer accepted; it has no status, which would say something of its list."""
 
 
 def read_list(
@@ -97,7 +97,7 @@ def _pages(request: Request, tally: Tally, take: Take, *, only_first: bool) -> S
             if cursor is None or error.status not in EXPIRED:
                 raise
             cause = f"A cursor of {request.path} was no longer accepted (HTTP {error.status})"
-            raise ExpiredError(cause, "Try again later", status=error.status) from None
+            raise ExpiredError(cause, "Try again later") from None
         rows += len(page.rows)
         tally.begin_page()
         if steps := take(page.rows, tally):

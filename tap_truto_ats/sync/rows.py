@@ -16,7 +16,7 @@ from tap_truto_ats.api.limits import expected_seconds
 from tap_truto_ats.api.request import ArrivingPage, Request
 from tap_truto_ats.model.records import usable_key
 from tap_truto_ats.sync.evidence import Doubt
-from tap_truto_ats.sync.lists import ExpiredError, read_list
+from tap_truto_ats.sync.lists import read_list
 from tap_truto_ats.sync.parents import LONG_AGO
 from tap_truto_ats.sync.query import created
 from tap_truto_ats.sync.refusals import Refusals
@@ -162,8 +162,7 @@ class AccountRows:
         try:
             yield from self._list(asked | binding, take)
         except AccountError as error:
-            is_first = error.status in NOT_TAKEN and not isinstance(error, ExpiredError)
-            if asked == bare or not is_first or error.missing_parameters:
+            if asked == bare or error.status not in NOT_TAKEN or error.missing_parameters:
                 raise
         else:
             return

@@ -53,22 +53,31 @@ def hasty(sandbox: Sandbox, **others: Any) -> Tap:
     return Tap(sandbox, run=run)
 
 
-def stopped(tap: Tap, when: Callable[[], bool], **inputs: Any) -> Run:
+def stopped(
+    tap: Tap,
+    when: Callable[[str], bool],
+    constants: dict[str, Any] | None = None,
+    **inputs: Any,
+) -> Run:
     """Run the tap until something is the case, and end it by a signal then.
 
     Args:
-        tap: The tap; its constants are as usual.
-        when: Tells whether it is the case.
+        tap: The tap.
+        when: Tells from what was written so far whether it is the case.
+        constants: By `module:name`, those that are not as usual.
         inputs: `catalog`, `state` and settings.
     """
+    kept = program() if constants is None else _program(json.dumps(constants))
     catalog, state = inputs.pop("catalog", None) or tap.catalog(), inputs.pop("state", None)
+    parts: list[bytes] = []
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as pool:
         files = {"config": tap.config(**inputs), "catalog": catalog, "state": state}
-        command = tap.command(Path(folder), **files)
-        process = program().start(*command[1:])
-        reading = pool.submit(process.read)
+        process = kept.start(*tap.command(Path(folder), **files)[1:])
+        reading = pool.submit(process.read, parts=parts)
         deadline = time.monotonic() + PATIENCE
-        while not (done := when()) and not reading.done() and time.monotonic() < deadline:
+        while not (done := when(b"".join(parts).decode(errors="ignore"))):
+            if reading.done() or time.monotonic() > deadline:
+                break
             time.sleep(0.02)
         process.signal(signal.SIGTERM)
         stdout = reading.result().decode()

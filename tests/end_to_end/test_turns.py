@@ -119,7 +119,7 @@ def test_an_account_that_has_to_wait_is_not_asked_and_holds_no_one_up(
         sandbox.fault(path=BASE, integrated_account_id=one, times=None, status=status, headers=wish)
     run = stopped(
         tap,
-        lambda: are_asked(sandbox, healthy, len(STREAMS)),
+        lambda _: are_asked(sandbox, healthy, len(STREAMS)),
         catalog=tap.catalog(*STREAMS),
         max_concurrency=2,
     )
@@ -144,7 +144,7 @@ def test_a_used_up_quota_closes_its_account_alone(
         sandbox.fault(path=BASE, integrated_account_id=one, kind="headers", headers=quota)
     stopped(
         tap,
-        lambda: are_asked(sandbox, healthy, len(STREAMS)) and are_asked(sandbox, used_up, 1),
+        lambda _: are_asked(sandbox, healthy, len(STREAMS)) and are_asked(sandbox, used_up, 1),
         catalog=tap.catalog(*STREAMS),
         max_concurrency=2,
     )
@@ -170,7 +170,7 @@ def test_a_wish_to_wait_counts_for_all_requests_of_its_account(
     streams = list(dict.fromkeys([stream, "jobs", "users", "departments", "candidates"]))
     stopped(
         tap,
-        lambda: are_asked(sandbox, healthy, len(streams)) and bool(refusals(sandbox)),
+        lambda _: are_asked(sandbox, healthy, len(streams)) and bool(refusals(sandbox)),
         catalog=tap.catalog(*streams),
         integrated_account_ids=[waiting, *healthy],
         max_concurrency=1,

@@ -458,7 +458,10 @@ class TestFiltersOfTheTaps:
     ) -> None:
         account = ids["greenhouse"]
         given = {"start_at": {"gte": "2025-06-01T00:00:00Z"}}
-        settings: dict[str, Any] = {"integrated_account_ids": [account], "filters": {"interviews": given}}
+        settings: dict[str, Any] = {
+            "integrated_account_ids": [account],
+            "filters": {"interviews": given},
+        }
         first = tap(**settings)
         sandbox.account(account, refuses=["updated_at"])
         sandbox.clear_requests()

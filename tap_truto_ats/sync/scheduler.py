@@ -417,4 +417,4 @@ def _work(
         except BaseException as error:  # noqa: BLE001 - the reading thread raises it
             answer = error
         arrived.put((task, answer))
-        del answer  # A page would be kept until the next one has been fetched.
+        del order, task, request, answer  # They would be kept until the next order.

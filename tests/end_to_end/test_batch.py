@@ -54,7 +54,7 @@ def test_they_empty_no_table(
         add_record_metadata=True,
     )
     catalog = full_table(tap.catalog())
-    settings = {"catalog": catalog, "emit_activate_version_messages": True}
+    settings: dict[str, Any] = {"catalog": catalog, "emit_activate_version_messages": True}
 
     def kept() -> dict[Any, Any]:
         gone = query(

@@ -289,8 +289,9 @@ class _Loop:
     def _fail(self, queue: _Queue, task: Task[Any], error: AccountError) -> None:
         """Have a task try again after a while, or take its error."""
         if isinstance(error, TransientError):
-            # Where all fails, each of an account's tasks would find that out anew.
-            is_first = not queue.given_up or queue.given_up[0] is task.subject
+            # Where all fails, each of an account's tasks would find that out anew. Those without a
+            # subject, such as lists of parents, are not one another's.
+            is_first = not queue.given_up or queue.given_up[0] is task.subject is not None
             most = self._scheduler.max_retries + 1 if is_first else 1
             wait = task.tries.wait(error, most)
             if wait is not None:

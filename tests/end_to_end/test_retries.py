@@ -202,6 +202,64 @@ class TestTries:
             truth = sandbox.rows(stream)
             assert found == {(row["integrated_account_id"], row["id"]) for row in truth}
 
+    @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+    @pytest.mark.parametrize("max_concurrency", [1, 50])
+    @pytest.mark.parametrize(
+        "streams",
+        [("activities", "job_form_fields"), ("activities", "jobs"), ("job_form_fields", "users")],
+        ids="+".join,
+    )
+    def test_a_list_of_parents_counts_as_one_of_them(
+        self,
+        sandbox: Sandbox,
+        tap: Tap,
+        ids: dict[str, str],
+        failure: dict[str, Any],
+        max_concurrency: int,
+        streams: tuple[str, ...],
+    ) -> None:
+        account = ids["greenhouse"]
+        sandbox.fault(path=BASE, integrated_account_id=account, times=None, **failure)
+        run = tap(catalog=tap.catalog(*streams), max_concurrency=max_concurrency, max_retries=3)
+        assert run.code == 1
+        made = Counter(one["path"] for one in made_for(sandbox, account))
+        assert sorted(made.values()) == [1, 1 + 3]
+
+    @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+    @pytest.mark.parametrize("path", [LISTING, LISTING + "/", BASE + "candidates/"])
+    def test_what_passes_elsewhere_costs_nothing_either(
+        self, sandbox: Sandbox, tap: Tap, failure: dict[str, Any], path: str
+    ) -> None:
+        made = sandbox.reset(
+            accounts=[{"provider": "bamboohr"}, {"provider": "loxo"}],
+            candidates=3,
+            rate_limits=False,
+        )
+        sandbox.fault(path=path, times=2, **failure)
+        run = tap(
+            catalog=tap.catalog("integrated_accounts", "candidates"),
+            integrated_account_ids=[one["id"] for one in made] if path == LISTING + "/" else None,
+            hydrate=["candidates"],
+        )
+        assert (run.code, run.errors) == (0, [])
+        assert run.logged("Trying again in") == 2
+        assert len(run.records("integrated_accounts")) == 2
+        truth = sandbox.rows("candidates", whole=True)
+        found = {row["id"]: row["emails"] for row in run.records("candidates")}
+        assert found == {row["id"]: row["emails"] for row in truth}
+
+    @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+    def test_capabilities_that_cannot_be_had_are_asked_for_once(
+        self, sandbox: Sandbox, tap: Tap, ids: dict[str, str], failure: dict[str, Any]
+    ) -> None:
+        account = ids["greenhouse"]
+        sandbox.fault(path=f"{LISTING}/{account}", times=None, **failure)
+        run = tap(catalog=tap.catalog(*self.STREAMS), integrated_account_ids=[account])
+        assert run.code == 1
+        (error,) = run.errors
+        assert all(stream in error for stream in self.STREAMS)
+        assert len(sandbox.requests()) == 3
+
     def test_each_page_has_tries_of_its_own(self, sandbox: Sandbox, tap: Tap) -> None:
         sandbox.reset(accounts=[{"provider": "pinpoint"}], interviews=8, rate_limits=False)
         for page in range(4):

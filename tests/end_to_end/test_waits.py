@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 import backoff
 import pytest
 
+from tap_truto_ats.api import limits
+from tap_truto_ats.api.limits import RateLimiter
 from tap_truto_ats.sync import retries
 from tap_truto_ats.tap import TapTrutoAts
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox
+    from tap_truto_ats.api.limits import Refusal
     from tests.harness import Tap
 
 PATH = "/unified/ats/interviews"
@@ -85,3 +88,30 @@ def test_each_wait_is_twice_as_long(
         "0.3 s (retry 3 of 5).",
         "0.3 s (retry 4 of 5).",
     ]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Retry-After": "0.05"}], ids=["no wish", "a wish"])
+def test_while_the_tokens_limit_holds_nobody_asks_again_and_again(
+    sandbox: Sandbox, tap: Tap, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    """Also when what holds some account back alone has run out meanwhile."""
+    monkeypatch.setattr(limits, "TOKEN_LIMIT", 4)
+    monkeypatch.setattr(limits, "PERIOD", 0.2)
+    monkeypatch.setattr(retries, "FIRST_WAIT", 0.05)
+    made = sandbox.reset(accounts=[{"provider": "pinpoint"}] * 9, rate_limits=False, interviews=2)
+    for one in made[:2]:
+        sandbox.fault(
+            path=PATH, integrated_account_id=one["id"], status=429, headers=headers, times=2
+        )
+    asked = []
+    admit = RateLimiter.admit
+
+    def counted(limiter: RateLimiter, account_id: str | None) -> Refusal | None:
+        asked.append(account_id)
+        return admit(limiter, account_id)
+
+    monkeypatch.setattr(RateLimiter, "admit", counted)
+    TapTrutoAts(config=tap.config(), catalog=tap.catalog("interviews")).sync_all()
+    made_at_all = len(sandbox.requests())
+    assert made_at_all == 1 + 9 + 2 * 2
+    assert len(asked) - made_at_all <= 2 * made_at_all

@@ -131,14 +131,15 @@ def test_no_error_keeps_a_page_or_a_body(
     for one in ids:
         fault = {"integrated_account_id": one, "later_pages": later_pages, "times": None, **ill}
         sandbox.fault(path=BASE, **fault)
-    over = run(tap, streams=("interviews", "candidates"))
+    over = run(tap, streams=STREAMS)
     assert over.run.report.accounts == 3
     assert len(sandbox.requests()) >= 1 + 3
     assert (watch.bodies_left, watch.pages_left) == (0, 0)
-    for failure in over.run.accounts.failures.values():
-        assert failure.error.__traceback__ is None
-        assert failure.error.__context__ is None
-        assert failure.error.__cause__ is None
+    errors = [one.error for one in over.run.accounts.failures.values()]
+    for error in (*errors, *over.run.scheduler.refused.values()):
+        assert error.__traceback__ is None
+        assert error.__context__ is None
+        assert error.__cause__ is None
 
 
 def test_no_fault_of_the_taps_own_keeps_a_page(

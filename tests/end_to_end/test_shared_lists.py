@@ -261,6 +261,35 @@ class TestVariations:
         assert run.records(parent) == []
         assert set(lists_of(sandbox, parent).values()) == {1}
 
+    @pytest.mark.parametrize(
+        "doubt",
+        [
+            {"kind": "null_result", "times": 3},
+            {"status": 204, "times": 3},
+            {"kind": "rows", "rows": [{"id": None}]},
+            {"kind": "rows", "rows": []},
+        ],
+        ids=["null", "nothing", "a row without an id", "no rows"],
+    )
+    def test_a_list_in_doubt_is_no_list_of_parents(
+        self,
+        sandbox: Sandbox,
+        parent: str,
+        provider: str,
+        child: str,
+        doubt: dict[str, Any],
+    ) -> None:
+        one_account(sandbox, provider)
+        sandbox.fault(path=BASE + parent, **doubt)
+        tap = hasty(sandbox)
+        run = tap(catalog=tap.catalog(parent, child), max_concurrency=1, max_retries=8)
+        assert (run.code, run.errors) == (0, [])
+        if doubt.get("rows") != []:
+            assert keys(run.records(child)) == keys(sandbox.rows(child))
+        else:
+            # An empty list is one that can be believed.
+            assert max(lists_of(sandbox, parent).values()) == 1
+
     def test_a_list_that_fails_for_the_stream_is_asked_for_once_for_its_children(
         self, sandbox: Sandbox, tap: Tap, parent: str, provider: str, child: str
     ) -> None:

@@ -39,9 +39,12 @@ class Process:
             if not self._has_ended:
                 os.kill(self._pid, number)
 
-    def read(self, most: int | None = None) -> bytes:
-        """Read what the run writes, to its end; or kill it once it has written that much."""
-        parts = []
+    def read(self, most: int | None = None, parts: list[bytes] | None = None) -> bytes:
+        """Read what the run writes, to its end; or kill it once it has written that much.
+
+        Another thread may look at the `parts` as they come.
+        """
+        parts = [] if parts is None else parts
         while most is None or most > 0:
             part = os.read(self._stdout, READ if most is None else min(READ, most))
             if not part:

@@ -111,7 +111,7 @@ class TrutoClient:
             arriving.parts = None
             raise
         if not page.unread:
-            arriving.parts = None
+            arriving.parts = None  # A list may be begun once more, by the same request.
         return page
 
     def _get(self, request: Request, usage: Usage) -> requests.Response:

@@ -11,16 +11,23 @@ import msgspec
 from singer_sdk.singerlib import Catalog
 
 
+class Context(msgspec.Struct):
+    """What a stream relies on in a partition's context."""
+
+    integrated_account_id: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class Partition(msgspec.Struct):
     """What is relied on in an entry of `partitions`: that its context can be a key."""
 
-    context: dict[str, str | float | bool | None] | None = None
+    context: Context | None = None
 
 
 class StreamState(msgspec.Struct):
     """What the SDK relies on in a stream's part of a state."""
 
     partitions: list[Partition] = []
+    progress_markers: dict[str, Any] = {}
 
 
 def check_config(path: str) -> None:

@@ -145,7 +145,7 @@ class _Queue:
     under_way: int = 0
     """Requests that wait for their answers."""
     has_answered: bool = False
-    """Whether its last answer was a page."""
+    """Whether its provider answers: the last request for its rows did not fail."""
     given_up: tuple[Any, ...] = ()
     """The subject of the task whose request was the first to use up its tries."""
     refusal: Refusal | None = None
@@ -214,12 +214,16 @@ class _Loop:
         self._under_way -= 1
         queue = self.queues[task.account_id]
         queue.under_way -= 1
+        if isinstance(answer, TransientError):
+            queue.has_answered = False
+        elif task.request and task.request.limited_account == queue.account_id:
+            # Truto itself answers what is asked about an account, though its login may be dead.
+            queue.has_answered = True
         if isinstance(answer, AccountError):
             self._fail(queue, task, answer)
         elif isinstance(answer, BaseException):
             raise answer
         else:
-            queue.has_answered = True
             self._advance(task, answer)
             if task.request and task.request.is_arriving:
                 _lane(queue, task).popleft()
@@ -284,10 +288,10 @@ class _Loop:
 
     def _fail(self, queue: _Queue, task: Task[Any], error: AccountError) -> None:
         """Have a task try again after a while, or take its error."""
-        queue.has_answered = not isinstance(error, TransientError)
         if isinstance(error, TransientError):
-            # Where all fails, each of an account's tasks would find that out anew.
-            is_first = not queue.given_up or queue.given_up[0] is task.subject
+            # Where all fails, each of an account's tasks would find that out anew. Those without a
+            # subject, such as lists of parents, are not one another's.
+            is_first = not queue.given_up or queue.given_up[0] is task.subject is not None
             most = self._scheduler.max_retries + 1 if is_first else 1
             wait = task.tries.wait(error, most)
             if wait is not None:
@@ -414,4 +418,4 @@ def _work(
         except BaseException as error:  # noqa: BLE001 - the reading thread raises it
             answer = error
         arrived.put((task, answer))
-        del answer  # A page would be kept until the next one has been fetched.
+        del order, task, request, answer  # They would be kept until the next order.

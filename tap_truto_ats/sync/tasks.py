@@ -155,4 +155,10 @@ def until_rows(steps: Steps[Any]) -> Steps[bool]:
 
 
 def _next(steps: Steps[Any], answer: Page | AccountError | None = None) -> Step:
-    return steps.throw(answer) if isinstance(answer, AccountError) else steps.send(answer)
+    if not isinstance(answer, AccountError):
+        return steps.send(answer)
+    try:
+        return steps.throw(answer)
+    finally:
+        # Several tasks may take the same error, which would keep what each had at hand.
+        answer.__traceback__ = None

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from tap_truto_ats.api.envelope import Page
 
 
+ACCOUNTS = "/integrated-account"
+"""The list of accounts; below it is what Truto itself knows of each."""
+
+
 @dataclass(frozen=True)
 class Request:
     """A GET of one page."""
@@ -32,8 +36,8 @@ class Request:
 
     @property
     def limited_account(self) -> str | None:
-        """The account whose limit counts the request; Truto counts unified calls only."""
-        return self.account_id if self.path.startswith("/unified/") else None
+        """The account whose limit counts the request; none does for what Truto itself answers."""
+        return None if self.path.startswith(ACCOUNTS) else self.account_id
 
     def having(self, params: Mapping[str, Any]) -> Request:
         """Return the same request with further parameters."""

@@ -86,8 +86,9 @@ class PageWriter(MsgSpecWriter):
                 for stream, bookmarks in part.items():
                     self._pending += begin + encoder.encode(stream) + b":"
                     self._pending += encoder.encode(bookmarks)
-                    self.flush()
                     begin = b","
+                    if len(self._pending) > PIPE_BYTES:
+                        self.flush()
                 self._pending += b"}" if part else b"{}"
             else:
                 self._pending += encoder.encode(part)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tap_truto_ats.api.errors import BLOCKED_CURE, AccountError, RunError
-from tap_truto_ats.api.request import Request
+from tap_truto_ats.api.request import ACCOUNTS, Request
 from tap_truto_ats.model.records import dig
 from tap_truto_ats.sync.evidence import Doubt, Evidence
 from tap_truto_ats.sync.lists import read_list
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PATH = "/integrated-account"
 CATEGORY = "ats"
 NOT_SHOWN = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 """Statuses by which the account endpoints answer a token that may not use them."""
@@ -172,7 +171,7 @@ class Accounts:
         for tenant in self.settings.tenant_ids or (None,):
             params = {"limit": self.settings.page_size} | ({"tenant_id": tenant} if tenant else {})
             steps = read_list(
-                Request(PATH, params),
+                Request(ACCOUNTS, params),
                 self.evidence,
                 self._take,
                 wants_all=self.settings.emit_activate_version_messages,
@@ -222,7 +221,7 @@ def _describe(account: Account) -> Steps[None]:
 
 
 def _path(account: Account) -> str:
-    return f"{PATH}/{quote(account.id, safe='')}"
+    return f"{ACCOUNTS}/{quote(account.id, safe='')}"
 
 
 def _account(row: dict[str, Any]) -> Account:

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from tap_truto_ats.model.instants import parse_instant
+from tap_truto_ats.model.records import usable_key
 from tap_truto_ats.tap import TapTrutoAts
 from tests.harness import Tap
 
@@ -374,11 +375,11 @@ def test_rows(truto: Truto, name: str, pages: list[list[Any]]) -> None:
     check(messages, log)
     written = [one for one in messages if (one["type"], one.get("stream")) == KIND]
     emitted = [one["record"] for one in written]
-    for sync in tap.run.report.account_syncs:
-        own = [one for one in emitted if one["integrated_account_id"] == sync.account.id]
-        assert sync.rows == len(own)
-        if not sync.error:
-            assert sync.rows + sync.rows_without_id == len(accounts[sync.account.id])
+    for entry in tap.run.report.entries():
+        own = [one for one in emitted if one["integrated_account_id"] == entry["account"]]
+        assert entry["rows"] == len(own)
+        if not entry["error"]:
+            assert len(own) == sum(usable_key(row) is not None for row in accounts[entry["account"]])
 
 
 @pytest.mark.parametrize("name", FORMATS)

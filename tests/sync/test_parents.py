@@ -13,7 +13,7 @@ from tap_truto_ats.sync.account_sync import AccountSync
 from tap_truto_ats.sync.accounts import Account
 from tap_truto_ats.sync.evidence import Doubt
 from tap_truto_ats.sync.lists import MOST_READS
-from tap_truto_ats.sync.parents import PARENTS, ParentLists, Parents
+from tap_truto_ats.sync.parents import ParentLists, Parents
 from tap_truto_ats.sync.refusals import Refusals
 from tap_truto_ats.sync.tasks import Task
 from tests.sync.clocks import Clocks
@@ -123,14 +123,28 @@ def refused() -> Steps[None]:
     raise refusal(422, "Wrong")
 
 
-def test_the_parents_are_known_by_the_declarations() -> None:
-    assert PARENTS == {"candidates", "jobs"} <= RESOURCES.keys()
+@pytest.mark.parametrize(
+    ("provider", "selected", "wanted"),
+    [
+        ("fountain", "interviews", {"candidates"}),
+        ("breezy", "scorecards", {"candidates", "jobs"}),
+        ("fountain", "jobs", set()),
+        ("greenhouse", "interviews", set()),
+        (None, "interviews", set()),
+    ],
+)
+def test_parents_are_wanted_where_what_is_read_needs_them(
+    clocks: Clocks, provider: str | None, selected: str, wanted: set[str]
+) -> None:
+    lists = Listing(clocks, provider).lists
+    lists.selected = [RESOURCES[selected]]
+    assert {one for one in RESOURCES if lists.wants(one)} == wanted
 
 
 class Listing:
     """An account's lists of parents, as several streams ask for them."""
 
-    def __init__(self, clocks: Clocks, provider: str, **options: Any) -> None:
+    def __init__(self, clocks: Clocks, provider: str | None, **options: Any) -> None:
         self.clocks = clocks
         options = {"wants_all": False, "only_first": False, **options}
         self.lists = ParentLists(Account("a1", provider), clocks.now, 50, **options)
@@ -159,7 +173,8 @@ class Listing:
                 sync.parents.add({}, {"id": key})
 
         task: SyncTask = Task(sync, steps(), "a1")
-        self.lists.streams[resource] = task
+        self.lists.selected = list(RESOURCES.values())
+        self.lists.make = {resource: task}.get
         return task
 
 

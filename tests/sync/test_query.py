@@ -441,12 +441,12 @@ def test_a_time_without_a_zone_may_be_local(row: dict[str, Any], expected: objec
     [
         ("interviews", GREENHOUSE, True, True),
         ("interviews", PINPOINT, True, False),
-        ("interviews", ASHBY, False, True),
-        ("interviews", None, False, True),
+        ("interviews", ASHBY, False, False),
+        ("interviews", None, False, False),
         ("candidates", "lever", True, True),
-        ("candidates", ASHBY, False, True),
+        ("candidates", ASHBY, False, False),
         ("applications", "teamtailor", True, True),
-        ("job_form_fields", GREENHOUSE, False, True),
+        ("job_form_fields", GREENHOUSE, False, False),
     ],
 )
 def test_a_provider_may_ignore_that_it_is_asked_for_changes_unless_its_page_names_the_filter(

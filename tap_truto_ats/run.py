@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from tap_truto_ats.sync.account_sync import AccountSync
+    from tap_truto_ats.sync.account_sync import AccountSync, SyncTask
     from tap_truto_ats.sync.accounts import Account
-    from tap_truto_ats.sync.parents import SyncTask
 
 
 @dataclass

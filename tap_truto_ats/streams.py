@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from tap_truto_ats.model.declaration import Resource
     from tap_truto_ats.run import Run
-    from tap_truto_ats.sync.parents import ParentLists, SyncTask
+    from tap_truto_ats.sync.account_sync import SyncTask
+    from tap_truto_ats.sync.parents import ParentLists
 
 SCHEMAS = SchemaDirectory(files("tap_truto_ats.model") / "schemas")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tap_truto_ats.api.request import Usage
 from tap_truto_ats.sync.evidence import Doubt, Evidence
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from tap_truto_ats.api.errors import AccountError
     from tap_truto_ats.sync.accounts import Account
-    from tap_truto_ats.sync.parents import Parents
+    from tap_truto_ats.sync.tasks import Task
+
+SyncTask: TypeAlias = "Task[AccountSync | None]"
+"""The task that reads a stream of an account; other tasks have no account sync."""
 
 
 class Mode(Enum):
@@ -58,8 +61,6 @@ class AccountSync:
     """None until enough is known of the account."""
     parent: str | None = None
     """The kind of parent by which rows are requested, such as `candidate`."""
-    parents: Parents | None = None
-    """What it listed, if that was all, for those that are asked for by it."""
     usage: Usage = field(default_factory=Usage)
     has_pages: bool = False
     """Whether some page came."""

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tap_truto_ats.model.declaration import Requirement, Resource
-    from tap_truto_ats.sync.account_sync import AccountSync
     from tap_truto_ats.sync.accounts import Account
     from tap_truto_ats.sync.evidence import Tally
 
@@ -29,8 +28,6 @@ LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
 
 CHANGED = ("updated_at", "last_interaction_at")
 """The fields of a parent's row that tell when it last changed."""
-
-SyncTask: TypeAlias = "Task[AccountSync | None]"
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """Names of parameters with their values."""
@@ -109,9 +106,11 @@ class ParentLists:
     """Whether only the first page of each list is requested."""
     selected: Sequence[Resource] = ()
     """The resources that are read."""
-    make: Callable[[str], SyncTask | None] = field(default=lambda _: None)
+    make: Callable[[str], Task[Any] | None] = field(default=lambda _: None)
     """Makes the task that reads a resource; None if it is not read."""
-    _streams: dict[str, SyncTask | None] = field(default_factory=dict)
+    listed: dict[str, Parents] = field(default_factory=dict)
+    """What tasks of streams have listed whole."""
+    _streams: dict[str, Task[Any] | None] = field(default_factory=dict)
     _tasks: dict[str, Task[None]] = field(default_factory=dict)
 
     def wants(self, resource: str) -> bool:
@@ -119,7 +118,7 @@ class ParentLists:
         offers = (one.offer(self.account.provider) for one in self.selected)
         return any(one.resource == resource for offer in offers if offer for one in offer.requires)
 
-    def task(self, resource: str) -> SyncTask | None:
+    def task(self, resource: str) -> Task[Any] | None:
         """Return the task that reads a resource; if that lists parents, it is made once."""
         if resource not in self._streams:
             task = self.make(resource)
@@ -135,7 +134,7 @@ class ParentLists:
             AccountError: The list could not be read.
         """
         resource = requirement.resource
-        if parents := (yield from self._of_stream(self.task(resource))):
+        if parents := (yield from self._of_stream(resource)):
             return parents
         if resource not in self._tasks:
             self._tasks[resource] = Task(None, self._list(resource), self.account.id)
@@ -146,18 +145,19 @@ class ParentLists:
         listed: Parents = self._tasks[resource].result
         return listed
 
-    def _of_stream(self, task: SyncTask | None) -> Steps[Parents | None]:
-        """Wait for what a stream lists, if it may list all; None if it did not."""
-        if task is None or task.subject is None or not task.subject.lists_all:
+    def _of_stream(self, resource: str) -> Steps[Parents | None]:
+        """Wait for the stream that lists the parents, too; None if it did not list all."""
+        task = self.task(resource)
+        if task is None or not task.subject.lists_all:
             return None
         try:
             yield task
         except AccountError:
             return None
-        parents = task.subject.parents
-        is_whole = parents and not parents.has_repeated and not task.subject.evidence.doubts
-        may_lack = self.wants_all and not task.subject.evidence.is_exact
-        return parents if is_whole and not may_lack else None
+        parents = self.listed.get(resource)
+        if parents is None or parents.has_repeated or any(parents.evidence.doubts.values()):
+            return None
+        return None if self.wants_all and not parents.evidence.is_exact else parents
 
     def _list(self, resource: str) -> Steps[Parents]:
         parents = Parents(Evidence(self.now, is_exact=True), Refusals(resource))

@@ -122,6 +122,8 @@ class Plan:
                 self._is_not_offered(sync)
                 return
         rows.end()
+        if rows.parents:
+            lists.listed[self.resource.name] = rows.parents
         sync.mode = self._mode(sync, offer, rows.window)
 
     def _mode(self, sync: AccountSync, offer: Offer | None, window: datetime | None) -> Mode:

@@ -138,7 +138,6 @@ class AccountRows:
                 sync.evidence.doubts[Doubt.NOT_IN_FULL] += singles.gone
             if error := singles.error():
                 raise error
-        sync.parents = self.parents
 
     def _lists_of(
         self, bindings: Sequence[dict[str, str]], refusals: Refusals

@@ -379,7 +379,9 @@ def test_rows(truto: Truto, name: str, pages: list[list[Any]]) -> None:
         own = [one for one in emitted if one["integrated_account_id"] == entry["account"]]
         assert entry["rows"] == len(own)
         if not entry["error"]:
-            assert len(own) == sum(usable_key(row) is not None for row in accounts[entry["account"]])
+            assert len(own) == sum(
+                usable_key(row) is not None for row in accounts[entry["account"]]
+            )
 
 
 @pytest.mark.parametrize("name", FORMATS)

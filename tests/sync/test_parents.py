@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tap_truto_ats.api.request import Request
-    from tap_truto_ats.sync.parents import SyncTask
+    from tap_truto_ats.sync.account_sync import SyncTask
     from tap_truto_ats.sync.tasks import Steps
     from tests.sync.steps import Answer
 
@@ -166,11 +166,11 @@ class Listing:
 
         def steps() -> Steps[None]:
             yield from ()
-            sync.parents = Parents(evidence, Refusals(resource))
+            parents = self.lists.listed[resource] = Parents(evidence, Refusals(resource))
             for key in keys:
                 if key == "wrong":
                     raise refusal(422)
-                sync.parents.add({}, {"id": key})
+                parents.add({}, {"id": key})
 
         task: SyncTask = Task(sync, steps(), "a1")
         self.lists.selected = list(RESOURCES.values())

@@ -64,6 +64,8 @@ class Reading:
         self.sync = AccountSync(resource, self.account, clocks.evidence(is_exact=is_exact))
         self._clocks = clocks
         self._is_exact = is_exact
+        self.lists = ParentLists(self.account, clocks.now, 50, wants_all=False, only_first=False)
+        self.lists.selected = [RESOURCES["interviews"]]
         self._settings = Settings.from_config({"api_token": "no-such-token", **settings})
 
     def read(self, answers: Mapping[str, Answer]) -> Taken:
@@ -71,9 +73,7 @@ class Reading:
         marks = None if self._is_exact else Bookmarks(self.state, "updated_at", BEGAN)
         accounts = Accounts(settings, cast("Any", None), self._clocks.now)
         plan = Plan(declared, Query(declared, settings, ()), marks, settings, accounts)
-        lists = ParentLists(self.account, self._clocks.now, 50, wants_all=False, only_first=False)
-        lists.selected = [RESOURCES["interviews"]]
-        return take(plan.steps(self.sync, lists), answers, name)
+        return take(plan.steps(self.sync, self.lists), answers, name)
 
     @property
     def doubts(self) -> dict[Doubt, int]:
@@ -430,7 +430,7 @@ class TestParents:
         reading = Reading(clocks, "candidates", "fountain")
         reading.sync.lists_all = lists_all
         reading.read(by_candidate())
-        parents = reading.sync.parents
+        parents = reading.lists.listed.get("candidates")
         assert (parents is not None) is lists_all
         assert parents is None or len(parents.changed) == 10
 

@@ -462,9 +462,7 @@ class History:
         Rows count as gone, by the README, when Truto says that their account does not offer the
         resource, and when two runs in a row do not find their account.
         """
-        gone = {
-            self._index(one.account or 0) for one in disturbances if one.what == "take away"
-        }
+        gone = {self._index(one.account or 0) for one in disturbances if one.what == "take away"}
         hidden = {account.id for account in self.accounts if not account.is_listed}
         lost, self.hidden = hidden & self.hidden, hidden
         return {

@@ -50,6 +50,8 @@ class AccountRows:
     """What becomes of requests for each row by its id; None if there are none."""
     parents: Parents | None = None
     """The rows as parents of other resources, if all are listed."""
+    is_trusted: bool = True
+    """Whether what comes when changes are asked for has changed, so that none is held back."""
     are_filters_refused: bool = False
     """Whether the filters that the tap adds by itself were refused."""
 
@@ -68,8 +70,8 @@ class AccountRows:
             AccountError: A page could not be read.
         """
         sync = self.sync
-        is_trusted = sync.asks and self.query.is_asking_trusted(sync.account)
-        yield from self._read({}, None if is_trusted else sync.changed_since)
+        self.is_trusted = sync.asks and self.query.is_asking_trusted(sync.account)
+        yield from self._read({}, None if self.is_trusted else sync.changed_since)
         if sync.held_back and self._may_be_new():
             yield from self._read({}, sync.changed_since, wants_old=True)
 
@@ -216,7 +218,7 @@ class AccountRows:
             if self.parents:
                 self.parents.add(binding, row)
             is_old = since is not None and changed is not None and changed < since
-            if changed is not None and not wants_old:
+            if changed is not None and not wants_old and not self.is_trusted:
                 mark, made = crc32(str(key).encode()), min(changed, created(row) or changed)
                 if made > lately:
                     sync.made_lately.append((made, mark))

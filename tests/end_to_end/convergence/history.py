@@ -466,12 +466,12 @@ class History:
         hidden = {account.id for account in self.accounts if not account.is_listed}
         lost, self.hidden = hidden & self.hidden, hidden
         return {
-            (resource, account.id, key)
+            key
             for index, account in enumerate(self.accounts)
             if index not in gone and account.id not in lost
             for resource in self._resources(account)
             if resource in account.resources
-            for key in account.things(resource)
+            for key in keyed(resource, account.truth(resource))
         }
 
     def _write(self, name: str, content: object) -> str:

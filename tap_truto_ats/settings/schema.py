@@ -40,7 +40,10 @@ class Settings:
         "ATS category.",
     )
     tenant_ids: tuple[str, ...] = _setting(
-        th.ArrayType(th.StringType), "Tenants", "When accounts are found: only these tenants."
+        th.ArrayType(th.StringType),
+        "Tenants",
+        "Only the accounts of these tenants are read; without effect where "
+        "`integrated_account_ids` is set.",
     )
     start_date: datetime | None = _setting(  # noqa: RUF009 - it returns a field
         th.DateTimeType,
@@ -84,13 +87,15 @@ class Settings:
     lookback_seconds: int = _setting(
         th.IntegerType(minimum=0),
         "Lookback",
-        "Subtracted from a bookmark when it is read, never stored.",
+        "Seconds that are subtracted from a bookmark when it is read; the stored one stays as it "
+        "is.",
         default=120,
     )
     max_concurrency: int = _setting(
         th.IntegerType(minimum=1, maximum=100),
         "Concurrency",
-        "Requests under way at the same time.",
+        "Requests under way at the same time, each of which may hold a page in memory. The default "
+        "uses up the token's limit when an answer takes a second.",
         default=50,
     )
     request_timeout_seconds: int = _setting(
@@ -100,7 +105,11 @@ class Settings:
         default=60,
     )
     max_retries: int = _setting(
-        th.IntegerType(minimum=0), "Retries", "Retries of each request.", default=8
+        th.IntegerType(minimum=0),
+        "Retries",
+        "Retries of each request. Once a stream of an account has used them up, the account's "
+        "other streams get one try each.",
+        default=8,
     )
     schedule_window_days: int | None = _setting(
         th.IntegerType(minimum=0),
@@ -130,7 +139,8 @@ class Settings:
         th.BooleanType,
         "Emit ACTIVATE_VERSION messages",
         "For streams that the catalog sets to FULL_TABLE: tells the target to delete what is gone, "
-        "once every account was read to its end.",
+        "if it is certain that every row of every account has come. Lists of several pages are "
+        "then read at least twice.",
         default=False,
     )
 

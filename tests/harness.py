@@ -20,7 +20,7 @@ from tap_truto_ats.tap import TapTrutoAts
 from tests.forks import Program, keeping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sandbox.control import Sandbox
 
@@ -224,6 +224,13 @@ class Tap:
 def _catalog(include_remote_data: bool) -> str:  # noqa: FBT001
     tap = TapTrutoAts(config={"include_remote_data": include_remote_data}, validate_config=False)
     return tap.catalog_json_text
+
+
+def spread(*choices: Iterable[Any]) -> list[tuple[Any, ...]]:
+    """Combine parameters of a test so that each value occurs, though not each combination."""
+    lists = [list(one) for one in choices]
+    most = max(map(len, lists))
+    return [tuple(one[n % len(one)] for one in lists) for n in range(most)]
 
 
 def full_table(catalog: dict[str, Any], stream: str = "interviews") -> dict[str, Any]:

@@ -44,6 +44,7 @@ class Doubt(Enum):
     NOT_OFFERED = False, True, "{} was not found, which its provider may list"
     INACTIVE = False, True, "its status is not active"
     WITHOUT_ID = False, True, "rows of {} came without an id"
+    PARENTS_WITHOUT_ID = False, True, "parents of {} came without an id"
 
     def __init__(self, hides_changes: bool, hides_rows: bool, words: str) -> None:  # noqa: FBT001
         """Name the columns of the table."""

@@ -53,7 +53,7 @@ class Parents:
             if moment := self.add(listed_by, row):
                 tally.see(dig(row, "id"), moment)
             else:
-                self.evidence.doubts[Doubt.WITHOUT_ID] += 1
+                self.evidence.doubts[Doubt.PARENTS_WITHOUT_ID] += 1
 
     def add(self, listed_by: Mapping[str, str], row: object) -> datetime | None:
         """Add a parent and return when it last changed; None without an id."""

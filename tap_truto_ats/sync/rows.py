@@ -104,13 +104,13 @@ class AccountRows:
         doubts = sync.evidence.doubts
         if refusals.gone:
             doubts[Doubt.GONE] += refusals.gone
-        if doubts[Doubt.GONE] or parents.evidence.doubts[Doubt.WITHOUT_ID]:
+        if doubts[Doubt.GONE] or doubts[Doubt.PARENTS_WITHOUT_ID]:
             logger.warning(
                 "Account %s: of %s, %d were gone when their turn came and %d had no `id`.",
                 sync.account.id,
                 innermost.resource,
                 doubts[Doubt.GONE],
-                parents.evidence.doubts[Doubt.WITHOUT_ID],
+                doubts[Doubt.PARENTS_WITHOUT_ID],
             )
         if error := refusals.error() or parents.error():
             raise error
@@ -129,7 +129,7 @@ class AccountRows:
                 sync.account,
                 sync.stream,
             )
-        if singles and singles.are_absent:
+        if singles and singles.are_all_gone:
             logger.info(
                 "Account %s: no row of %s could be had by its id; they are emitted as listed.",
                 sync.account,

@@ -295,7 +295,7 @@ class _Loop:
             most = self._scheduler.max_retries + 1 if is_first else 1
             wait = task.tries.wait(error, most)
             if wait is not None:
-                self._retry(queue, task, error, wait)
+                self._retry(queue, task, error, wait, most - 1)
                 return
             if error.is_of_run:
                 raise RunError(str(error))
@@ -305,7 +305,9 @@ class _Loop:
             self._scheduler.refused[queue.account_id] = error
         self._advance(task, error)
 
-    def _retry(self, queue: _Queue, task: Task[Any], error: TransientError, wait: float) -> None:
+    def _retry(
+        self, queue: _Queue, task: Task[Any], error: TransientError, wait: float, most: int
+    ) -> None:
         task.usage.retries += 1
         if error.status == HTTPStatus.TOO_MANY_REQUESTS:
             task.usage.waited_seconds += wait
@@ -315,7 +317,7 @@ class _Loop:
             error.cause,
             wait,
             task.tries.failed.total(),
-            min(error.tries - 1, self._scheduler.max_retries),
+            min(error.tries - 1, most),
         )
         now = self._scheduler.clock()
         until = max(now + wait, queue.refusal.until if queue.refusal else now)

@@ -24,6 +24,7 @@ from tap_truto_ats.sync.account_sync import AccountSync
 from tap_truto_ats.sync.tasks import Task
 from tap_truto_ats.tap import TapTrutoAts
 from tests.end_to_end.hasty import PATIENCE
+from tests.harness import spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -122,8 +123,7 @@ ILLS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("ill", ILLS.values(), ids=ILLS)
-@pytest.mark.parametrize("later_pages", [False, True])
+@pytest.mark.parametrize(("ill", "later_pages"), spread(ILLS.values(), [False, True]))
 def test_no_error_keeps_a_page_or_a_body(
     sandbox: Sandbox, tap: Tap, watch: Watch, ill: dict[str, Any], *, later_pages: bool
 ) -> None:

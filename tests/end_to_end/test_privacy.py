@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.end_to_end.hasty import hasty
+from tests.harness import spread
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox
@@ -75,9 +76,10 @@ def everything(sandbox: Sandbox, ids: list[str], **settings: Any) -> Run:
     )
 
 
-@pytest.mark.parametrize("path", PLACES.values(), ids=PLACES)
-@pytest.mark.parametrize("remote", [False, True], ids=["Truto's", "the provider's"])
-@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize(
+    ("path", "status", "remote"),
+    spread([*PLACES.values()] * 2 * len(STATUSES), STATUSES, [False, True, True])[:60],
+)
 def test_no_message_of_an_error_is_quoted(
     sandbox: Sandbox, status: int, path: str, *, remote: bool
 ) -> None:
@@ -121,9 +123,10 @@ BODIES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-@pytest.mark.parametrize("status", [200, 400, 401, 500, 503])
-@pytest.mark.parametrize("path", [BASE, LISTING], ids=["rows", "accounts"])
+@pytest.mark.parametrize(
+    ("body", "status", "path"),
+    spread([*BODIES.values()] * 3, [200, 400, 401, 500, 503], [BASE, LISTING]),
+)
 def test_no_body_is_quoted_whatever_its_form(
     sandbox: Sandbox, status: int, body: Any, path: str
 ) -> None:

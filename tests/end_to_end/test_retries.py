@@ -11,7 +11,7 @@ import pytest
 
 from tap_truto_ats.model.resources import RESOURCES
 from tests.end_to_end.hasty import LONGEST_WAIT, MOST_EMPTY_PAGES, hasty
-from tests.harness import Run, Tap, full_table, rows, table
+from tests.harness import Run, Tap, full_table, rows, spread, table
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox
@@ -162,9 +162,10 @@ class TestTries:
 
     STREAMS = ("jobs", "users", "departments", "offices", "candidates")
 
-    @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
-    @pytest.mark.parametrize("max_retries", [0, 3])
-    @pytest.mark.parametrize("max_concurrency", [1, 50])
+    @pytest.mark.parametrize(
+        ("failure", "max_retries", "max_concurrency"),
+        spread([*FAILURES.values()] * 2, [0, 3], [1, 50, 50]),
+    )
     def test_used_up_tries_leave_the_other_streams_one_each(
         self,
         sandbox: Sandbox,
@@ -202,12 +203,17 @@ class TestTries:
             truth = sandbox.rows(stream)
             assert found == {(row["integrated_account_id"], row["id"]) for row in truth}
 
-    @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
-    @pytest.mark.parametrize("max_concurrency", [1, 50])
     @pytest.mark.parametrize(
-        "streams",
-        [("activities", "job_form_fields"), ("activities", "jobs"), ("job_form_fields", "users")],
-        ids="+".join,
+        ("failure", "max_concurrency", "streams"),
+        spread(
+            FAILURES.values(),
+            [1, 50],
+            [
+                ("activities", "job_form_fields"),
+                ("activities", "jobs"),
+                ("job_form_fields", "users"),
+            ],
+        ),
     )
     def test_a_list_of_parents_counts_as_one_of_them(
         self,
@@ -553,18 +559,14 @@ class TestCursors:
         account: str = made[0]["id"]
         return account
 
-    @pytest.mark.parametrize("status", EXPIRIES)
-    @pytest.mark.parametrize(("stream", "provider", "refused"), PLACES)
-    @pytest.mark.parametrize("response_format", ["unified", "stream"])
+    @pytest.mark.parametrize(
+        ("place", "status", "response_format"),
+        spread([*PLACES, *PLACES], EXPIRIES, ["unified", "stream"]),
+    )
     def test_the_list_is_begun_once_more(
-        self,
-        sandbox: Sandbox,
-        stream: str,
-        provider: str,
-        refused: str,
-        status: int,
-        response_format: str,
+        self, sandbox: Sandbox, place: tuple[str, str, str], status: int, response_format: str
     ) -> None:
+        stream, provider, refused = place
         account = self.account(sandbox, provider)
         fault = {"path": BASE + refused, "status": status, "remote": True, "later_pages": True}
         sandbox.fault(**fault)

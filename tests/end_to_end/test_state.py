@@ -17,7 +17,7 @@ from tap_truto_ats.singer.inputs import Context
 from tap_truto_ats.sync.bookmarks import PARTITION_KEY
 from tap_truto_ats.tap import TapTrutoAts
 from tests.end_to_end.hasty import hasty, stopped
-from tests.harness import Run, Tap, full_table, rows, table
+from tests.harness import Run, Tap, full_table, rows, spread, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,8 +129,7 @@ READ: dict[str, Callable[[str], Any]] = {
 }
 
 
-@pytest.mark.parametrize("state", READ.values(), ids=READ)
-@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize(("state", "whole"), spread(READ.values(), [False, True]))
 def test_a_state_that_tells_nothing_of_an_account_has_it_read_whole(
     tap: Tap, sandbox: Sandbox, ids: dict[str, str], state: Callable[[str], Any], *, whole: bool
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tap_truto_ats.model.resources import RESOURCES
 from tests.end_to_end.hasty import hasty, stopped
+from tests.harness import spread
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox
@@ -74,8 +75,7 @@ ILLS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("ill", ILLS.values(), ids=ILLS)
-@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize(("ill", "named"), spread(ILLS.values(), [False, True]))
 def test_all_healthy_accounts_are_asked_before_a_second_try_of_the_broken(
     sandbox: Sandbox, tap: Tap, ill: dict[str, Any], *, named: bool
 ) -> None:

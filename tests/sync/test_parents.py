@@ -251,7 +251,7 @@ class TestLists:
     def test_one_without_an_id_is_doubted(self, clocks: Clocks) -> None:
         listing = Listing(clocks, "lever")
         take(listing.ask(CANDIDATE), lambda _: Page([{"id": "a"}, {}, {"id": None}]))
-        assert listing.found[0].evidence.doubts == {Doubt.WITHOUT_ID: 2}
+        assert listing.found[0].evidence.doubts == {Doubt.PARENTS_WITHOUT_ID: 2}
 
     @pytest.mark.parametrize(
         ("answer", "doubts"),
@@ -288,7 +288,7 @@ class TestLists:
         listing = Listing(clocks, "breezy")
         answers = {"jobs": Page([{"id": "1"}, {}]), "candidates 1": page("a")}
         take(listing.ask(CANDIDATE), answers, name)
-        assert listing.found[0].evidence.doubts == {Doubt.WITHOUT_ID: 1}
+        assert listing.found[0].evidence.doubts == {Doubt.PARENTS_WITHOUT_ID: 1}
 
 
 class TestStreamsOfParents:

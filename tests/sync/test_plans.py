@@ -449,7 +449,7 @@ class TestParents:
     def test_the_doubts_of_parents_are_the_rows(self, clocks: Clocks) -> None:
         reading = Reading(clocks, "interviews", "fountain")
         reading.read({**by_candidate(), "candidates": Page([{"id": "c1"}, {"id": None}])})
-        assert reading.doubts == {Doubt.WITHOUT_ID: 1}
+        assert reading.doubts == {Doubt.PARENTS_WITHOUT_ID: 1}
 
     def test_without_any_parent_nothing_is_asked_and_nothing_doubted(self, clocks: Clocks) -> None:
         reading = Reading(clocks, "interviews", "fountain")

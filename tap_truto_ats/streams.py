@@ -44,6 +44,8 @@ class TrutoStream(PagedStream):
         super().__init__(tap, schema=schema, name=name)
         self.run = run
         self._newly_missing: set[str] = set()
+        self._not_offered: set[str] = set()
+        """Accounts that do not offer what the stream reads, whatever they did before."""
 
     @cached_property
     def _bookmarks(self) -> Bookmarks:
@@ -52,7 +54,7 @@ class TrutoStream(PagedStream):
     def _compare_accounts(self) -> None:
         """Take note of accounts that the state knows, and that are not found for the first time."""
         if self.version is not None:
-            found = {account.id for account in self.run.accounts.all()}
+            found = {account.id for account in self.run.accounts.all()} - self._not_offered
             self._newly_missing = self._bookmarks.newly_missing(found)
 
     @override
@@ -62,7 +64,7 @@ class TrutoStream(PagedStream):
         if doubts := self.run.accounts.evidence.blocking_deletions(STREAM):
             return f"accounts may be missing, since {' and '.join(doubts)}"
         count = len(self._newly_missing)
-        return f"{count} accounts that were there before were not found" if count else None
+        return f"{count} accounts that had rows before were not found" if count else None
 
 
 class IntegratedAccountsStream(TrutoStream):
@@ -112,7 +114,10 @@ class UnifiedStream(TrutoStream):
         self.replication_key = resource.replication_key
         self.selected_by_default = resource.is_default
         self.resource = resource
-        self._incomplete: Counter[str] = Counter()
+        self._complete = 0
+        """How many accounts were read whole."""
+        self._reasons: dict[str, None] = {}
+        """Why the others were not."""
 
     @override
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
@@ -132,11 +137,11 @@ class UnifiedStream(TrutoStream):
 
     @override
     def missing(self) -> str | None:
-        total, count = len(self.run.accounts.all()), self._incomplete.total()
-        if not count:
+        total = len(self.run.accounts.all())
+        if self._complete == total:
             return super().missing()
-        reasons = ", ".join(self._incomplete)
-        return f"{count} of {total} accounts were not read whole ({reasons})"
+        reasons = ", ".join(self._reasons) or "their syncs did not end"
+        return f"{total - self._complete} of {total} accounts were not read whole ({reasons})"
 
     def tasks(self, streams: Sequence[Self]) -> dict[str | None, Iterator[SyncTask]]:
         """Plan the syncs of each account, which `run.read` carries out one after another."""
@@ -175,8 +180,14 @@ class UnifiedStream(TrutoStream):
             self.write_state()
         sync.new_bookmark = self._bookmarks.get(account.id)
         sync.made_lately.clear()  # The report keeps the syncs.
+        if self.version is not None and sync.rows:
+            self._bookmarks.note_rows(account.id)
         if reasons := evidence.blocking_deletions(self.name):
-            self._incomplete[" and ".join(reasons)] += 1
+            self._reasons[" and ".join(reasons)] = None
+            return
+        self._complete += 1
+        if sync.mode is Mode.NOT_OFFERED:
+            self._not_offered.add(account.id)
         elif self.version is not None:
             self._bookmarks.note_whole_read(account.id)
 

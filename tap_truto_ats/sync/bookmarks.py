@@ -86,6 +86,10 @@ class Bookmarks:
         """Return the start of the last run that read the account whole; None if there was none."""
         return parse_instant(self._by_account.get(account_id, {}).get(WHOLE_READ_AT))
 
+    def note_rows(self, account_id: str) -> None:
+        """Remember that rows of the account are out."""
+        self._partition(account_id)
+
     def note_whole_read(self, account_id: str) -> None:
         """Remember that this run has read the account whole; its rows must all be out."""
         self._partition(account_id)[WHOLE_READ_AT] = format_instant(self.run_start)

@@ -133,7 +133,7 @@ class Tally:
         self._recent: dict[int, datetime] = {}
         self._recent_from = evidence.begin() - CLOCK_TOLERANCE
         self._moved = False
-        self._page = self._stale = self._empty = 0
+        self._page = self._before = self._stale = self._empty = 0
         self._known_pages: set[int] = set()
         self.begin_page()
 
@@ -162,17 +162,18 @@ class Tally:
         self.found += is_new
         return is_new or self.is_first
 
-    def end_page(self, rows: int) -> None:
-        """Take note that a page of so many rows has been seen whole.
+    def end_page(self) -> None:
+        """Take note that a page has been seen whole.
 
         Raises:
             AccountError: The pages do not end.
         """
         self.pages += 1
-        if rows:
+        has_ids, self._before = self.rows > self._before, self.rows
+        if has_ids:
             self._stale = self._stale + 1 if self._page in self._known_pages else 0
             self._known_pages.add(self._page)
-        self._empty = 0 if rows else self._empty + 1
+        self._empty = 0 if has_ids else self._empty + 1
         if self._stale >= MOST_STALE_PAGES or self._empty >= MOST_EMPTY_PAGES:
             cause = f"Its pages have no end: of {self.pages}, the last ones held nothing new"
             raise AccountError(cause, "Report the account to Truto's support")

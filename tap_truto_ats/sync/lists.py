@@ -106,7 +106,7 @@ def _pages(request: Request, tally: Tally, take: Take, *, only_first: bool) -> S
         del page  # Its rows would be kept until the next page arrives.
         if unread:
             continue
-        tally.end_page(rows)
+        tally.end_page()
         if given is None or only_first or (given == cursor and not rows):
             return
         if hash(given) in seen:

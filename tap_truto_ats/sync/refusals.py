@@ -60,7 +60,9 @@ class Refusals:
             self.gone += 1
         else:
             self.by_cause[error.cause] += 1
-        self.has_given_up |= self._in_a_row >= MOST_IN_A_ROW
+        # Of those that were deleted, there may be many in a row.
+        is_for_all = error.status != HTTPStatus.NOT_FOUND or self.are_all_gone
+        self.has_given_up |= self._in_a_row >= MOST_IN_A_ROW and is_for_all
 
     @property
     def are_all_gone(self) -> bool:
@@ -81,6 +83,6 @@ class Refusals:
             causes["They do not exist (HTTP 404)"] = self.gone
         number = f"of {self.answered} {self.what}"
         if self.has_given_up:
-            number += f", and after {self._in_a_row} in a row no others were requested"
+            number += f", and after {MOST_IN_A_ROW} in a row no others were requested"
         cause = "; ".join(f"{cause}: {times} {number}" for cause, times in causes.items())
         return AccountError(cause, self._last.cure)

@@ -21,7 +21,7 @@ class Tries:
 
     failed: Counter[int | None] = field(default_factory=Counter)
 
-    def wait(self, error: TransientError, most: int) -> float | None:
+    def wait(self, error: TransientError, most: float) -> float | None:
         """Count a try that has failed, and return the seconds to wait before the next.
 
         The wait is exponential with full jitter, and never less than what the server asked for.

@@ -52,8 +52,10 @@ class AccountRows:
     """The rows as parents of other resources, if all are listed."""
     is_trusted: bool = True
     """Whether what comes when changes are asked for has changed, so that none is held back."""
+    are_filters_taken: bool = False
+    """Whether some list was read with the filters that the tap adds by itself."""
     are_filters_refused: bool = False
-    """Whether the filters that the tap adds by itself were refused."""
+    """Whether the lists are read without them, since they were refused."""
 
     def params(self) -> dict[str, Any]:
         """Return the parameters of a first page, but for those that are required."""
@@ -170,9 +172,11 @@ class AccountRows:
             if asked == bare or error.status not in NOT_TAKEN or error.missing_parameters:
                 raise
         else:
+            self.are_filters_taken |= asked != bare
             return
         yield from self._list(bare | binding, take)
-        self.are_filters_refused, self.sync.asks, self.window = True, False, None
+        if not self.are_filters_taken:
+            self.are_filters_refused, self.sync.asks, self.window = True, False, None
 
     def _may_be_new(self) -> bool:
         """Return whether some row that was held back was not there in an earlier run.

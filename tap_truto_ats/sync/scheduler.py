@@ -7,35 +7,34 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter, deque
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
 from http import HTTPStatus
-from itertools import count
-from queue import Empty, SimpleQueue
-from threading import Thread
+from queue import Empty
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tap_truto_ats.api.errors import (
+    FEW_TRIES,
     AccountError,
     NoListError,
     RunError,
     TransientError,
-    unexpected,
 )
 from tap_truto_ats.api.limits import Refusal
+from tap_truto_ats.sync.turns import Turns
+from tap_truto_ats.sync.workers import Workers
 
 if TYPE_CHECKING:
+    from collections import Counter, deque
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import TypeAlias
 
     from tap_truto_ats.api.envelope import Page
-    from tap_truto_ats.api.request import Request, Usage
+    from tap_truto_ats.api.request import Request
     from tap_truto_ats.sync.tasks import Task
+    from tap_truto_ats.sync.turns import Queue
+    from tap_truto_ats.sync.workers import Fetch
 
-    Fetch: TypeAlias = Callable[[Request, Usage], Page]
     Admit: TypeAlias = Callable[[Request], Refusal | None]
-    Arrival: TypeAlias = tuple[Task[Any], Page | BaseException]
 
 logger = logging.getLogger(__name__)
 
@@ -76,17 +75,15 @@ class Scheduler:
     def stop(self, exit_code: int) -> None:
         """End `read` before its next page; a signal handler may call this."""
         self._exit_code = exit_code
-        self._loop.arrived.put(None)
+        self._loop.workers.arrived.put(None)
 
     def unfinished(self) -> int:
         """Return how many accounts have not been read to their end."""
-        return len(self._loop.queues)
+        return len(self._loop.turns.queues)
 
     def waiting(self) -> Counter[str]:
         """Return how many accounts wait at this moment, by the reason."""
-        now = self.clock()
-        refusals = [queue.refusal for queue in list(self._loop.queues.values())]
-        return Counter(one.reason for one in refusals if one and one.until > now)
+        return self._loop.turns.waiting()
 
     def read(
         self, tasks: Mapping[str | None, Iterable[Task[T]]]
@@ -117,7 +114,7 @@ class Scheduler:
             while True:
                 loop.request()
                 yield from loop.take_output()
-                if not loop.queues:
+                if not loop.turns.queues:
                     return
                 if self._exit_code is None and not loop.wait():
                     yield None
@@ -125,40 +122,7 @@ class Scheduler:
                     logger.warning(STOPPED)
                     raise SystemExit(self._exit_code)
         finally:
-            loop.close()
-
-
-@dataclass(slots=True, eq=False)
-class _Queue:
-    """The tasks of one account."""
-
-    account_id: str | None
-    number: int
-    coming: Iterator[Task[Any]] | None
-    """Those that have not begun; None if there are none."""
-    lists: deque[Task[Any]] = field(default_factory=deque)
-    """Those that have a request to make."""
-    branches: deque[Task[Any]] = field(default_factory=deque)
-    """Branches that have a request to make, and tasks that have branches to begin."""
-    made: int = 0
-    """How many requests were made."""
-    under_way: int = 0
-    """Requests that wait for their answers."""
-    has_answered: bool = False
-    """Whether its provider answers: the last request for its rows did not fail."""
-    given_up: tuple[Any, ...] = ()
-    """The subject of the task whose request was the first to use up its tries."""
-    refusal: Refusal | None = None
-    """What did not allow its last request."""
-    has_turn: bool = False
-    """Whether it is among those whose turn will come."""
-
-    @property
-    def has_work(self) -> bool:
-        return bool(self.coming or self.lists or self.branches)
-
-    def has_to_wait(self, now: float) -> bool:
-        return self.refusal is not None and self.refusal.until > now
+            loop.workers.close()
 
 
 class _Loop:
@@ -168,22 +132,9 @@ class _Loop:
         self, scheduler: Scheduler, tasks: Mapping[str | None, Iterable[Task[Any]]]
     ) -> None:
         self._scheduler = scheduler
-        self._requested: SimpleQueue[tuple[Task[Any], Request] | None] = SimpleQueue()
-        self.arrived: SimpleQueue[Arrival | None] = SimpleQueue()
-        self._threads = self._under_way = 0
+        self.workers = Workers(scheduler.fetch)
         self._out: list[tuple[Task[Any], Sequence[Any], bool]] = []
-        self._closed_until = 0.0
-        self._order = count()
-        self._turns: list[tuple[int, int, _Queue]] = []
-        """A heap: first the account with the fewest requests, then in the order of the turns."""
-        self._waiting: list[tuple[float, int, _Queue]] = []
-        """A heap of the accounts that have to wait, by the end of that."""
-        self.queues = {
-            account_id: _Queue(account_id, number, iter(theirs))
-            for number, (account_id, theirs) in enumerate(tasks.items())
-        }
-        for queue in self.queues.values():
-            self._give_turn(queue)
+        self.turns = Turns(tasks, scheduler.concurrency, scheduler.clock)
 
     def take_output(self) -> list[tuple[Task[Any], Sequence[Any], bool]]:
         """Return what is to be yielded, and forget it."""
@@ -192,29 +143,27 @@ class _Loop:
 
     def request(self) -> None:
         """Make as many requests as may be under way and as the limits allow."""
-        now = self._scheduler.clock()
-        while self._waiting and self._waiting[0][0] <= now:
-            self._give_turn(_next(self._waiting))
-        while self._turns and self._is_free and self._closed_until <= now:
-            queue = _next(self._turns)
-            if not queue.has_to_wait(now) and (task := self._next_task(queue)):
+        while self._is_free and (queue := self.turns.next()):
+            if task := self._next_task(queue):
                 self._make(queue, task)
-            self._give_turn(queue)
+            self.turns.give(queue)
 
     def wait(self) -> bool:
         """Wait for an answer and see what it leads to; return False if none came in time."""
         try:
-            arrival = self.arrived.get(timeout=self._timeout())
+            arrival = self.workers.receive(self._timeout())
         except Empty:
             return False
         if arrival is None:
             return True
         task, answer = arrival
         del arrival  # Its page would be kept until the next one arrives.
-        self._under_way -= 1
-        queue = self.queues[task.account_id]
+        queue = self.turns.queues[task.account_id]
         queue.under_way -= 1
-        if isinstance(answer, TransientError):
+        self.turns.failing -= queue.holds_place
+        queue.holds_place = False
+        queue.is_failing = isinstance(answer, TransientError)
+        if queue.is_failing:
             queue.has_answered = False
         elif task.request and task.request.limited_account == queue.account_id:
             # Truto itself answers what is asked about an account, though its login may be dead.
@@ -226,42 +175,21 @@ class _Loop:
         else:
             self._advance(task, answer)
             if task.request and task.request.is_arriving:
-                _lane(queue, task).popleft()
+                queue.lane(task).popleft()
                 self._send(queue, task, task.request)
-        self._give_turn(queue)
+        self.turns.give(queue)
         return True
-
-    def close(self) -> None:
-        """Have the threads end when they are done with their requests."""
-        for _ in range(self._threads):
-            self._requested.put(None)
 
     @property
     def _is_free(self) -> bool:
-        return self._under_way < self._scheduler.concurrency
+        return self.workers.under_way < self._scheduler.concurrency
 
     def _timeout(self) -> float:
-        """Return for how many seconds only an answer can change anything."""
-        moments = [self._scheduler.clock() + TICK]
-        if self._is_free and self._turns:
-            moments.append(self._closed_until)
-        if self._is_free and self._waiting:
-            moments.append(max(self._waiting[0][0], self._closed_until))
-        return max(min(moments) - self._scheduler.clock(), 0.0)
+        """Return for how many seconds only an answer can change anything, `TICK` at the most."""
+        now, next_at = self._scheduler.clock(), self.turns.next_at()
+        return TICK if next_at is None or not self._is_free else min(max(next_at - now, 0.0), TICK)
 
-    def _give_turn(self, queue: _Queue) -> None:
-        """Let an account have its turn if it has something to do, after it has waited."""
-        if not queue.has_work and not queue.under_way:
-            self.queues.pop(queue.account_id, None)
-        if queue.has_turn or not queue.has_work or (queue.under_way and not queue.has_answered):
-            return
-        queue.has_turn = True
-        if queue.refusal and queue.has_to_wait(self._scheduler.clock()):
-            heappush(self._waiting, (queue.refusal.until, next(self._order), queue))
-        else:
-            heappush(self._turns, (queue.made, next(self._order), queue))
-
-    def _make(self, queue: _Queue, task: Task[Any]) -> None:
+    def _make(self, queue: Queue, task: Task[Any]) -> None:
         """Make a task's request, or find out what does not allow it yet."""
         request = task.request
         assert request is not None  # noqa: S101 - such tasks only are chosen
@@ -270,30 +198,24 @@ class _Loop:
             task.usage.waited_seconds += self._scheduler.clock() - queue.refusal.since
         queue.refusal = refusal
         if refusal is None:
-            _lane(queue, task).popleft()
+            queue.lane(task).popleft()
             queue.made += 1
             self._send(queue, task, request)
         elif refusal.is_for_all:
-            self._closed_until = refusal.until
+            self.turns.closed_until = refusal.until
 
-    def _send(self, queue: _Queue, task: Task[Any], request: Request) -> None:
-        """Have a thread make a request."""
-        if self._threads == self._under_way:
-            self._threads += 1
-            args = self._scheduler.fetch, self._requested, self.arrived
-            Thread(target=_work, args=args, daemon=True).start()
-        self._under_way += 1
+    def _send(self, queue: Queue, task: Task[Any], request: Request) -> None:
         queue.under_way += 1
-        self._requested.put((task, request))
+        queue.holds_place = queue.is_failing
+        self.turns.failing += queue.holds_place
+        self.workers.send(task, request)
 
-    def _fail(self, queue: _Queue, task: Task[Any], error: AccountError) -> None:
+    def _fail(self, queue: Queue, task: Task[Any], error: AccountError) -> None:
         """Have a task try again after a while, or take its error."""
         if isinstance(error, TransientError):
-            # Where all fails, each of an account's tasks would find that out anew. Those without a
-            # subject, such as lists of parents, are not one another's.
-            is_first = not queue.given_up or queue.given_up[0] is task.subject is not None
-            most = self._scheduler.max_retries + 1 if is_first else 1
+            most = self._most_tries(queue, task, error)
             wait = task.tries.wait(error, most)
+            self._close(queue, wait or error.retry_after or 0.0)
             if wait is not None:
                 self._retry(queue, task, error, wait, most - 1)
                 return
@@ -305,8 +227,29 @@ class _Loop:
             self._scheduler.refused[queue.account_id] = error
         self._advance(task, error)
 
+    def _most_tries(self, queue: Queue, task: Task[Any], error: TransientError) -> float:
+        """Return how many tries a request may have.
+
+        Where all fails, each of an account's tasks would find that out anew: once one has used up
+        its tries, the others have a single one, and a few if they have had a page. Tasks without a
+        subject, such as lists of parents, are not one another's.
+        """
+        most = self._scheduler.max_retries + 1
+        if error.is_of_run:
+            return error.tries
+        if not queue.given_up:
+            return most
+        is_same = queue.given_up[0] is task.subject is not None
+        return min(most, FEW_TRIES) if is_same or _has_pages(task) else 1
+
+    def _close(self, queue: Queue, seconds: float) -> None:
+        """Have an account wait, whichever of its tasks is next."""
+        now = self._scheduler.clock()
+        until = max(now + seconds, queue.refusal.until if queue.refusal else now)
+        queue.refusal = Refusal(FAILING, now, until)
+
     def _retry(
-        self, queue: _Queue, task: Task[Any], error: TransientError, wait: float, most: int
+        self, queue: Queue, task: Task[Any], error: TransientError, wait: float, most: float
     ) -> None:
         task.usage.retries += 1
         if error.status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -319,12 +262,9 @@ class _Loop:
             task.tries.failed.total(),
             min(error.tries - 1, most),
         )
-        now = self._scheduler.clock()
-        until = max(now + wait, queue.refusal.until if queue.refusal else now)
-        queue.refusal = Refusal(FAILING, now, until)
-        _lane(queue, task).appendleft(task)
+        queue.lane(task).appendleft(task)
 
-    def _next_task(self, queue: _Queue) -> Task[Any] | None:
+    def _next_task(self, queue: Queue) -> Task[Any] | None:
         """Return a task that has a request to make; until then, let tasks take their steps."""
         while queue.has_work:
             if not queue.lists and queue.coming:
@@ -341,7 +281,7 @@ class _Loop:
                 return task
         return None
 
-    def _begin_next(self, queue: _Queue) -> None:
+    def _begin_next(self, queue: Queue) -> None:
         """Begin an account's next task, unless another one that needed it did."""
         assert queue.coming  # noqa: S101 - the caller has looked
         task = next(queue.coming, None)
@@ -372,7 +312,7 @@ class _Loop:
         if rows or is_end:
             self._out.append((task, rows, is_end))
         if not task.has_ended:
-            _lane(self.queues[task.account_id], task).appendleft(task)
+            self.turns.queues[task.account_id].lane(task).appendleft(task)
             return
         if task.dependents:
             task.dependents[0].usage.add(task.usage)
@@ -387,14 +327,11 @@ class _Loop:
             self._advance(task, task.failure)
 
 
-def _next(heap: list[tuple[Any, int, _Queue]]) -> _Queue:
-    queue = heappop(heap)[2]
-    queue.has_turn = False
-    return queue
-
-
-def _lane(queue: _Queue, task: Task[Any]) -> deque[Task[Any]]:
-    return queue.branches if task.is_branch or task.is_forking else queue.lists
+def _has_pages(task: Task[Any]) -> bool:
+    """Return whether a task, or one of the branches of its root that have ended, had a page."""
+    while not task.usage.pages and task.is_branch and task.dependents:
+        task = task.dependents[0]
+    return task.usage.pages > 0
 
 
 def _note_failure(task: Task[Any], ended: Task[Any]) -> None:
@@ -402,22 +339,3 @@ def _note_failure(task: Task[Any], ended: Task[Any]) -> None:
     if ended.error and not task.failure:
         task.failure = ended.error
         task.to_await = iter(()) if task.to_await else None
-
-
-def _work(
-    fetch: Fetch,
-    requested: SimpleQueue[tuple[Task[Any], Request] | None],
-    arrived: SimpleQueue[Arrival | None],
-) -> None:
-    while order := requested.get():
-        task, request = order
-        try:
-            answer: Page | BaseException = fetch(request, task.usage)
-        except AccountError as error:
-            answer = error.with_traceback(None)  # It would keep the body that was refused.
-        except Exception as error:  # noqa: BLE001 - one account's oddity ends that account
-            answer = unexpected(error)
-        except BaseException as error:  # noqa: BLE001 - the reading thread raises it
-            answer = error
-        arrived.put((task, answer))
-        del order, task, request, answer  # They would be kept until the next order.

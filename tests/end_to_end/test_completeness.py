@@ -424,7 +424,7 @@ class TestDoubt:
         sandbox.account(ids["ashby"], is_listed=False)
         run = house.sync()
         assert not run.of("ACTIVATE_VERSION", stream)
-        assert len(told(run, f"for {stream}", "1 accounts that were there before")) == 1
+        assert len(told(run, f"for {stream}", "1 accounts that had rows before")) == 1
         sandbox.account(ids["ashby"], is_listed=True)
         house.settle()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import backoff
 
 from tap_truto_ats.api.errors import AccountError
-from tap_truto_ats.sync import scheduler as module
+from tap_truto_ats.sync import workers as module
 from tap_truto_ats.sync.scheduler import Scheduler
 from tests.sync.steps import one_row
 

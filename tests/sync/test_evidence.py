@@ -33,7 +33,7 @@ def seen(evidence: Evidence, *pages: Iterable[tuple[object, datetime | None]]) -
         for key, changed in rows:
             tally.see(key, changed)
             count += 1
-        tally.end_page(count)
+        tally.end_page()
     tally.end()
     return tally
 
@@ -269,11 +269,11 @@ class TestPagesWithoutEnd:
         for number in range(MOST_STALE_PAGES):
             for key in rows if number % 2 else reversed(rows):
                 tally.see(key, None)
-            tally.end_page(len(rows))
+            tally.end_page()
         for key in rows:
             tally.see(key, None)
         with pytest.raises(AccountError, match="have no end: of 101"):
-            tally.end_page(len(rows))
+            tally.end_page()
 
     @pytest.mark.parametrize("news", [1, 50, MOST_STALE_PAGES])
     def test_something_new_now_and_then_makes_good_for_it(self, clocks: Clocks, news: int) -> None:
@@ -282,7 +282,7 @@ class TestPagesWithoutEnd:
             tally.see("a", None)
             if number % news == 0:
                 tally.see(number, None)
-            tally.end_page(2)
+            tally.end_page()
         assert tally.pages == 4 * MOST_STALE_PAGES
 
     @pytest.mark.parametrize("after", [[], ["a"]], ids=["from the start", "after rows"])
@@ -290,16 +290,16 @@ class TestPagesWithoutEnd:
         tally = Tally(clocks.evidence(), set())
         for key in after:
             tally.see(key, None)
-            tally.end_page(1)
+            tally.end_page()
         for _ in range(MOST_EMPTY_PAGES - 1):
-            tally.end_page(0)
+            tally.end_page()
         with pytest.raises(AccountError, match="have no end"):
-            tally.end_page(0)
+            tally.end_page()
 
     def test_rows_between_empty_pages_begin_the_count_anew(self, clocks: Clocks) -> None:
         tally = Tally(clocks.evidence(), set())
         for number in range(3):
             for _ in range(MOST_EMPTY_PAGES - 1):
-                tally.end_page(0)
+                tally.end_page()
             tally.see(number, None)
-            tally.end_page(1)
+            tally.end_page()

@@ -64,10 +64,11 @@ SUMS: dict[str, tuple[list[Answer], str | None]] = {
         [ANSWERED, *[WRONG] * MOST_IN_A_ROW],
         "Wrong: 20 of 21 jobs, and after 20 in a row no others were requested",
     ),
-    "many gone in a row": (
-        [ANSWERED, *[GONE] * MOST_IN_A_ROW],
+    "many gone in a row, but not all": ([ANSWERED, *[GONE] * MOST_IN_A_ROW], None),
+    "many gone from the first on": (
+        [GONE] * MOST_IN_A_ROW,
         (
-            "They do not exist (HTTP 404): 20 of 21 jobs, and after 20 in a row no others were"
+            "They do not exist (HTTP 404): 20 of 20 jobs, and after 20 in a row no others were"
             " requested"
         ),
     ),

@@ -15,6 +15,7 @@ from tap_truto_ats.api.limits import ACCOUNT_LIMIT, PERIOD, TOKEN_LIMIT, RateLim
 from tap_truto_ats.api.request import ArrivingPage, Request
 from tap_truto_ats.sync.scheduler import TICK
 from tap_truto_ats.sync.tasks import Fork, Task
+from tap_truto_ats.sync.turns import Turns
 from tests.sync.simulation import World
 from tests.sync.steps import failure, in_turn, one_row, one_row_unless, pages, refusal
 
@@ -450,7 +451,7 @@ class TestEnds:
         assert world.paths() == ["fan", "fan/0"]
         assert errors(tasks) == {"fan": login}
 
-    @pytest.mark.parametrize(("tries", "retries", "made"), [(1, 8, 1), (2, 8, 2), (2, 0, 1)])
+    @pytest.mark.parametrize(("tries", "retries", "made"), [(1, 8, 1), (2, 8, 2), (2, 0, 2)])
     def test_a_refused_token_ends_the_run(
         self, world: World, tries: int, retries: int, made: int
     ) -> None:
@@ -458,6 +459,14 @@ class TestEnds:
         with pytest.raises(RunError, match=r"Failing\. cure\."):
             world.read(lists("a", streams=9), max_retries=retries)
         assert len(world.made) == made
+
+    def test_a_wait_that_ends_while_turns_are_taken_is_over(self) -> None:
+        """Between two looks at the clock: the account was passed over for ever."""
+        moments = iter([0.0, 1.0, *(2.0 + n for n in range(50))])
+        turns = Turns(lists("a"), 2, lambda: next(moments))
+        queue = turns.queues["a"]
+        queue.refusal = Refusal("failing", 0.0, 1.5)
+        assert turns.next() is queue
 
     def test_a_token_that_is_taken_the_second_time_ends_nothing(self, world: World) -> None:
         world.answer = in_turn(Page([1]), failure(401, tries=2, is_of_run=True), Page([2]))

@@ -1,0 +1,141 @@
+"""Turns: the tasks of each account, which account is next, and which ones have to wait."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from tap_truto_ats.api.limits import Refusal
+    from tap_truto_ats.sync.tasks import Task
+
+
+@dataclass(slots=True, eq=False)
+class Queue:
+    """The tasks of one account."""
+
+    account_id: str | None
+    coming: Iterator[Task[Any]] | None
+    """Those that have not begun; None if there are none."""
+    lists: deque[Task[Any]] = field(default_factory=deque)
+    """Those that have a request to make."""
+    branches: deque[Task[Any]] = field(default_factory=deque)
+    """Branches that have a request to make, and tasks that have branches to begin."""
+    made: int = 0
+    """How many requests were made."""
+    under_way: int = 0
+    """Requests that wait for their answers."""
+    has_answered: bool = False
+    """Whether its provider answers: the last request for its rows did not fail."""
+    is_failing: bool = False
+    """Whether its last request failed, and may be tried again."""
+    holds_place: bool = False
+    """Whether one of the places for failing accounts is taken by its request."""
+    given_up: tuple[Any, ...] = ()
+    """The subject of the task whose request was the first to use up its tries."""
+    refusal: Refusal | None = None
+    """What did not allow its last request."""
+    has_turn: bool = False
+    """Whether it is among those whose turn will come."""
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is anything to do but to wait for answers."""
+        return bool(self.coming or self.lists or self.branches)
+
+    def lane(self, task: Task[Any]) -> deque[Task[Any]]:
+        """Return where a task has its place: lists go before branches."""
+        return self.branches if task.is_branch or task.is_forking else self.lists
+
+    def waits_until(self, now: float) -> float | None:
+        """Return until when the account has to wait; None if it need not."""
+        return self.refusal.until if self.refusal and self.refusal.until > now else None
+
+
+class Turns:
+    """The accounts that are not done: first the one for which the fewest requests were made.
+
+    Those that fail come last, and hold half of the places at the most: one that does not answer
+    keeps its place until the timeout.
+    """
+
+    def __init__(
+        self,
+        tasks: Mapping[str | None, Iterable[Task[Any]]],
+        places: int,
+        clock: Callable[[], float],
+    ) -> None:
+        """Give each account its turn, in the order of the tasks.
+
+        Args:
+            tasks: By account.
+            places: How many requests may be under way at the same time.
+            clock: Returns the time in seconds.
+        """
+        self.failing = 0
+        """Requests under way for accounts that fail."""
+        self._most_failing = max(places // 2, 1)
+        self.closed_until = 0.0
+        """When the limit that holds for all accounts allows the next request."""
+        self._clock = clock
+        self._order = count()
+        self._ready: list[tuple[tuple[bool, int], int, Queue]] = []
+        self._waiting: list[tuple[float, int, Queue]] = []
+        self.queues = {name: Queue(name, iter(theirs)) for name, theirs in tasks.items()}
+        for queue in [*self.queues.values()]:
+            self.give(queue)
+
+    def give(self, queue: Queue) -> None:
+        """Let an account have its turn if it has something to do, after it has waited.
+
+        Until an account has answered, and while it fails, it has none before its answer.
+        """
+        if not queue.has_work and not queue.under_way:
+            self.queues.pop(queue.account_id, None)
+        if queue.has_turn or not queue.has_work or (queue.under_way and not queue.has_answered):
+            return
+        queue.has_turn = True
+        if until := queue.waits_until(self._clock()):
+            heappush(self._waiting, (until, next(self._order), queue))
+        else:
+            heappush(self._ready, ((queue.is_failing, queue.made), next(self._order), queue))
+
+    def next(self) -> Queue | None:
+        """Take the account that is next; None if none may make a request now."""
+        now = self._clock()
+        while self._waiting and self._waiting[0][0] <= now:
+            self.give(_taken(self._waiting))
+        while self._has_ready and self.closed_until <= now:
+            queue = _taken(self._ready)
+            if not queue.waits_until(self._clock()):
+                return queue
+            self.give(queue)
+        return None
+
+    def next_at(self) -> float | None:
+        """Return when there will be a next account; None if that needs an answer."""
+        moments = [self.closed_until] if self._has_ready else []
+        moments += [max(self._waiting[0][0], self.closed_until)] if self._waiting else []
+        return min(moments, default=None)
+
+    @property
+    def _has_ready(self) -> bool:
+        is_failing = bool(self._ready) and self._ready[0][2].is_failing
+        return bool(self._ready) and not (is_failing and self.failing >= self._most_failing)
+
+    def waiting(self) -> Counter[str]:
+        """Return how many accounts wait at this moment, by the reason."""
+        now = self._clock()
+        refusals = [queue.refusal for queue in [*self.queues.values()]]
+        return Counter(one.reason for one in refusals if one and one.until > now)
+
+
+def _taken(heap: list[tuple[Any, int, Queue]]) -> Queue:
+    queue = heappop(heap)[2]
+    queue.has_turn = False
+    return queue

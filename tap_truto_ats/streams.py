@@ -206,13 +206,13 @@ class UnifiedStream(TrutoStream):
 
     def _test(self, sync: AccountSync, lists: ParentLists) -> Steps[None]:
         if sync.account.is_active:
-            yield from self.run.accounts.describe(sync.account)
+            yield from lists.describe()
         yield from self._plan.steps(sync, lists)
 
     @cached_property
     def _plan(self) -> Plan:
         bookmarks = self._bookmarks if self._is_incremental else None
-        return Plan(self.resource, self._query, bookmarks, self.run.settings, self.run.accounts)
+        return Plan(self.resource, self._query, bookmarks, self.run.settings)
 
     @cached_property
     def _query(self) -> Query:

@@ -47,8 +47,8 @@ class Account:
     status: str | None = None
     is_blocked: bool = False
     resources: frozenset[str] | None = None
-    description: Task[None] | None = None
-    """Requests its capabilities, and adds what they tell."""
+    is_described: bool = False
+    """Whether its capabilities have been asked for."""
 
     def __str__(self) -> str:
         """Name the account in a log line."""
@@ -138,16 +138,6 @@ class Accounts:
         """Those found that their customers must reconnect before they can be read."""
         return [] if self._named else [one for one in self.all() if not one.is_active]
 
-    def describe(self, account: Account) -> Steps[None]:
-        """Add an account's capabilities, which are requested once a run.
-
-        Raises:
-            AccountError: The answer is an error, but for 403 and 404: the token may not ask.
-        """
-        if account.description is None:
-            account.description = Task(None, _describe(account), account.id)
-        yield account.description
-
     def _look_up(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of the named accounts, one request each."""
         tasks: dict[str | None, list[Task[Account]]] = {
@@ -209,7 +199,12 @@ def _look_up(account: Account) -> Steps[None]:
     yield Rows(page.rows)
 
 
-def _describe(account: Account) -> Steps[None]:
+def describe(account: Account) -> Steps[None]:
+    """Request an account's capabilities, and add what they tell to the account.
+
+    Raises:
+        AccountError: The answer is an error, but for 403 and 404: the token may not ask.
+    """
     path = f"{_path(account)}/capabilities"
     try:
         page = yield from answer_to(Request(path, {"type": "unified"}, account.id, single=True))
@@ -218,6 +213,7 @@ def _describe(account: Account) -> Steps[None]:
             raise
     else:
         _add_capabilities(account, page.rows[0])
+    account.is_described = True
 
 
 def _path(account: Account) -> str:

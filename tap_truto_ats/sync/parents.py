@@ -12,6 +12,7 @@ from tap_truto_ats.api.request import Request
 from tap_truto_ats.model.instants import parse_instant
 from tap_truto_ats.model.records import dig
 from tap_truto_ats.model.resources import RESOURCES
+from tap_truto_ats.sync.accounts import Account, describe
 from tap_truto_ats.sync.evidence import Doubt, Evidence
 from tap_truto_ats.sync.lists import read_list
 from tap_truto_ats.sync.refusals import Refusals
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tap_truto_ats.model.declaration import Requirement, Resource
-    from tap_truto_ats.sync.accounts import Account
     from tap_truto_ats.sync.evidence import Tally
 
 LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
@@ -94,7 +94,7 @@ class Parents:
 
 @dataclass
 class ParentLists:
-    """The parents of all streams of one account: each list is requested once."""
+    """What the tasks of one account wait for: lists of parents, and its capabilities."""
 
     account: Account
     now: Callable[[], datetime]
@@ -112,6 +112,18 @@ class ParentLists:
     """What tasks of streams have listed whole."""
     _streams: dict[str, Task[Any] | None] = field(default_factory=dict)
     _tasks: dict[str, Task[None]] = field(default_factory=dict)
+    _description: Task[None] | None = None
+
+    def describe(self) -> Steps[None]:
+        """Have the account's capabilities, which are requested once.
+
+        Raises:
+            AccountError: They could not be had.
+        """
+        if not self.account.is_described:
+            if self._description is None:
+                self._description = Task(None, describe(self.account), self.account.id)
+            yield self._description
 
     def wants(self, resource: str) -> bool:
         """Return whether some resource that is read is requested by the rows of this one."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tap_truto_ats.model.declaration import Offer, Resource
     from tap_truto_ats.settings.schema import Settings
-    from tap_truto_ats.sync.accounts import Account, Accounts
+    from tap_truto_ats.sync.accounts import Account
     from tap_truto_ats.sync.bookmarks import Bookmarks
     from tap_truto_ats.sync.query import Query
     from tap_truto_ats.sync.tasks import Steps
@@ -42,7 +42,6 @@ class Plan:
     bookmarks: Bookmarks | None
     """How far earlier runs have read; None if the stream is read whole in this run."""
     settings: Settings
-    accounts: Accounts
 
     def steps(self, sync: AccountSync, lists: ParentLists) -> Steps[None]:
         """Request all pages of the resource, and the account's capabilities where they are needed.
@@ -60,7 +59,7 @@ class Plan:
         is_named = bool(self.settings.integrated_account_ids)
         is_known = self.resource.offer(account.provider) is not None
         if account.is_active and (is_named or not is_known):
-            yield from self.accounts.describe(account)
+            yield from lists.describe()
         if account.is_blocked or (is_named and not account.is_active):
             raise account.refusal()
         if not account.is_active:
@@ -75,7 +74,7 @@ class Plan:
                     raise self._with_filters(error) from None
                 if error.status not in NOT_LISTED or sync.has_pages:
                     raise
-                yield from self.accounts.describe(account)
+                yield from lists.describe()
                 may_be_hidden = account.resources is not None or account.provider is None
                 if account.offers(name) and (is_known or may_be_hidden):
                     raise
@@ -117,7 +116,7 @@ class Plan:
         if all(requirement.parameter in given for requirement in requires):
             yield from rows.read()
         elif not (yield from rows.read_by_parents(requires, lists)):
-            yield from self.accounts.describe(account)
+            yield from lists.describe()
             if not account.offers(self.resource.name):
                 self._is_not_offered(sync)
                 return

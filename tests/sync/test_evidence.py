@@ -28,11 +28,9 @@ def seen(evidence: Evidence, *pages: Iterable[tuple[object, datetime | None]]) -
     """Tell a list's evidence of its pages of rows: an id, and when the row changed."""
     tally = Tally(evidence, set())
     for rows in pages:
-        count = 0
         tally.begin_page()
         for key, changed in rows:
             tally.see(key, changed)
-            count += 1
         tally.end_page()
     tally.end()
     return tally

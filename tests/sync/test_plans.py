@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,7 +12,7 @@ from tap_truto_ats.model.instants import format_instant
 from tap_truto_ats.model.resources import RESOURCES
 from tap_truto_ats.settings.schema import Settings
 from tap_truto_ats.sync.account_sync import AccountSync, Mode
-from tap_truto_ats.sync.accounts import Account, Accounts
+from tap_truto_ats.sync.accounts import Account
 from tap_truto_ats.sync.bookmarks import Bookmarks
 from tap_truto_ats.sync.evidence import Doubt
 from tap_truto_ats.sync.parents import ParentLists
@@ -71,8 +71,7 @@ class Reading:
     def read(self, answers: Mapping[str, Answer]) -> Taken:
         settings, declared = self._settings, RESOURCES[self.sync.stream]
         marks = None if self._is_exact else Bookmarks(self.state, "updated_at", BEGAN)
-        accounts = Accounts(settings, cast("Any", None), self._clocks.now)
-        plan = Plan(declared, Query(declared, settings, ()), marks, settings, accounts)
+        plan = Plan(declared, Query(declared, settings, ()), marks, settings)
         return take(plan.steps(self.sync, self.lists), answers, name)
 
     @property
@@ -221,7 +220,7 @@ class TestOffers:
 
     def test_capabilities_are_requested_once(self, clocks: Clocks) -> None:
         first, second = (Reading(clocks, "jobs", "nobody") for _ in range(2))
-        second.account = second.sync.account = first.account
+        second.account = second.sync.account = second.lists.account = first.account
         answers = {"capabilities": OFFERED, "jobs": ROWS}
         assert first.read(answers).requested == BOTH
         assert second.read(answers).requested == ["jobs"]

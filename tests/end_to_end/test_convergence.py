@@ -141,10 +141,12 @@ BYTES = st.one_of(st.integers(0, 4000), st.integers(4000, 9000), st.integers(400
 def stage() -> tuple[Stand, Program, Path]:
     """What all histories of this process share: the source, the tap, its files."""
     source = PROCESS.enter_context(stand())
-    # A retry waits a random part of half a second at first, and longer each time.
+    # A retry waits a random part of half a second at first, and longer each time. Whoever reads
+    # pages of one row twice waits for Truto's limits, which the source does not enforce.
     constants = {
         "tap_truto_ats.sync.retries:FIRST_WAIT": 0.001,
         "tap_truto_ats.singer.writer:STATE_SECONDS": 0.0,
+        "tap_truto_ats.api.limits:PERIOD": 0.0,
     }
     tap = PROCESS.enter_context(keeping(Path(TAP), constants))
     folder = Path(PROCESS.enter_context(tempfile.TemporaryDirectory()))

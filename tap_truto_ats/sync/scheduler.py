@@ -24,11 +24,10 @@ from tap_truto_ats.sync.turns import Turns
 from tap_truto_ats.sync.workers import Workers
 
 if TYPE_CHECKING:
-    from collections import Counter, deque
+    from collections import Counter
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import TypeAlias
 
-    from tap_truto_ats.api.envelope import Page
     from tap_truto_ats.api.request import Request
     from tap_truto_ats.sync.tasks import Task
     from tap_truto_ats.sync.turns import Queue
@@ -133,18 +132,18 @@ class _Loop:
     ) -> None:
         self._scheduler = scheduler
         self.workers = Workers(scheduler.fetch)
-        self._out: list[tuple[Task[Any], Sequence[Any], bool]] = []
         self.turns = Turns(tasks, scheduler.concurrency, scheduler.clock)
 
     def take_output(self) -> list[tuple[Task[Any], Sequence[Any], bool]]:
         """Return what is to be yielded, and forget it."""
-        out, self._out = self._out, []
+        out = self.turns.out[:]
+        self.turns.out.clear()
         return out
 
     def request(self) -> None:
         """Make as many requests as may be under way and as the limits allow."""
         while self._is_free and (queue := self.turns.next()):
-            if task := self._next_task(queue):
+            if task := queue.next_task(self._scheduler.refused.get(queue.account_id)):
                 self._make(queue, task)
             self.turns.give(queue)
 
@@ -173,7 +172,7 @@ class _Loop:
         elif isinstance(answer, BaseException):
             raise answer
         else:
-            self._advance(task, answer)
+            queue.advance(task, answer)
             if task.request and task.request.is_arriving:
                 queue.lane(task).popleft()
                 self._send(queue, task, task.request)
@@ -225,7 +224,7 @@ class _Loop:
                 queue.given_up = queue.given_up or (task.subject,)
         if error.is_of_account:
             self._scheduler.refused[queue.account_id] = error
-        self._advance(task, error)
+        queue.advance(task, error)
 
     def _most_tries(self, queue: Queue, task: Task[Any], error: TransientError) -> float:
         """Return how many tries a request may have.
@@ -264,78 +263,9 @@ class _Loop:
         )
         queue.lane(task).appendleft(task)
 
-    def _next_task(self, queue: Queue) -> Task[Any] | None:
-        """Return a task that has a request to make; until then, let tasks take their steps."""
-        while queue.has_work:
-            if not queue.lists and queue.coming:
-                self._begin_next(queue)
-                continue
-            lane = queue.lists or queue.branches
-            task = lane[0]
-            if task.request is None:
-                self._await_next(lane, task)
-            elif error := self._scheduler.refused.get(queue.account_id):
-                lane.popleft()
-                self._advance(task, error)
-            else:
-                return task
-        return None
-
-    def _begin_next(self, queue: Queue) -> None:
-        """Begin an account's next task, unless another one that needed it did."""
-        assert queue.coming  # noqa: S101 - the caller has looked
-        task = next(queue.coming, None)
-        if task is None:
-            queue.coming = None
-        elif not task.has_begun:
-            self._advance(task)
-
-    def _await_next(self, lane: deque[Task[Any]], task: Task[Any]) -> None:
-        """Let a task wait for its next branch, or for a task that others may wait for, too."""
-        awaited = next(task.to_await, None) if task.to_await else None
-        if awaited is None:
-            lane.popleft()
-            task.to_await = None
-            self._go_on(task)
-        elif awaited.has_ended:
-            _note_failure(task, awaited)
-        else:
-            task.awaited += 1
-            awaited.dependents.append(task)
-            if not awaited.has_begun:
-                self._advance(awaited)
-
-    def _advance(self, task: Task[Any], answer: Page | AccountError | None = None) -> None:
-        """Let a task take its next step; if that was its last, let those that wait for it go on."""
-        rows = task.advance(answer)
-        is_end = task.has_ended and not task.is_branch
-        if rows or is_end:
-            self._out.append((task, rows, is_end))
-        if not task.has_ended:
-            self.turns.queues[task.account_id].lane(task).appendleft(task)
-            return
-        if task.dependents:
-            task.dependents[0].usage.add(task.usage)
-        for dependent in task.dependents:
-            dependent.awaited -= 1
-            _note_failure(dependent, task)
-            self._go_on(dependent)
-        task.dependents.clear()
-
-    def _go_on(self, task: Task[Any]) -> None:
-        if task.to_await is None and not task.awaited:
-            self._advance(task, task.failure)
-
 
 def _has_pages(task: Task[Any]) -> bool:
     """Return whether a task, or one of the branches of its root that have ended, had a page."""
     while not task.usage.pages and task.is_branch and task.dependents:
         task = task.dependents[0]
     return task.usage.pages > 0
-
-
-def _note_failure(task: Task[Any], ended: Task[Any]) -> None:
-    """Keep the first error of the tasks that a task waits for, and let it wait for no others."""
-    if ended.error and not task.failure:
-        task.failure = ended.error
-        task.to_await = iter(()) if task.to_await else None

@@ -1,4 +1,4 @@
-"""Turns: the tasks of each account, which account is next, and which ones have to wait."""
+"""Turns: which account is next and which of its tasks, and which accounts have to wait."""
 
 from __future__ import annotations
 
@@ -9,19 +9,26 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import TypeAlias
 
+    from tap_truto_ats.api.envelope import Page
+    from tap_truto_ats.api.errors import AccountError
     from tap_truto_ats.api.limits import Refusal
     from tap_truto_ats.sync.tasks import Task
+
+    Output: TypeAlias = list[tuple[Task[Any], Sequence[Any], bool]]
 
 
 @dataclass(slots=True, eq=False)
 class Queue:
-    """The tasks of one account."""
+    """The tasks of one account: lists go before branches, and what has begun before the rest."""
 
     account_id: str | None
     coming: Iterator[Task[Any]] | None
     """Those that have not begun; None if there are none."""
+    out: Output
+    """Takes rows with their task, and the end of each task but a branch (True)."""
     lists: deque[Task[Any]] = field(default_factory=deque)
     """Those that have a request to make."""
     branches: deque[Task[Any]] = field(default_factory=deque)
@@ -51,6 +58,71 @@ class Queue:
     def lane(self, task: Task[Any]) -> deque[Task[Any]]:
         """Return where a task has its place: lists go before branches."""
         return self.branches if task.is_branch or task.is_forking else self.lists
+
+    def next_task(self, refusal: AccountError | None) -> Task[Any] | None:
+        """Return a task that has a request to make; until then, let tasks take their steps.
+
+        Args:
+            refusal: The error that answers all requests for the account, if one does.
+        """
+        while self.has_work:
+            if not self.lists and self.coming:
+                self._begin_next(self.coming)
+                continue
+            lane = self.lists or self.branches
+            task = lane[0]
+            if task.request is None:
+                self._await_next(lane, task)
+            elif refusal:
+                lane.popleft()
+                self.advance(task, refusal)
+            else:
+                return task
+        return None
+
+    def advance(self, task: Task[Any], answer: Page | AccountError | None = None) -> None:
+        """Let a task take its next step; if that was its last, let those that wait for it go on."""
+        rows = task.advance(answer)
+        is_end = task.has_ended and not task.is_branch
+        if rows or is_end:
+            self.out.append((task, rows, is_end))
+        if not task.has_ended:
+            self.lane(task).appendleft(task)
+            return
+        if task.dependents and (task.is_branch or task.subject is None):
+            task.dependents[0].usage.add(task.usage)
+        for dependent in task.dependents:
+            dependent.awaited -= 1
+            _note_failure(dependent, task)
+            self._go_on(dependent)
+        task.dependents.clear()
+
+    def _begin_next(self, coming: Iterator[Task[Any]]) -> None:
+        """Begin the next task, unless another one that needed it did."""
+        task = next(coming, None)
+        if task is None:
+            self.coming = None
+        elif not task.has_begun:
+            self.advance(task)
+
+    def _await_next(self, lane: deque[Task[Any]], task: Task[Any]) -> None:
+        """Let a task wait for its next branch, or for a task that others may wait for, too."""
+        awaited = next(task.to_await, None) if task.to_await else None
+        if awaited is None:
+            lane.popleft()
+            task.to_await = None
+            self._go_on(task)
+        elif awaited.has_ended:
+            _note_failure(task, awaited)
+        else:
+            task.awaited += 1
+            awaited.dependents.append(task)
+            if not awaited.has_begun:
+                self.advance(awaited)
+
+    def _go_on(self, task: Task[Any]) -> None:
+        if task.to_await is None and not task.awaited:
+            self.advance(task, task.failure)
 
     def waits_until(self, now: float) -> float | None:
         """Return until when the account has to wait; None if it need not."""
@@ -86,7 +158,9 @@ class Turns:
         self._order = count()
         self._ready: list[tuple[tuple[bool, int], int, Queue]] = []
         self._waiting: list[tuple[float, int, Queue]] = []
-        self.queues = {name: Queue(name, iter(theirs)) for name, theirs in tasks.items()}
+        self.out: Output = []
+        """What has come of all tasks."""
+        self.queues = {name: Queue(name, iter(theirs), self.out) for name, theirs in tasks.items()}
         for queue in [*self.queues.values()]:
             self.give(queue)
 
@@ -139,3 +213,10 @@ def _taken(heap: list[tuple[Any, int, Queue]]) -> Queue:
     queue = heappop(heap)[2]
     queue.has_turn = False
     return queue
+
+
+def _note_failure(task: Task[Any], ended: Task[Any]) -> None:
+    """Keep the first error of the tasks that a task waits for, and let it wait for no others."""
+    if ended.error and not task.failure:
+        task.failure = ended.error
+        task.to_await = iter(()) if task.to_await else None

@@ -151,7 +151,7 @@ class TestTurns:
         assert max(world.times("well")) < 1
 
     def test_what_several_wait_for_is_counted_once(self, world: World) -> None:
-        shared = listing("a", "shared")
+        shared = Task(None, pages(Request("shared", {}, "a")), "a")
 
         def waiting() -> Steps[None]:
             yield shared

@@ -195,7 +195,7 @@ CASES = (
             "1,000,000": replace(ONE, world=World(accounts=1, rows=1_000_000), once=True),
             "200,000": ONE,
         },
-        bounds=(Bound("peak", "1,000,000", 80.0), Bound("peak", "1,000,000", 1.1, of="200,000")),
+        bounds=(Bound("peak", "1,000,000", 80.0), Bound("peak", "1,000,000", 1.15, of="200,000")),
     ),
     Case(
         name="many-accounts",

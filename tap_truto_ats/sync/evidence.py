@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from tap_truto_ats.api.errors import AccountError
@@ -27,6 +28,10 @@ MOST_STALE_PAGES = 100
 
 MOST_EMPTY_PAGES = 10_000
 """Empty pages in a row: a provider that scans for a filter may give many."""
+
+
+MARKS = 10_000
+"""How many rows' marks are kept together."""
 
 
 class Doubt(Enum):
@@ -128,8 +133,9 @@ class Tally:
         self.is_first = is_first
         self.pages = self.found = self.rows = 0
         self._marks = marks
-        # Eight bytes a row: among a million rows, shorter hashes collide by chance.
-        self._older = array("q")
+        # Eight bytes a row: among a million rows, shorter hashes collide by chance. In one array,
+        # they would be copied each time that it grows.
+        self._older = [array("q")]
         self._recent: dict[int, datetime] = {}
         self._recent_from = evidence.begin() - CLOCK_TOLERANCE
         self._moved = False
@@ -140,6 +146,8 @@ class Tally:
     def begin_page(self) -> None:
         """Look at the clock before the rows of a page, or of a part of one, are seen."""
         self._now = self.evidence.now()
+        if len(self._older[-1]) > MARKS:
+            self._older.append(array("q"))
 
     def see(self, key: object, changed: datetime | None) -> bool:
         """Take note of a row and of its last change; return whether it is to be handled."""
@@ -154,7 +162,7 @@ class Tally:
             if changed > self._recent_from:
                 self._moved |= self._recent.setdefault(mark, changed) != changed
             elif not evidence.is_exact:
-                self._older.append(mark)
+                self._older[-1].append(mark)
         if not evidence.is_exact:
             return True
         is_new = mark not in self._marks
@@ -189,5 +197,5 @@ class Tally:
         """
         if self.evidence.is_exact:
             return
-        if self._moved or any(mark in self._recent for mark in self._older):
+        if self._moved or any(mark in self._recent for mark in chain(*self._older)):
             self.evidence.doubts[Doubt.MOVED] += 1

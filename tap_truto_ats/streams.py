@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 SCHEMAS = SchemaDirectory(files("tap_truto_ats.model") / "schemas")
 
 
+UNREAD = (Mode.INACTIVE, Mode.NOT_OFFERED)
+"""The modes in which nothing is read, so that nothing of the state changes."""
+
+
 class TrutoStream(PagedStream):
     """What all streams have in common: a schema file, the run, and what the state knows."""
 
@@ -176,7 +180,7 @@ class UnifiedStream(TrutoStream):
         _warn_of_unreadable(self, account, sync.unreadable)
         if sync.error:
             self.run.accounts.fail(account, sync.error, self.name)
-        elif self._is_incremental and self._advance(sync):
+        elif self._is_incremental and sync.mode not in UNREAD and self._advance(sync):
             self.write_state()
         sync.new_bookmark = self._bookmarks.get(account.id)
         sync.made_lately.clear()  # The report keeps the syncs.

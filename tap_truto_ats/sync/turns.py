@@ -184,6 +184,8 @@ class Turns:
         now = self._clock()
         while self._waiting and self._waiting[0][0] <= now:
             self.give(_taken(self._waiting))
+        while self._ready and self._ready[0][0][0] != self._ready[0][2].is_failing:
+            self.give(_taken(self._ready))  # It began to fail after it was given its turn.
         while self._has_ready and self.closed_until <= now:
             queue = _taken(self._ready)
             if not queue.waits_until(self._clock()):

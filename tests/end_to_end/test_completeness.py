@@ -629,6 +629,29 @@ class TestDroppedRows:
             sandbox.add(account, updated_at=None)
             house.settle()
 
+    @pytest.mark.parametrize(
+        ("away", "back"),
+        [
+            ({"status": "needs_reauth"}, {"status": "active"}),
+            ({"resources": ["jobs"]}, {"resources": ["jobs", "interviews"]}),
+        ],
+        ids=["inactive", "not offered"],
+    )
+    def test_a_run_that_does_not_read_them_forgets_nothing(
+        self, tap: Tap, sandbox: Sandbox, away: dict[str, Any], back: dict[str, Any]
+    ) -> None:
+        account = account_of(sandbox, "greenhouse")
+        row = sandbox.rows("interviews", account)[0]
+        sandbox.change(account, row["id"], updated_at=None)
+        house = Warehouse(tap, sandbox, "interviews", settings={"lookback_seconds": 0})
+        house.settle()
+        sandbox.account(account, **away)
+        assert house.sync().code == 0
+        sandbox.account(account, **back)
+        sandbox.change(account, row["id"], updated_at=None, location="Another room")
+        sandbox.add(account, updated_at=None)
+        house.settle()
+
 
 class TestSingleRows:
     """Rows that are asked for one by one, since the list gives only some fields."""

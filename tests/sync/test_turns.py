@@ -468,6 +468,16 @@ class TestEnds:
         queue.refusal = Refusal("failing", 0.0, 1.5)
         assert turns.next() is queue
 
+    def test_one_that_began_to_fail_while_its_turn_waited_stops_no_other(self) -> None:
+        turns = Turns(lists(["a", "b", "c"]), 2, lambda: 0.0)
+        failing, other = turns.queues["b"], turns.queues["c"]
+        hanging = turns.next()
+        assert hanging is turns.queues["a"]
+        turns.failing, hanging.under_way = 1, 1
+        failing.is_failing = True
+        assert turns.next() is other
+        assert turns.next() is None
+
     def test_a_token_that_is_taken_the_second_time_ends_nothing(self, world: World) -> None:
         world.answer = in_turn(Page([1]), failure(401, tries=2, is_of_run=True), Page([2]))
         assert world.read(lists("a", streams=3), max_retries=8) == [1, 2, 2]

@@ -39,22 +39,20 @@ ORDERS: Mapping[str, Order] = {
 }
 """The orders of pages by offset, made of things in order of age; by age, the newest comes first."""
 
-CHANGEABLE = {
-    "status",
+HIDDEN = (
     "is_blocked",
-    "is_listed",
     "resources",
-    "last_error",
-    "tenant_id",
-    "category",
-    "is_sandbox",
+    "is_listed",
     "paging",
     "order",
     "clock",
     "zoneless",
     "refuses",
     "refuses_with",
-}
+)
+"""The properties of an account that Truto does not tell."""
+
+CHANGEABLE = {*HIDDEN, "status", "last_error", "tenant_id", "category", "is_sandbox"}
 """The properties of an account that can change."""
 
 

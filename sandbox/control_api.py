@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from sandbox.accounts import HIDDEN
 from sandbox.answers import TrutoError, answer
 from sandbox.faults import Faults
 
@@ -17,19 +18,6 @@ if TYPE_CHECKING:
 
     from sandbox.accounts import Account
     from sandbox.state import State
-
-HIDDEN = (
-    "is_blocked",
-    "resources",
-    "is_listed",
-    "paging",
-    "order",
-    "clock",
-    "zoneless",
-    "refuses",
-    "refuses_with",
-)
-"""The properties of an account that Truto does not tell."""
 
 
 class Control:

@@ -184,11 +184,11 @@ class Turns:
         now = self._clock()
         while self._waiting and self._waiting[0][0] <= now:
             self.give(_taken(self._waiting))
-        while self._ready and self._ready[0][0][0] != self._ready[0][2].is_failing:
-            self.give(_taken(self._ready))  # It began to fail after it was given its turn.
         while self._has_ready and self.closed_until <= now:
+            (was_failing, _), *_ = self._ready[0]
             queue = _taken(self._ready)
-            if not queue.waits_until(self._clock()):
+            # It may have begun to fail, or to wait, after it was given its turn.
+            if queue.is_failing == was_failing and not queue.waits_until(self._clock()):
                 return queue
             self.give(queue)
         return None
@@ -201,8 +201,10 @@ class Turns:
 
     @property
     def _has_ready(self) -> bool:
-        is_failing = bool(self._ready) and self._ready[0][2].is_failing
-        return bool(self._ready) and not (is_failing and self.failing >= self._most_failing)
+        if not self._ready:
+            return False
+        (is_failing, _), *_ = self._ready[0]
+        return not is_failing or self.failing < self._most_failing
 
     def waiting(self) -> Counter[str]:
         """Return how many accounts wait at this moment, by the reason."""

@@ -29,7 +29,6 @@ MOST_STALE_PAGES = 100
 MOST_EMPTY_PAGES = 10_000
 """Empty pages in a row: a provider that scans for a filter may give many."""
 
-
 MARKS = 10_000
 """How many rows' marks are kept together."""
 
@@ -137,7 +136,8 @@ class Tally:
         # they would be copied each time that it grows.
         self._older = [array("q")]
         self._recent: dict[int, datetime] = {}
-        self._recent_from = evidence.begin() - CLOCK_TOLERANCE
+        self.recent_from = evidence.begin() - CLOCK_TOLERANCE
+        """From when on a change may have been made while the list is read, by any clock."""
         self._moved = False
         self._page = self._before = self._stale = self._empty = 0
         self._known_pages: set[int] = set()
@@ -159,7 +159,7 @@ class Tally:
         else:
             if (evidence.newest is None or changed > evidence.newest) and changed <= self._now:
                 evidence.newest = changed
-            if changed > self._recent_from:
+            if changed > self.recent_from:
                 self._moved |= self._recent.setdefault(mark, changed) != changed
             elif not evidence.is_exact:
                 self._older[-1].append(mark)

@@ -19,7 +19,7 @@ from tap_truto_ats.sync.refusals import Refusals
 from tap_truto_ats.sync.tasks import Fork, Steps, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tap_truto_ats.model.declaration import Requirement, Resource
     from tap_truto_ats.sync.evidence import Tally
@@ -185,7 +185,8 @@ class ParentLists:
             above = yield from self.of(offer.requires[-1])
             parents.evidence.add(above.evidence)
             bindings = above.bindings(offer.requires, params)
-            yield Fork(self._lists_of(parents, request, bindings))
+            each = (self._read(parents, request.having(one), one) for one in bindings)
+            yield Fork(parents.refusals.attempts(each))
         else:
             yield from self._read(parents, request, {})
         if not parents.changed and (error := parents.refusals.error()):
@@ -193,15 +194,6 @@ class ParentLists:
         if parents.refusals.gone:
             parents.evidence.doubts[Doubt.GONE] += parents.refusals.gone
         return parents
-
-    def _lists_of(
-        self, parents: Parents, request: Request, bindings: Sequence[dict[str, str]]
-    ) -> Iterator[Steps[bool]]:
-        for binding in bindings:
-            if parents.refusals.has_given_up:
-                return
-            read = self._read(parents, request.having(binding), binding)
-            yield parents.refusals.attempt(read)
 
     def _read(self, parents: Parents, request: Request, binding: Mapping[str, str]) -> Steps[None]:
         yield from read_list(

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from tap_truto_ats.api.errors import AccountError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from tap_truto_ats.sync.tasks import Steps
 
 MOST_IN_A_ROW = 20
@@ -34,6 +36,13 @@ class Refusals:
     """Whether no further ones are to be requested."""
     _in_a_row: int = 0
     _last: AccountError | None = None
+
+    def attempts(self, each: Iterable[Steps[Any]]) -> Iterator[Steps[bool]]:
+        """Yield an attempt for each of them, until too many were refused."""
+        for steps in each:
+            if self.has_given_up:
+                return
+            yield self.attempt(steps)
 
     def attempt(self, steps: Steps[Any]) -> Steps[bool]:
         """Take the steps for one of them, and return whether they ended without a refusal.

@@ -15,14 +15,14 @@ from tap_truto_ats.api.errors import AccountError
 from tap_truto_ats.api.limits import expected_seconds
 from tap_truto_ats.api.request import ArrivingPage, Request
 from tap_truto_ats.model.records import usable_key
-from tap_truto_ats.sync.evidence import CLOCK_TOLERANCE, Doubt
+from tap_truto_ats.sync.evidence import Doubt
 from tap_truto_ats.sync.lists import read_list
 from tap_truto_ats.sync.query import created
 from tap_truto_ats.sync.refusals import Refusals
 from tap_truto_ats.sync.tasks import Fork, Rows, Steps, answer_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from tap_truto_ats.model.declaration import Requirement, Resource
@@ -102,7 +102,7 @@ class AccountRows:
                 timedelta(seconds=round(expected_seconds(len(bindings)))),
             )
         refusals = Refusals(innermost.resource)
-        yield Fork(self._lists_of(bindings, refusals))
+        yield Fork(refusals.attempts(self._read(binding, None) for binding in bindings))
         doubts = sync.evidence.doubts
         if refusals.gone:
             doubts[Doubt.GONE] += refusals.gone
@@ -142,14 +142,6 @@ class AccountRows:
                 sync.evidence.doubts[Doubt.NOT_IN_FULL] += singles.gone
             if error := singles.error():
                 raise error
-
-    def _lists_of(
-        self, bindings: Sequence[dict[str, str]], refusals: Refusals
-    ) -> Iterator[Steps[bool]]:
-        for binding in bindings:
-            if refusals.has_given_up:
-                return
-            yield refusals.attempt(self._read(binding, None))
 
     def _read(
         self, binding: dict[str, str], since: datetime | None, *, wants_old: bool = False
@@ -206,7 +198,7 @@ class AccountRows:
         """Take note of the rows of a page, and return steps that hand out those that are wanted."""
         sync, query = self.sync, self.query
         sync.has_pages = True
-        bookmark, lately = sync.bookmark, sync.evidence.begin() - CLOCK_TOLERANCE
+        bookmark = sync.bookmark
         wanted: list[Any] = []
         dated: Any = None
         for given in rows:
@@ -224,7 +216,7 @@ class AccountRows:
             is_old = since is not None and changed is not None and changed < since
             if changed is not None and not wants_old and not self.is_trusted:
                 mark, made = crc32(str(key).encode()), min(changed, created(row) or changed)
-                if made > lately:
+                if made > tally.recent_from:
                     sync.made_lately.append((made, mark))
                 else:
                     sync.checksum += mark

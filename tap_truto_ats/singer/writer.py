@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from singer_sdk.helpers.types import TapState
     from singer_sdk.singerlib.encoding.simple import Message
 
 logger = logging.getLogger(__name__)
@@ -74,6 +75,11 @@ class PageWriter(MsgSpecWriter):
             return
         if not isinstance(message, RecordMessage):
             self.flush()
+
+    def write_state(self, state: TapState) -> None:
+        """Write a STATE message, unless it would be the same as the last message."""
+        if not self.is_state_out:
+            self.write_message(StateMessage(value=state))
 
     def _write_state(self, state: Mapping[str, Any]) -> None:
         """Write a STATE message stream by stream: the SDK would copy the whole state for each."""

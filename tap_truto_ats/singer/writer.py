@@ -136,7 +136,7 @@ class PageWriter(MsgSpecWriter):
             while written < len(pending):
                 written += sys.stdout.buffer.write(pending[written:]) or 0
             sys.stdout.buffer.flush()
-        self._pending.clear()
+        self._pending = bytearray()  # Not cleared: a slice of the old one may be looked at still.
         if self._too_deep:
             logger.warning("%d records nest too deep to be written: not emitted.", self._too_deep)
             self._too_deep = 0

@@ -179,7 +179,7 @@ class AccountRows:
         if sync.rows_known is not None:
             return sync.checksum_of_known != sync.rows_known
         offer = self.resource.offer(sync.account.provider)
-        return not (sync.asks and self.query.asks_for_changes(offer))
+        return not (sync.asks and self.query.change_parameters(offer))
 
     def _list(self, params: dict[str, Any], take: Any) -> Steps[None]:  # noqa: ANN401
         arriving = ArrivingPage() if self.query.streams else None

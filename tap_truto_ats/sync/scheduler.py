@@ -20,6 +20,7 @@ from tap_truto_ats.api.errors import (
     TransientError,
 )
 from tap_truto_ats.api.limits import Refusal
+from tap_truto_ats.sync.retries import seconds_to_wait
 from tap_truto_ats.sync.turns import Turns
 from tap_truto_ats.sync.workers import Workers
 
@@ -202,7 +203,7 @@ class Scheduler:
         """Have a task try again after a while, or take its error."""
         if isinstance(error, TransientError):
             most = self._most_tries(queue, task, error)
-            wait = task.tries.wait(error, most)
+            wait = seconds_to_wait(task.failed, error, most)
             self._close(queue, wait or error.retry_after or 0.0)
             if wait is not None:
                 self._retry(queue, task, error, wait, most - 1)
@@ -247,7 +248,7 @@ class Scheduler:
             f"Account {queue.account_id}" if queue.account_id else "The list of accounts",
             error.cause,
             wait,
-            task.tries.failed.total(),
+            task.failed.total(),
             min(error.tries - 1, most),
         )
         queue.lane(task).appendleft(task)

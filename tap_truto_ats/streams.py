@@ -203,15 +203,14 @@ class UnifiedStream(TrutoStream):
         yield from filter(None, map(lists.task, streams))
 
     def _task(self, account: Account, lists: ParentLists) -> SyncTask:
-        sync, steps = self._account_sync(account), self._plan.steps
-        if self.run.is_test:
-            return Task(sync, until_rows(self._test(sync, lists)), account.id, sync.usage)
-        return Task(sync, steps(sync, lists), account.id, sync.usage)
+        sync = self._account_sync(account)
+        steps = self._test(sync, lists) if self.run.is_test else self._plan.steps(sync, lists)
+        return Task(sync, steps, account.id, sync.usage)
 
     def _test(self, sync: AccountSync, lists: ParentLists) -> Steps[None]:
         if sync.account.is_active:
             yield from lists.describe()
-        yield from self._plan.steps(sync, lists)
+        yield from until_rows(self._plan.steps(sync, lists))
 
     @cached_property
     def _plan(self) -> Plan:

@@ -11,6 +11,8 @@ if sys.version_info >= (3, 11):
 else:  # Python 3.10 itself reads only what `isoformat` writes.
     from backports.datetime_fromisoformat import datetime_fromisoformat as fromisoformat
 
+LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
+
 _ZONE = re.compile(r"\d[T ]\d.*(?:Z|[+-]\d\d(?::?\d\d)?)\s*$", re.IGNORECASE)
 
 _USUAL = {"--T::Z", "--T::."}

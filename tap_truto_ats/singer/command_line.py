@@ -27,7 +27,6 @@ from singer_sdk.exceptions import (
     MapExpressionError,
     StreamMapConfigError,
 )
-from singer_sdk.singerlib import StateMessage
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
@@ -52,18 +51,14 @@ class CommandLineTap(Tap, abc.ABC):
     """A command line around a run; a subclass says how to stop, test, show and report the run."""
 
     message_writer_class = PageWriter
+    message_writer: PageWriter
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Have each state written by the one who knows whether anything was written since."""
         super().__init__(*args, **kwargs)
         # The SDK's own would keep a deep copy of the state, to find out whether it changed.
-        self.state_writer.write_state = self.write_state  # type: ignore[assignment, method-assign]
-
-    def write_state(self, state: dict[str, Any]) -> None:
-        """Send a STATE message, unless it would be the same as the last message."""
         writer = self.message_writer
-        if not (isinstance(writer, PageWriter) and writer.is_state_out):
-            self.write_message(StateMessage(value=state))
+        self.state_writer.write_state = writer.write_state  # type: ignore[method-assign]
 
     @abc.abstractmethod
     def stop(self, exit_code: int) -> None:

@@ -62,6 +62,8 @@ class PagedStream(Stream, abc.ABC):
         """Remember the tap, which has the writer, the state and the other streams."""
         super().__init__(tap, schema=schema, name=name)
         self.tap = tap
+        assert isinstance(tap.message_writer, PageWriter)  # noqa: S101 - a `CommandLineTap` has one
+        self._writer = tap.message_writer
 
     @property
     def version(self) -> int | None:
@@ -102,9 +104,8 @@ class PagedStream(Stream, abc.ABC):
         for _, records in self.get_pages([self]):
             self._extracted_at = datetime.now(timezone.utc)
             yield from records
-            if isinstance(self.tap.message_writer, PageWriter):
-                self.tap.message_writer.flush()
-                self._write_due_state()
+            self._writer.flush()
+            self._write_due_state()
 
     @override
     def get_batches(
@@ -126,21 +127,19 @@ class PagedStream(Stream, abc.ABC):
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> Generator[Record, None, None]:
-        writer = self.tap.message_writer
-        is_dry = not write_messages or self.ABORT_AT_RECORD_COUNT is not None
-        if is_dry or not isinstance(writer, PageWriter):
+        if not write_messages or self.ABORT_AT_RECORD_COUNT is not None:
             yield from super()._sync_records(context, write_messages=write_messages)
             return
         if self.has_been_read:
             return
         try:
-            self._read_streams_of_its_class(writer)
+            self._read_streams_of_its_class()
         finally:
             self.state_manager.finalize_state(self.stream_state)
             # Some targets hand on a state only when no record follows it.
-            self.tap.state_writer.write_state(self.tap_state)
+            self._writer.write_state(self.tap_state)
 
-    def _read_streams_of_its_class(self, writer: PageWriter) -> None:
+    def _read_streams_of_its_class(self) -> None:
         streams = [
             one
             for one in self.tap.streams.values()
@@ -154,14 +153,14 @@ class PagedStream(Stream, abc.ABC):
                 counter.with_context({})
                 stack.enter_context(stream.get_sync_timer()).with_context({})
             for stream, records in self.get_pages(streams):
-                stream.write(records, writer)
+                stream.write(records)
                 counters[stream.name].increment(len(records))
-                writer.flush()
+                self._writer.flush()
                 self._write_due_state()
         for stream in streams:
             stream.has_been_read = True
 
-    def write(self, records: list[Record], writer: PageWriter) -> None:
+    def write(self, records: list[Record]) -> None:
         """Write a page, in one go unless the user has set up something for each record."""
         self._extracted_at = datetime.now(timezone.utc)
         is_plain = [type(stream_map) for stream_map in self.stream_maps] == [
@@ -169,13 +168,13 @@ class PagedStream(Stream, abc.ABC):
         ] and not self.stream_maps[0].flattening_enabled
         if is_plain:
             version, extracted_at = self.version, self._extracted_at
-            writer.write_records(
+            self._writer.write_records(
                 [RecordLine(self.name, record, version, extracted_at) for record in records]
             )
         else:
             for record in records:
                 for message in self._generate_record_messages(record):
-                    writer.write_message(message)
+                    self._writer.write_message(message)
 
     @override
     def _write_schema_message(self) -> None:
@@ -211,9 +210,7 @@ class PagedStream(Stream, abc.ABC):
 
     def write_state(self) -> None:
         """Take note that a bookmark moved, so that a STATE message is owed; its records are out."""
-        writer = self.tap.message_writer
-        if isinstance(writer, PageWriter):
-            writer.owe_state()
+        self._writer.owe_state()
 
     def _write_due_state(self) -> None:
         """Send a STATE message if one is owed and its time has come.
@@ -221,10 +218,9 @@ class PagedStream(Stream, abc.ABC):
         With BATCH files, the records are not out before the SDK has sent their message; it sends a
         STATE of its own behind each.
         """
-        writer = self.tap.message_writer
         is_batch = self.get_batch_config(self.config) is not None
-        if isinstance(writer, PageWriter) and not is_batch and writer.state_is_due():
-            self.tap.state_writer.write_state(self.tap_state)
+        if not is_batch and self._writer.state_is_due():
+            self._writer.write_state(self.tap_state)
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:

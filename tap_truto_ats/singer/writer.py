@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from singer_sdk.helpers.types import TapState
     from singer_sdk.singerlib.encoding.simple import Message
 
 logger = logging.getLogger(__name__)
@@ -74,6 +75,11 @@ class PageWriter(MsgSpecWriter):
             return
         if not isinstance(message, RecordMessage):
             self.flush()
+
+    def write_state(self, state: TapState) -> None:
+        """Write a STATE message, unless it would be the same as the last message."""
+        if not self.is_state_out:
+            self.write_message(StateMessage(value=state))
 
     def _write_state(self, state: Mapping[str, Any]) -> None:
         """Write a STATE message stream by stream: the SDK would copy the whole state for each."""
@@ -130,7 +136,7 @@ class PageWriter(MsgSpecWriter):
             while written < len(pending):
                 written += sys.stdout.buffer.write(pending[written:]) or 0
             sys.stdout.buffer.flush()
-        self._pending.clear()
+        self._pending = bytearray()  # Not cleared: a slice of the old one may be looked at still.
         if self._too_deep:
             logger.warning("%d records nest too deep to be written: not emitted.", self._too_deep)
             self._too_deep = 0

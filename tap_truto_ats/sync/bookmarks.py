@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tap_truto_ats.model.instants import format_instant, parse_instant
+from tap_truto_ats.model.instants import LONG_AGO, format_instant, parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -58,13 +58,10 @@ class Bookmarks:
         self.run_start = run_start
         self._by_account: dict[str, dict[str, Any]] = {}
         given = stream_state.get("partitions") or ()
-        for partition in given:
+        for partition in sorted(given, key=lambda one: self._moment(one) or LONG_AGO):
             account_id = _account_id(partition)
-            if account_id is None:  # Not of this tap's making.
-                continue
-            other = self._by_account.setdefault(account_id, partition)
-            if self._is_earlier(partition, other):
-                self._by_account[account_id] = partition
+            if account_id is not None:  # Otherwise, it is not of this tap's making.
+                self._by_account.setdefault(account_id, partition)
         kept = [one for one in given if self._by_account.get(_account_id(one) or "", one) is one]
         if len(kept) < len(given):
             stream_state["partitions"] = kept
@@ -148,10 +145,6 @@ class Bookmarks:
         if partition.get(KEY) != self._replication_key:
             return None
         return parse_instant(partition.get(VALUE))
-
-    def _is_earlier(self, partition: dict[str, Any], other: dict[str, Any]) -> bool:
-        one, two = self._moment(partition), self._moment(other)
-        return two is not None and (one is None or one < two)
 
     def _partition(self, account_id: str) -> dict[str, Any]:
         if account_id not in self._by_account:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tap_truto_ats.api.errors import AccountError
 from tap_truto_ats.api.request import Request
-from tap_truto_ats.model.instants import parse_instant
+from tap_truto_ats.model.instants import LONG_AGO, parse_instant
 from tap_truto_ats.model.records import dig
 from tap_truto_ats.model.resources import RESOURCES
 from tap_truto_ats.sync.accounts import Account, describe
@@ -20,11 +19,10 @@ from tap_truto_ats.sync.tasks import Fork, Steps, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from tap_truto_ats.model.declaration import Requirement, Resource
     from tap_truto_ats.sync.evidence import Tally
-
-LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
 
 CHANGED = ("updated_at", "last_interaction_at")
 """The fields of a parent's row that tell when it last changed."""

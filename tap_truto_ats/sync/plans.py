@@ -129,7 +129,7 @@ class Plan:
         """Return how the account is read: asked for changes, for a part of a schedule, or whole."""
         if self.bookmarks is None:
             return Mode.CHOSEN
-        if sync.asks and self.query.asks_for_changes(offer):
+        if sync.asks and self.query.change_parameters(offer):
             return Mode.CHANGES
         if window:
             return Mode.WINDOW

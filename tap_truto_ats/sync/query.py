@@ -47,7 +47,7 @@ class Query:
 
     def lists_all(self, account: Account, since: datetime | None) -> bool:
         """Return whether all of an account's rows are requested, in Truto's own form."""
-        is_changes = since and self.asks_for_changes(self._resource.offer(account.provider))
+        is_changes = since and self.change_parameters(self._resource.offer(account.provider))
         is_part = self._filters or "remote_query" in self._fixed or self._settings.is_raw
         return not (is_changes or is_part)
 
@@ -71,7 +71,7 @@ class Query:
         params |= {name: value for name, value in self._filters.items() if name not in not_taken}
         if offer and window and offer.schedule:
             params[offer.schedule] = _with_lower_bound(window, params.get(offer.schedule, {}))
-        if since and (names := self._change_parameters(offer)):
+        if since and (names := self.change_parameters(offer)):
             params |= {name: _with_lower_bound(since, params.get(name, {})) for name in names}
         return params
 
@@ -79,9 +79,23 @@ class Query:
         """Return the parameters of a request for one row by its id."""
         return {"integrated_account_id": account.id, **self._exclusions}
 
-    def asks_for_changes(self, offer: Offer | None) -> bool:
-        """Return whether a provider can be asked for the rows that changed since some time."""
-        return bool(self._change_parameters(offer))
+    def change_parameters(self, offer: Offer | None) -> list[str]:
+        """Return the parameters by which a provider is asked for changes; none if it cannot be.
+
+        They are the replication key, where rows carry it, and every filter on it that the provider
+        takes. Where it is not documented what rows carry, a provider that takes the filter is
+        believed to fill the field: Truto's pages name the same providers for both.
+        """
+        key = self._resource.replication_key
+        if offer is None or key is None:
+            return []
+        taken = [
+            name
+            for name, known in self._resource.filters.items()
+            if known.field == key and name in offer.takes
+        ]
+        is_filled = bool(taken) if offer.fills is None else key in offer.fills
+        return [key, *(name for name in taken if name != key)] if is_filled else []
 
     @property
     def streams(self) -> bool:
@@ -108,31 +122,13 @@ class Query:
         filters = self._resource.filters
         return any(
             offer and name in offer.takes and filters[name].is_documented
-            for name in self._change_parameters(offer)
+            for name in self.change_parameters(offer)
         )
 
     def changed(self, row: Mapping[str, Any]) -> datetime | None:
         """Return when a row last changed; None if it does not tell."""
         key = self._resource.replication_key
         return parse_instant(row.get(key)) if key else None
-
-    def _change_parameters(self, offer: Offer | None) -> list[str]:
-        """Return the parameters by which a provider is asked for changes.
-
-        They are the replication key, where rows carry it, and every filter on it that the provider
-        takes. Where it is not documented what rows carry, a provider that takes the filter is
-        believed to fill the field: Truto's pages name the same providers for both.
-        """
-        key = self._resource.replication_key
-        if offer is None or key is None:
-            return []
-        taken = [
-            name
-            for name, known in self._resource.filters.items()
-            if known.field == key and name in offer.takes
-        ]
-        is_filled = bool(taken) if offer.fills is None else key in offer.fills
-        return [key, *(name for name in taken if name != key)] if is_filled else []
 
     def filters_not_taken(self, account: Account) -> list[str]:
         """Return the filters in the settings that the account's provider does not take.

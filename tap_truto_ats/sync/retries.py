@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import backoff
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from tap_truto_ats.api.errors import TransientError
 
 FIRST_WAIT, LAST_WAIT = 0.5, 60.0
 """Seconds: the upper bound of the random wait before the first retry, and before any retry."""
 
 
-@dataclass(slots=True)
-class Tries:
-    """The tries of one request that have failed, by status."""
+def seconds_to_wait(
+    failed: Counter[int | None], error: TransientError, most: float
+) -> float | None:
+    """Count a try that has failed, and return the seconds to wait before the next.
 
-    failed: Counter[int | None] = field(default_factory=Counter)
+    The wait is exponential with full jitter, and never less than what the server asked for.
 
-    def wait(self, error: TransientError, most: float) -> float | None:
-        """Count a try that has failed, and return the seconds to wait before the next.
+    Args:
+        failed: The tries of the request that have failed, by status.
+        error: How this one ended.
+        most: How many tries the request may have.
 
-        The wait is exponential with full jitter, and never less than what the server asked for.
-
-        Args:
-            error: How the try ended.
-            most: How many tries the request may have.
-
-        Returns:
-            The seconds; None if the request is to be given up.
-        """
-        self.failed[error.status] += 1
-        number = self.failed.total()
-        if number >= most or self.failed[error.status] >= error.tries:
-            return None
-        bound = min(FIRST_WAIT * 2.0 ** min(number - 1, 100), LAST_WAIT)
-        return max(backoff.full_jitter(bound), error.retry_after or 0.0)
+    Returns:
+        The seconds; None if the request is to be given up.
+    """
+    failed[error.status] += 1
+    number = failed.total()
+    if number >= most or failed[error.status] >= error.tries:
+        return None
+    bound = min(FIRST_WAIT * 2.0 ** min(number - 1, 100), LAST_WAIT)
+    return max(backoff.full_jitter(bound), error.retry_after or 0.0)

@@ -179,7 +179,7 @@ class AccountRows:
         if sync.rows_known is not None:
             return sync.checksum_of_known != sync.rows_known
         offer = self.resource.offer(sync.account.provider)
-        return not (sync.asks and self.query.asks_for_changes(offer))
+        return not (sync.asks and self.query.change_parameters(offer))
 
     def _list(self, params: dict[str, Any], take: Any) -> Steps[None]:  # noqa: ANN401
         arriving = ArrivingPage() if self.query.streams else None
@@ -195,7 +195,7 @@ class AccountRows:
         rows: list[Any],
         tally: Tally,
     ) -> Steps[None]:
-        """Take note of the rows of a page, and return steps that hand out those that are wanted."""
+        """Take note of the rows of a page, and hand out those that are wanted, all in full."""
         sync, query = self.sync, self.query
         sync.has_pages = True
         bookmark = sync.bookmark
@@ -227,15 +227,10 @@ class AccountRows:
                 wanted.append(row)
         if dated and query.is_local(dated):
             sync.evidence.is_local = True
-        return self._in_full(wanted) if self.singles else _hand_out(wanted)
+        in_full = self.singles and Fork(map(partial(self._in_full, self.singles), wanted))
+        yield in_full or Rows(wanted)
 
-    def _in_full(self, rows: list[Any]) -> Steps[None]:
-        """Request each listed row by its id, since the list gives only some of its fields."""
-        yield Fork(map(self._row_in_full, rows))
-
-    def _row_in_full(self, row: dict[str, Any]) -> Steps[None]:
-        singles = self.singles
-        assert singles  # noqa: S101 - rows are requested by id
+    def _in_full(self, singles: Refusals, row: dict[str, Any]) -> Steps[None]:
         is_over = singles.has_given_up or singles.are_absent
         if is_over or not (yield from singles.attempt(self._single(row))):
             yield Rows([row])
@@ -246,7 +241,3 @@ class AccountRows:
         params = self.query.single_params(account)
         page = yield from answer_to(Request(path, params, account.id, single=True))
         yield Rows([{**row, **page.rows[0], "id": row["id"]}])
-
-
-def _hand_out(rows: list[Any]) -> Steps[None]:
-    yield Rows(rows)

@@ -20,6 +20,7 @@ from tap_truto_ats.api.errors import (
     TransientError,
 )
 from tap_truto_ats.api.limits import Refusal
+from tap_truto_ats.sync.retries import seconds_to_wait
 from tap_truto_ats.sync.turns import Turns
 from tap_truto_ats.sync.workers import Workers
 
@@ -68,21 +69,21 @@ class Scheduler:
 
     def __post_init__(self) -> None:
         """Start no thread yet."""
-        self._loop = _Loop(self, {})
         self._exit_code: int | None = None
+        self._begin({})
 
     def stop(self, exit_code: int) -> None:
         """End `read` before its next page; a signal handler may call this."""
         self._exit_code = exit_code
-        self._loop.workers.arrived.put(None)
+        self._workers.arrived.put(None)
 
     def unfinished(self) -> int:
         """Return how many accounts have not been read to their end."""
-        return len(self._loop.turns.queues)
+        return len(self._turns.queues)
 
     def waiting(self) -> Counter[str]:
         """Return how many accounts wait at this moment, by the reason."""
-        return self._loop.turns.waiting()
+        return self._turns.waiting()
 
     def read(
         self, tasks: Mapping[str | None, Iterable[Task[T]]]
@@ -108,58 +109,47 @@ class Scheduler:
             RunError: Nothing can be read for any account.
             SystemExit: `stop` was called.
         """
-        loop = self._loop = _Loop(self, tasks)
+        self._begin(tasks)
+        workers, out = self._workers, self._turns.out
         try:
             while True:
-                loop.request()
-                yield from loop.take_output()
-                if not loop.turns.queues:
+                self._make_requests()
+                while out:
+                    yield out.popleft()
+                if not self._turns.queues:
                     return
-                if self._exit_code is None and not loop.wait():
+                if self._exit_code is None and not self._wait():
                     yield None
                 if self._exit_code is not None:
                     logger.warning(STOPPED)
                     raise SystemExit(self._exit_code)
         finally:
-            loop.workers.close()
+            workers.close()
 
+    def _begin(self, tasks: Mapping[str | None, Iterable[Task[Any]]]) -> None:
+        self._workers = Workers(self.fetch)
+        self._turns = Turns(tasks, self.concurrency, self.clock)
 
-class _Loop:
-    """One `read`: which request is next, and what its answer leads to."""
-
-    def __init__(
-        self, scheduler: Scheduler, tasks: Mapping[str | None, Iterable[Task[Any]]]
-    ) -> None:
-        self._scheduler = scheduler
-        self.workers = Workers(scheduler.fetch)
-        self.turns = Turns(tasks, scheduler.concurrency, scheduler.clock)
-
-    def take_output(self) -> list[tuple[Task[Any], Sequence[Any], bool]]:
-        """Return what is to be yielded, and forget it."""
-        out = self.turns.out[:]
-        self.turns.out.clear()
-        return out
-
-    def request(self) -> None:
+    def _make_requests(self) -> None:
         """Make as many requests as may be under way and as the limits allow."""
-        while self._is_free and (queue := self.turns.next()):
-            if task := queue.next_task(self._scheduler.refused.get(queue.account_id)):
+        while self._is_free and (queue := self._turns.next()):
+            if task := queue.next_task(self.refused.get(queue.account_id)):
                 self._make(queue, task)
-            self.turns.give(queue)
+            self._turns.give(queue)
 
-    def wait(self) -> bool:
+    def _wait(self) -> bool:
         """Wait for an answer and see what it leads to; return False if none came in time."""
         try:
-            arrival = self.workers.receive(self._timeout())
+            arrival = self._workers.receive(self._timeout())
         except Empty:
             return False
         if arrival is None:
             return True
         task, answer = arrival
         del arrival  # Its page would be kept until the next one arrives.
-        queue = self.turns.queues[task.account_id]
+        queue = self._turns.queues[task.account_id]
         queue.under_way -= 1
-        self.turns.failing -= queue.holds_place
+        self._turns.failing -= queue.holds_place
         queue.holds_place = False
         queue.is_failing = isinstance(answer, TransientError)
         if queue.is_failing:
@@ -176,44 +166,44 @@ class _Loop:
             if task.request and task.request.is_arriving:
                 queue.lane(task).popleft()
                 self._send(queue, task, task.request)
-        self.turns.give(queue)
+        self._turns.give(queue)
         return True
 
     @property
     def _is_free(self) -> bool:
-        return self.workers.under_way < self._scheduler.concurrency
+        return self._workers.under_way < self.concurrency
 
     def _timeout(self) -> float:
         """Return for how many seconds only an answer can change anything, `TICK` at the most."""
-        now, next_at = self._scheduler.clock(), self.turns.next_at()
+        now, next_at = self.clock(), self._turns.next_at()
         return TICK if next_at is None or not self._is_free else min(max(next_at - now, 0.0), TICK)
 
     def _make(self, queue: Queue, task: Task[Any]) -> None:
         """Make a task's request, or find out what does not allow it yet."""
         request = task.request
         assert request is not None  # noqa: S101 - such tasks only are chosen
-        refusal = self._scheduler.admit(request)
+        refusal = self.admit(request)
         if queue.refusal and queue.refusal.reason != FAILING:
-            task.usage.waited_seconds += self._scheduler.clock() - queue.refusal.since
+            task.usage.waited_seconds += self.clock() - queue.refusal.since
         queue.refusal = refusal
         if refusal is None:
             queue.lane(task).popleft()
             queue.made += 1
             self._send(queue, task, request)
         elif refusal.is_for_all:
-            self.turns.closed_until = refusal.until
+            self._turns.closed_until = refusal.until
 
     def _send(self, queue: Queue, task: Task[Any], request: Request) -> None:
         queue.under_way += 1
         queue.holds_place = queue.is_failing
-        self.turns.failing += queue.holds_place
-        self.workers.send(task, request)
+        self._turns.failing += queue.holds_place
+        self._workers.send(task, request)
 
     def _fail(self, queue: Queue, task: Task[Any], error: AccountError) -> None:
         """Have a task try again after a while, or take its error."""
         if isinstance(error, TransientError):
             most = self._most_tries(queue, task, error)
-            wait = task.tries.wait(error, most)
+            wait = seconds_to_wait(task.failed, error, most)
             self._close(queue, wait or error.retry_after or 0.0)
             if wait is not None:
                 self._retry(queue, task, error, wait, most - 1)
@@ -223,7 +213,7 @@ class _Loop:
             if error.status != HTTPStatus.TOO_MANY_REQUESTS and not isinstance(error, NoListError):
                 queue.given_up = queue.given_up or (task.subject,)
         if error.is_of_account:
-            self._scheduler.refused[queue.account_id] = error
+            self.refused[queue.account_id] = error
         queue.advance(task, error)
 
     def _most_tries(self, queue: Queue, task: Task[Any], error: TransientError) -> float:
@@ -233,7 +223,7 @@ class _Loop:
         its tries, the others have a single one, and a few if they have had a page. Tasks without a
         subject, such as lists of parents, are not one another's.
         """
-        most = self._scheduler.max_retries + 1
+        most = self.max_retries + 1
         if error.is_of_run:
             return error.tries
         if not queue.given_up:
@@ -243,7 +233,7 @@ class _Loop:
 
     def _close(self, queue: Queue, seconds: float) -> None:
         """Have an account wait, whichever of its tasks is next."""
-        now = self._scheduler.clock()
+        now = self.clock()
         until = max(now + seconds, queue.refusal.until if queue.refusal else now)
         queue.refusal = Refusal(FAILING, now, until)
 
@@ -258,7 +248,7 @@ class _Loop:
             f"Account {queue.account_id}" if queue.account_id else "The list of accounts",
             error.cause,
             wait,
-            task.tries.failed.total(),
+            task.failed.total(),
             min(error.tries - 1, most),
         )
         queue.lane(task).appendleft(task)

@@ -6,6 +6,7 @@ task. The scheduler makes the requests of all tasks.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, Union
@@ -13,7 +14,6 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, Union
 from tap_truto_ats.api.envelope import Page
 from tap_truto_ats.api.errors import AccountError, unexpected
 from tap_truto_ats.api.request import Request, Usage
-from tap_truto_ats.sync.retries import Tries
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -63,8 +63,8 @@ class Task(Generic[T]):
     has_ended: bool = False
     request: Request | None = None
     """The request that the task waits for, or that is to be made next."""
-    tries: Tries = field(default_factory=Tries)
-    """How the tries of the request have failed."""
+    failed: Counter[int | None] = field(default_factory=Counter)
+    """The tries of the request that have failed, by status."""
     to_await: Iterator[Task[Any]] | None = None
     """Tasks to wait for that the scheduler has not taken yet; None when it has taken all."""
     awaited: int = 0
@@ -105,7 +105,7 @@ class Task(Generic[T]):
             if isinstance(step, Request):
                 self.request = step
                 if step is not before:
-                    self.tries = Tries()
+                    self.failed = Counter()
             else:
                 self.to_await = iter([step]) if isinstance(step, Task) else self._branches(step)
         return rows

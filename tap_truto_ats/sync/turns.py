@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tap_truto_ats.api.limits import Refusal
     from tap_truto_ats.sync.tasks import Task
 
-    Output: TypeAlias = list[tuple[Task[Any], Sequence[Any], bool]]
+    Output: TypeAlias = deque[tuple[Task[Any], Sequence[Any], bool]]
 
 
 @dataclass(slots=True, eq=False)
@@ -158,7 +158,7 @@ class Turns:
         self._order = count()
         self._ready: list[tuple[tuple[bool, int], int, Queue]] = []
         self._waiting: list[tuple[float, int, Queue]] = []
-        self.out: Output = []
+        self.out: Output = deque()
         """What has come of all tasks."""
         self.queues = {name: Queue(name, iter(theirs), self.out) for name, theirs in tasks.items()}
         for queue in [*self.queues.values()]:

@@ -453,7 +453,7 @@ def test_a_provider_may_ignore_that_it_is_asked_for_changes_unless_its_page_name
     resource: str, provider: str | None, asked: object, trusted: object
 ) -> None:
     one = query(resource=resource)
-    assert one.asks_for_changes(RESOURCES[resource].offer(provider)) is asked
+    assert bool(one.change_parameters(RESOURCES[resource].offer(provider))) is asked
     assert one.is_asking_trusted(account(provider)) is trusted
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 
 import pytest
 
 from tap_truto_ats.sync import retries
-from tap_truto_ats.sync.retries import Tries
+from tap_truto_ats.sync.retries import seconds_to_wait
 from tests.sync.steps import failure
 
 UNLIMITED = 10**9
@@ -24,17 +25,15 @@ def test_waits_are_random_below_bounds_that_double_up_to_a_minute(
         return high / 2
 
     monkeypatch.setattr(random, "uniform", uniform)
-    tries = Tries()
-    waits = [tries.wait(failure(), UNLIMITED) for _ in range(10)]
+    failed: Counter[int | None] = Counter()
+    waits = [seconds_to_wait(failed, failure(), UNLIMITED) for _ in range(10)]
     highs = [0.5, 1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert bounds == [(0, high) for high in highs]
     assert waits == [high / 2 for high in highs]
 
 
 def test_after_ever_so_many_tries_the_wait_is_still_a_minute_at_most() -> None:
-    tries = Tries()
-    tries.failed[502] = 100_000
-    wait = tries.wait(failure(), UNLIMITED)
+    wait = seconds_to_wait(Counter({502: 100_000}), failure(), UNLIMITED)
     assert wait is not None
     assert wait <= retries.LAST_WAIT
 
@@ -46,7 +45,7 @@ def test_a_wait_is_never_shorter_than_asked_for_nor_than_its_own(
     monkeypatch: pytest.MonkeyPatch, asked: float | None, waited: float
 ) -> None:
     monkeypatch.setattr(random, "uniform", lambda _, high: high / 2)
-    assert Tries().wait(failure(429, retry_after=asked), UNLIMITED) == waited
+    assert seconds_to_wait(Counter(), failure(429, retry_after=asked), UNLIMITED) == waited
 
 
 # Statuses in their turn, how many tries the request may have and each answer is worth → how many
@@ -65,11 +64,13 @@ TRIES: dict[str, tuple[list[int], int, float, int]] = {
 def test_a_request_is_given_up_after_so_many_tries(
     statuses: list[int], most: int, worth: float, made: int
 ) -> None:
-    tries, number = Tries(), 0
+    failed: Counter[int | None] = Counter()
+    number = 0
     while True:
         status = statuses[number % len(statuses)]
         number += 1
-        if tries.wait(failure(status, tries=worth if status == 503 else math.inf), most) is None:
+        error = failure(status, tries=worth if status == 503 else math.inf)
+        if seconds_to_wait(failed, error, most) is None:
             break
     assert number == made
-    assert tries.failed.total() == made
+    assert failed.total() == made

@@ -9,6 +9,7 @@ import pytest
 from tap_truto_ats.api.envelope import Page
 from tap_truto_ats.api.errors import AccountError
 from tap_truto_ats.api.request import Request
+from tap_truto_ats.sync.retries import seconds_to_wait
 from tap_truto_ats.sync.tasks import Fork, Rows, Task, answer_to, until_rows
 from tests.sync.steps import failure, pages, refusal, take
 
@@ -85,19 +86,19 @@ class TestTask:
     def test_the_tries_of_a_request_are_its_own(self) -> None:
         task = Task("a", pages(FIRST))
         task.advance()
-        task.tries.wait(failure(), most=9)
-        failed = task.tries
+        seconds_to_wait(task.failed, failure(), most=9)
+        failed = task.failed
         task.advance(Page([1], "b"))
-        assert task.tries is not failed
-        assert not task.tries.failed
+        assert task.failed is not failed
+        assert not task.failed
 
     def test_the_parts_of_an_arriving_page_share_their_tries(self) -> None:
         task = Task("a", pages(FIRST))
         task.advance()
-        task.tries.wait(failure(), most=9)
+        seconds_to_wait(task.failed, failure(), most=9)
         task.advance(Page([1], unread=True))
         assert task.request is FIRST
-        assert task.tries.failed.total() == 1
+        assert task.failed.total() == 1
 
     def test_it_tells_whether_it_waits_for_branches_of_its_own(self) -> None:
         def steps() -> Steps[None]:

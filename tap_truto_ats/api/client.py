@@ -57,7 +57,7 @@ class TrutoClient:
         self._settings = settings
         self.limiter = limiter or RateLimiter()
         self._timeout = min(settings.request_timeout_seconds, LONGEST_TIMEOUT)
-        self._ahead = timedelta()
+        self._ahead: timedelta | None = None
         self._was_accepted = False
         self._session = requests.Session()
         self._session.auth = BearerToken(settings.api_token)
@@ -69,8 +69,8 @@ class TrutoClient:
             logging.getLogger(f"urllib3.{name}").disabled = True
 
     def now(self) -> datetime:
-        """Return the time by Truto's clock, which the `Date` of its last answer told."""
-        return datetime.now(timezone.utc) + self._ahead
+        """Return the time by Truto's clock, by the earliest `Date` of its answers."""
+        return datetime.now(timezone.utc) + (self._ahead or timedelta())
 
     def admit(self, request: Request) -> Refusal | None:
         """Count a request that is about to be made, or return what does not allow it yet."""
@@ -105,7 +105,7 @@ class TrutoClient:
     def _next_part(self, request: Request, arriving: ArrivingPage, usage: Usage) -> Page:
         try:
             if arriving.parts is None:
-                arriving.parts = _parts(self._get(request, usage))
+                arriving.parts = self._parts(self._get(request, usage))
             page = next(arriving.parts)
         except (*NetworkError, BrokenBodyError):
             arriving.parts = None
@@ -124,7 +124,9 @@ class TrutoClient:
             allow_redirects=False,
         )
         if date := parse_date(response.headers.get("Date")):
-            self._ahead = date - datetime.now(timezone.utc)
+            ahead = date - datetime.now(timezone.utc)
+            # A proxy's may be any: an early one keeps a bookmark back, a late one lets it run on.
+            self._ahead = ahead if self._ahead is None else min(self._ahead, ahead)
         self.limiter.heed(request.limited_account, response.headers)
         if response.status_code == HTTPStatus.NO_CONTENT:
             response.close()
@@ -145,6 +147,26 @@ class TrutoClient:
                     raise requests.Timeout
         return bytes(body)
 
+    def _parts(self, response: requests.Response) -> Iterator[Page]:
+        with response:
+            yield from decode_chunks(self._chunks(response))
+
+    def _chunks(self, response: requests.Response) -> Iterator[bytes]:
+        """Read a body in chunks, each within the timeout; what came before a break is given out."""
+        chunk, deadline = bytearray(), time.monotonic() + self._timeout
+        try:
+            while part := response.raw.read1(CHUNK_BYTES - len(chunk), decode_content=True):
+                chunk += part
+                if time.monotonic() > deadline:
+                    raise requests.Timeout
+                if len(chunk) == CHUNK_BYTES:
+                    yield bytes(chunk)
+                    chunk, deadline = bytearray(), time.monotonic() + self._timeout
+        except NetworkError:
+            yield bytes(chunk)
+            raise
+        yield bytes(chunk)
+
     def _refusal(self, response: requests.Response) -> AccountError:
         try:
             body: object = decode_object(self._read(response))
@@ -154,11 +176,6 @@ class TrutoClient:
         if isinstance(error, TransientError):
             error.retry_after = retry_seconds(response.headers)
         return error
-
-
-def _parts(response: requests.Response) -> Iterator[Page]:
-    with response:
-        yield from decode_chunks(response.iter_content(CHUNK_BYTES))
 
 
 def encode_params(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -10,8 +10,9 @@ from pathlib import Path
 from traceback import extract_tb
 
 from tap_truto_ats.model.records import dig
+from tap_truto_ats.model.resources import PARAMETERS
 
-NAME = re.compile(r"[\w.:/\[\]-]{1,80}", re.ASCII)
+NAME = re.compile(r"[a-z]+(?:[_.:][a-z]+)+|[a-z_]+(?:\[[a-z_]+\])+")
 """What a parameter or a scope is called. Anything else that an answer gives may quote a person."""
 
 FEW_TRIES = 3
@@ -176,4 +177,5 @@ def _listed(insight: object, key: str, *inner: str) -> tuple[str, ...]:
     entry = dig(insight, key)
     value = entry.get("value") if isinstance(entry, dict) else entry
     found = dig(value, *inner)
-    return tuple(filter(NAME.fullmatch, map(str, found))) if isinstance(found, list) else ()
+    names = map(str, found) if isinstance(found, list) else ()
+    return tuple(name for name in names if name in PARAMETERS or NAME.fullmatch(name))

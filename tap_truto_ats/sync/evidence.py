@@ -48,7 +48,7 @@ class Doubt(Enum):
     NOT_OFFERED = False, True, "{} was not found, which its provider may list"
     INACTIVE = False, True, "its status is not active"
     WITHOUT_ID = False, True, "rows of {} came without an id"
-    PARENTS_WITHOUT_ID = False, True, "parents of {} came without an id"
+    PARENTS_WITHOUT_ID = True, True, "parents of {} came without an id"
 
     def __init__(self, hides_changes: bool, hides_rows: bool, words: str) -> None:  # noqa: FBT001
         """Name the columns of the table."""
@@ -77,6 +77,11 @@ class Evidence:
     """The latest change of a row, those that are dated in the future aside."""
     is_local: bool = False
     """Whether some time of a change came without a zone, so that it may jump by an hour."""
+    marks: set[int] | None = None
+    """Those of the rows of all lists, where rows may move from one to another; None if they cannot,
+    so that each list is looked at alone."""
+    reads: int = 0
+    """How often all lists have been read before."""
     undated: int = 0
     """Rows that do not tell when they last changed."""
     doubts: Counter[Doubt] = field(default_factory=Counter)
@@ -111,9 +116,11 @@ class Evidence:
         if self.newest is None or self.began is None:
             return None
         # Truto tells the time in whole seconds; the clock of the process may have been stopped.
-        took = max(self.now() - self.began, timedelta(seconds=time.monotonic() - self.began_at))
+        now = self.now()
+        took = max(now - self.began, timedelta(seconds=time.monotonic() - self.began_at))
         took += SUMMER_TIME * self.is_local
-        return max(self.newest - took, min(self.newest, self.began - CLOCK_TOLERANCE))
+        latest = min(self.began, now) - CLOCK_TOLERANCE
+        return self.newest if self.newest <= latest else max(self.newest - took, latest)
 
 
 class Tally:
@@ -146,6 +153,8 @@ class Tally:
     def begin_page(self) -> None:
         """Look at the clock before the rows of a page, or of a part of one, are seen."""
         self._now = self.evidence.now()
+        # An answer may have put right what time it is.
+        self.recent_from = min(self.recent_from, self._now - CLOCK_TOLERANCE)
         if len(self._older[-1]) > MARKS:
             self._older.append(array("q"))
 

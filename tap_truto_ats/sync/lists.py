@@ -59,10 +59,11 @@ def read_list(
     Raises:
         AccountError: A page could not be read, or the pages have no end.
     """
-    marks: set[int] = set()
+    marks = set() if evidence.marks is None else evidence.marks
     may_restart, reads = True, 0
     while reads < MOST_READS:
-        tally = Tally(evidence, marks, is_first=not reads)
+        is_again = reads + evidence.reads > 0
+        tally = Tally(evidence, marks, is_first=not is_again)
         try:
             yield from _pages(request, tally, take, only_first=only_first)
         except ExpiredError:
@@ -73,7 +74,7 @@ def read_list(
         tally.end()
         reads += 1
         may_lack = tally.pages > 1 and (wants_all or tally.found < tally.rows)
-        if only_first or not evidence.is_exact or not (tally.found if reads > 1 else may_lack):
+        if only_first or not evidence.is_exact or not (tally.found if is_again else may_lack):
             return
     evidence.doubts[Doubt.MOVED] += 1
 

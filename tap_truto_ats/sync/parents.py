@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tap_truto_ats.api.errors import AccountError
 from tap_truto_ats.api.request import Request
 from tap_truto_ats.model.instants import LONG_AGO, parse_instant
-from tap_truto_ats.model.records import dig
+from tap_truto_ats.model.records import dig, usable_key
 from tap_truto_ats.model.resources import RESOURCES
 from tap_truto_ats.sync.accounts import Account, describe
 from tap_truto_ats.sync.evidence import Doubt, Evidence
@@ -55,8 +55,8 @@ class Parents:
 
     def add(self, listed_by: Mapping[str, str], row: object) -> datetime | None:
         """Add a parent and return when it last changed; None without an id."""
-        value = dig(row, "id")
-        if not value or isinstance(value, (dict, list)):
+        value = usable_key(row)
+        if value is None:
             return None
         moments = (parse_instant(dig(row, name)) for name in CHANGED)
         changed = max(filter(None, moments), default=LONG_AGO)
@@ -109,7 +109,7 @@ class ParentLists:
     listed: dict[str, Parents] = field(default_factory=dict)
     """What tasks of streams have listed whole."""
     _streams: dict[str, Task[Any] | None] = field(default_factory=dict)
-    _tasks: dict[str, Task[None]] = field(default_factory=dict)
+    _tasks: dict[tuple[str, int], Task[None]] = field(default_factory=dict)
     _description: Task[None] | None = None
 
     def describe(self) -> Steps[None]:
@@ -137,22 +137,27 @@ class ParentLists:
             self._streams[resource] = task
         return self._streams[resource]
 
-    def of(self, requirement: Requirement) -> Steps[Parents]:
+    def of(self, requirement: Requirement, reads: int = 0) -> Steps[Parents]:
         """Wait for a list of the account's parents, and return them.
+
+        Args:
+            requirement: What they are required for.
+            reads: How often the lists for each of them have been read already. Before they are read
+                again, the parents are listed again, once for all who need them.
 
         Raises:
             AccountError: The list could not be read.
         """
-        resource = requirement.resource
-        if parents := (yield from self._of_stream(resource)):
+        resource, key = requirement.resource, (requirement.resource, reads)
+        if not reads and (parents := (yield from self._of_stream(resource))):
             return parents
-        if resource not in self._tasks:
-            self._tasks[resource] = Task(None, self._list(resource), self.account.id)
+        if key not in self._tasks:
+            self._tasks[key] = Task(None, self._list(resource, reads), self.account.id)
         try:
-            yield self._tasks[resource]
+            yield self._tasks[key]
         except AccountError as error:
             raise _not_listed(resource, error) from None
-        listed: Parents = self._tasks[resource].result
+        listed: Parents = self._tasks[key].result
         return listed
 
     def _of_stream(self, resource: str) -> Steps[Parents | None]:
@@ -165,11 +170,14 @@ class ParentLists:
         except AccountError:
             return None
         parents = self.listed.get(resource)
-        if parents is None or parents.has_repeated or any(parents.evidence.doubts.values()):
+        if parents is None or any(parents.evidence.doubts.values()):
+            return None
+        # Exact evidence was read again until nothing new came.
+        if parents.has_repeated and not parents.evidence.is_exact:
             return None
         return None if self.wants_all and not parents.evidence.is_exact else parents
 
-    def _list(self, resource: str) -> Steps[Parents]:
+    def _list(self, resource: str, reads: int) -> Steps[Parents]:
         parents = Parents(Evidence(self.now, is_exact=True), Refusals(resource))
         declared = RESOURCES[resource]
         params = {
@@ -180,25 +188,27 @@ class ParentLists:
         request = Request(declared.path, params, self.account.id)
         offer = declared.offer(self.account.provider)
         if offer and offer.requires:
-            above = yield from self.of(offer.requires[-1])
+            above = yield from self.of(offer.requires[-1], reads)
             parents.evidence.add(above.evidence)
             bindings = above.bindings(offer.requires, params)
-            each = (self._read(parents, request.having(one), one) for one in bindings)
+            each = (self._read(parents, request.having(one), one, reads) for one in bindings)
             yield Fork(parents.refusals.attempts(each))
         else:
-            yield from self._read(parents, request, {})
+            yield from self._read(parents, request, {}, reads)
         if not parents.changed and (error := parents.refusals.error()):
             raise error
         if parents.refusals.gone:
             parents.evidence.doubts[Doubt.GONE] += parents.refusals.gone
         return parents
 
-    def _read(self, parents: Parents, request: Request, binding: Mapping[str, str]) -> Steps[None]:
+    def _read(
+        self, parents: Parents, request: Request, binding: Mapping[str, str], reads: int
+    ) -> Steps[None]:
         yield from read_list(
             request,
             parents.evidence,
             partial(parents.take, binding),
-            wants_all=self.wants_all,
+            wants_all=self.wants_all and not reads,
             only_first=self.only_first,
         )
 

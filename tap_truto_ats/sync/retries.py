@@ -8,6 +8,7 @@ import backoff
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Hashable
 
     from tap_truto_ats.api.errors import TransientError
 
@@ -15,24 +16,23 @@ FIRST_WAIT, LAST_WAIT = 0.5, 60.0
 """Seconds: the upper bound of the random wait before the first retry, and before any retry."""
 
 
-def seconds_to_wait(
-    failed: Counter[int | None], error: TransientError, most: float
-) -> float | None:
+def seconds_to_wait(failed: Counter[Hashable], error: TransientError, most: float) -> float | None:
     """Count a try that has failed, and return the seconds to wait before the next.
 
     The wait is exponential with full jitter, and never less than what the server asked for.
 
     Args:
-        failed: The tries of the request that have failed, by status.
+        failed: The tries of the request that have failed, by kind of error and status.
         error: How this one ended.
         most: How many tries the request may have.
 
     Returns:
         The seconds; None if the request is to be given up.
     """
-    failed[error.status] += 1
+    kind = type(error), error.status
+    failed[kind] += 1
     number = failed.total()
-    if number >= most or failed[error.status] >= error.tries:
+    if number >= most or failed[kind] >= error.tries:
         return None
     bound = min(FIRST_WAIT * 2.0 ** min(number - 1, 100), LAST_WAIT)
     return max(backoff.full_jitter(bound), error.retry_after or 0.0)

@@ -16,7 +16,7 @@ from tap_truto_ats.api.limits import expected_seconds
 from tap_truto_ats.api.request import ArrivingPage, Request
 from tap_truto_ats.model.records import usable_key
 from tap_truto_ats.sync.evidence import Doubt
-from tap_truto_ats.sync.lists import read_list
+from tap_truto_ats.sync.lists import MOST_READS, read_list
 from tap_truto_ats.sync.query import created
 from tap_truto_ats.sync.refusals import Refusals
 from tap_truto_ats.sync.tasks import Fork, Rows, Steps, answer_to
@@ -72,10 +72,20 @@ class AccountRows:
             AccountError: A page could not be read.
         """
         sync = self.sync
-        self.is_trusted = sync.asks and self.query.is_asking_trusted(sync.account)
+        self.is_trusted = self.query.is_asking_trusted(sync.account)
+        if self.is_trusted and not sync.asks and sync.changed_since:
+            yield from self._read_changes()
+        self.is_trusted &= sync.asks
         yield from self._read({}, None if self.is_trusted else sync.changed_since)
         if sync.held_back and self._may_be_new():
             yield from self._read({}, sync.changed_since, wants_old=True)
+
+    def _read_changes(self) -> Steps[None]:
+        """Read what changed by the server's word, before all is read for rows without a date."""
+        parents, self.parents = self.parents, None
+        self.sync.asks = True
+        yield from self._read({}, None)
+        self.sync.asks, self.parents = False, parents
 
     def read_by_parents(self, requires: Sequence[Requirement], lists: ParentLists) -> Steps[bool]:
         """Read a list for each parent; a parent that is refused does not keep the others back.
@@ -90,33 +100,48 @@ class AccountRows:
         """
         sync, innermost = self.sync, requires[-1]
         sync.parent = innermost.resource.removesuffix("s")
-        parents = yield from lists.of(innermost)
-        sync.evidence.add(parents.evidence)
-        bindings = parents.bindings(requires, self.query.params(sync.account, None))
-        if len(bindings) > 1:
+        evidence, marks = sync.evidence, set[int]()
+        evidence.marks = marks
+        while evidence.reads < MOST_READS:
+            known = len(marks)
+            parents = yield from lists.of(innermost, evidence.reads)
+            evidence.add(parents.evidence)
+            bindings = parents.bindings(requires, self.query.params(sync.account, None))
+            refusals = yield from self._read_for_each(bindings, innermost.resource)
+            if error := refusals.error() or parents.error():
+                raise error
+            # A row that moves to a parent that was asked before it shows in no list.
+            is_exact = evidence.is_exact and len(bindings) > 1
+            if not is_exact or len(marks) == known:
+                return not refusals.are_all_gone
+            evidence.reads += 1
+        evidence.doubts[Doubt.MOVED] += 1
+        return True
+
+    def _read_for_each(self, bindings: Sequence[dict[str, str]], parents: str) -> Steps[Refusals]:
+        """Read the list of each parent; these are named by their resource."""
+        account, doubts = self.sync.account, self.sync.evidence.doubts
+        if len(bindings) > 1 and not self.sync.evidence.reads:
             logger.info(
                 "Account %s: %d %s, a request each or more: at the account's limit %s (h:mm:ss).",
-                sync.account.id,
+                account.id,
                 len(bindings),
-                innermost.resource,
+                parents,
                 timedelta(seconds=round(expected_seconds(len(bindings)))),
             )
-        refusals = Refusals(innermost.resource)
+        refusals = Refusals(parents)
         yield Fork(refusals.attempts(self._read(binding, None) for binding in bindings))
-        doubts = sync.evidence.doubts
         if refusals.gone:
             doubts[Doubt.GONE] += refusals.gone
         if doubts[Doubt.GONE] or doubts[Doubt.PARENTS_WITHOUT_ID]:
             logger.warning(
                 "Account %s: of %s, %d were gone when their turn came and %d had no `id`.",
-                sync.account.id,
-                innermost.resource,
+                account,
+                parents,
                 doubts[Doubt.GONE],
                 doubts[Doubt.PARENTS_WITHOUT_ID],
             )
-        if error := refusals.error() or parents.error():
-            raise error
-        return not refusals.are_all_gone
+        return refusals
 
     def end(self) -> None:
         """Take note that all lists were read.
@@ -131,7 +156,7 @@ class AccountRows:
                 sync.account,
                 sync.stream,
             )
-        if singles and singles.are_all_gone:
+        if singles and singles.are_absent:
             logger.info(
                 "Account %s: no row of %s could be had by its id; they are emitted as listed.",
                 sync.account,

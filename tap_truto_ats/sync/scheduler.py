@@ -6,6 +6,7 @@ It does no I/O: threads make the requests, each of them once.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -118,7 +119,7 @@ class Scheduler:
                     yield out.popleft()
                 if not self._turns.queues:
                     return
-                if self._exit_code is None and not self._wait():
+                if self._exit_code is None and not (self._wait() and out):
                     yield None
                 if self._exit_code is not None:
                     logger.warning(STOPPED)
@@ -225,7 +226,7 @@ class Scheduler:
         """
         most = self.max_retries + 1
         if error.is_of_run:
-            return error.tries
+            return math.inf  # Its own number of tries bounds it, whatever else failed before.
         if not queue.given_up:
             return most
         is_same = queue.given_up[0] is task.subject is not None

@@ -7,7 +7,7 @@ task. The scheduler makes the requests of all tasks.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, Union
 
@@ -63,8 +63,8 @@ class Task(Generic[T]):
     has_ended: bool = False
     request: Request | None = None
     """The request that the task waits for, or that is to be made next."""
-    failed: Counter[int | None] = field(default_factory=Counter)
-    """The tries of the request that have failed, by status."""
+    failed: Counter[Hashable] = field(default_factory=Counter)
+    """The tries of the request that have failed, by kind of error and status."""
     to_await: Iterator[Task[Any]] | None = None
     """Tasks to wait for that the scheduler has not taken yet; None when it has taken all."""
     awaited: int = 0

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     Output: TypeAlias = deque[tuple[Task[Any], Sequence[Any], bool]]
 
+SHARES = 5
+"""The places are enough for so many accounts that take as many as they can."""
+
 
 @dataclass(slots=True, eq=False)
 class Queue:
@@ -152,6 +155,7 @@ class Turns:
         self.failing = 0
         """Requests under way for accounts that fail."""
         self._most_failing = max(places // 2, 1)
+        self._most_of_one = max(places // SHARES, 1) if len(tasks) > 1 else places
         self.closed_until = 0.0
         """When the limit that holds for all accounts allows the next request."""
         self._clock = clock
@@ -167,11 +171,13 @@ class Turns:
     def give(self, queue: Queue) -> None:
         """Let an account have its turn if it has something to do, after it has waited.
 
-        Until an account has answered, and while it fails, it has none before its answer.
+        Until an account has answered, and while it fails, it has none before its answer. None has
+        more than its share of the places, since its answers may be slow.
         """
         if not queue.has_work and not queue.under_way:
             self.queues.pop(queue.account_id, None)
-        if queue.has_turn or not queue.has_work or (queue.under_way and not queue.has_answered):
+        most = self._most_of_one if queue.has_answered else 1
+        if queue.has_turn or not queue.has_work or queue.under_way >= most:
             return
         queue.has_turn = True
         if until := queue.waits_until(self._clock()):

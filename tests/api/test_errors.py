@@ -420,15 +420,24 @@ class TestMeanings:
             ({"missing_required_query_parameters": {"value": ["job_id"]}}, ["job_id"], ("job_id",)),
             ({"missing_required_query_parameters": ["jobs[id]"]}, ["jobs[id]"], ("jobs[id]",)),
             (
-                {"missing_required_query_parameters": {"value": [PRIVATE, "a", 7]}},
-                ["a, 7"],
-                ("a", "7"),
+                {"missing_required_query_parameters": {"value": [PRIVATE, "name", "site_id", 7]}},
+                ["name, site_id"],
+                ("name", "site_id"),
+            ),
+            *(
+                ({"missing_required_query_parameters": {"value": [word]}}, [], ())
+                for word in ("Leaka", "Nevershown.Leaka", "4915112345678", "a@b.example", "leaka")
             ),
             ({"missing_required_query_parameters": {"value": ["x" * 81]}}, [], ()),
             ({"missing_required_query_parameters": {"value": "job_id"}}, [], ()),
             (
                 {"forbidden_error": {"value": {"missing_scopes": ["jobs:read", PRIVATE]}}},
                 ["missing scopes: jobs:read)"],
+                (),
+            ),
+            (
+                {"forbidden_error": {"value": {"missing_scopes": ["candidates/never-shown"]}}},
+                [],
                 (),
             ),
             ({"forbidden_error": {"value": {"missing_scopes": {"a": 1}}}}, [], ()),

@@ -139,8 +139,8 @@ class Settings:
         th.BooleanType,
         "Emit ACTIVATE_VERSION messages",
         "For streams that the catalog sets to FULL_TABLE: tells the target to delete what is gone, "
-        "if it is certain that every row of every account has come. Lists of several pages are "
-        "then read at least twice.",
+        "if it is certain that every row of every account has come. Lists of several pages, and "
+        "those that are asked for by parents, are then read at least twice.",
         default=False,
     )
 

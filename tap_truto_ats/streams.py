@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from functools import cached_property
 from importlib.resources import files
@@ -47,6 +48,8 @@ class TrutoStream(PagedStream):
         """Take what the streams of a run share."""
         super().__init__(tap, schema=schema, name=name)
         self.run = run
+        self._fields = frozenset(schema["properties"])
+        """The properties that are no custom fields, whether or not they are columns."""
         self._newly_missing: set[str] = set()
         self._not_offered: set[str] = set()
         """Accounts that do not offer what the stream reads, whatever they did before."""
@@ -54,6 +57,37 @@ class TrutoStream(PagedStream):
     @cached_property
     def _bookmarks(self) -> Bookmarks:
         return Bookmarks(self.stream_state, self.replication_key, self.run.start)
+
+    @cached_property
+    def _normalise(self) -> Normaliser:
+        return Normaliser(
+            self.effective_schema,
+            self.mask.__getitem__,
+            self._fields,
+            flattened_levels=self.flattened_levels,
+        )
+
+    def _tell_of_values(self, account: object, unfit: Counter[str], replaced: int = 0) -> None:
+        """Log how many of an account's values did not come through as they were."""
+        if replaced:
+            self.logger.warning(
+                "Account %s: %d values of %s held characters or numbers that JSON or databases do"
+                " not know. They were replaced: such a character by U+FFFD, a number by its text.",
+                account,
+                replaced,
+                self.name,
+            )
+        keeps = self._normalise.keeps_misfits
+        for name, count in unfit.items():
+            self.logger.log(
+                logging.INFO if keeps else logging.WARNING,
+                "Account %s: %d values of %s.%s did not fit their column and became null%s.",
+                account,
+                count,
+                self.name,
+                name,
+                "; custom_fields has them" if keeps else "",
+            )
 
     def _compare_accounts(self) -> None:
         """Take note of accounts that the state knows, and that are not found for the first time."""
@@ -83,12 +117,11 @@ class IntegratedAccountsStream(TrutoStream):
 
     @override
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
-        normalise = Normaliser(self.effective_schema, self.mask.__getitem__)
         for row in self.run.accounts.read():
             name = dig(row, "integration", "name")
-            unreadable: Counter[str] = Counter()
-            yield self, [normalise({**row, "integration_name": name}, unreadable)]
-            _warn_of_unreadable(self, row["id"], unreadable)
+            unfit: Counter[str] = Counter()
+            yield self, [self._normalise({**row, "integration_name": name}, unfit)]
+            self._tell_of_values(row["id"], unfit)
             if self.version is not None:
                 self._bookmarks.note_whole_read(str(row["id"]))
         self._compare_accounts()
@@ -108,13 +141,13 @@ class UnifiedStream(TrutoStream):
     def __init__(self, tap: Tap, run: Run, resource: Resource) -> None:
         """Load the schema file that is named like the resource."""
         schema = SCHEMAS.get_schema(resource.name)
-        self._fields = frozenset(schema["properties"])
         columns = {
             name: definition
             for name, definition in schema["properties"].items()
             if name != REMOTE_DATA or run.wants_remote_data
         }
         super().__init__(tap, run, resource.name, {**schema, "properties": columns})
+        self._fields = frozenset(schema["properties"])
         self.replication_key = resource.replication_key
         self.selected_by_default = resource.is_default
         self.resource = resource
@@ -155,12 +188,12 @@ class UnifiedStream(TrutoStream):
     def records(self, sync: AccountSync, rows: Sequence[Any]) -> list[Record]:
         """Turn rows into records."""
         normalise, account_id = self._normalise, sync.account.id
-        keeps_remote_data, unreadable = self.run.wants_remote_data, sync.unreadable
+        keeps_remote_data, unfit = self.run.wants_remote_data, sync.unfit
         records = []
         for row in rows:
             if not keeps_remote_data:
                 row.pop(REMOTE_DATA, None)
-            record = normalise(row, unreadable)
+            record = normalise(row, unfit)
             record[PARTITION_KEY] = account_id
             records.append(record)
         return records
@@ -177,7 +210,7 @@ class UnifiedStream(TrutoStream):
                 without_id,
                 self.name,
             )
-        _warn_of_unreadable(self, account, sync.unreadable)
+        self._tell_of_values(account, sync.unfit, sync.usage.replaced)
         if sync.error:
             self.run.accounts.fail(account, sync.error, self.name)
         elif self._is_incremental and sync.mode not in UNREAD and self._advance(sync):
@@ -225,10 +258,6 @@ class UnifiedStream(TrutoStream):
         return Query(self.resource, self.run.page_settings, deselected)
 
     @cached_property
-    def _normalise(self) -> Normaliser:
-        return Normaliser(self.effective_schema, self.mask.__getitem__, self._fields)
-
-    @cached_property
     def _is_incremental(self) -> bool:
         return self.replication_method == REPLICATION_INCREMENTAL and not self.run.settings.is_raw
 
@@ -269,15 +298,3 @@ class UnifiedStream(TrutoStream):
             self._bookmarks.note_whole_read(sync.account.id)
             has_moved = True
         return has_moved
-
-
-def _warn_of_unreadable(stream: PagedStream, account: object, unreadable: Counter[str]) -> None:
-    """Log how many of an account's values became null, field by field."""
-    for name, count in unreadable.items():
-        stream.logger.warning(
-            "Account %s: %d values of %s.%s could not be read and became null.",
-            account,
-            count,
-            stream.name,
-            name,
-        )

@@ -92,13 +92,14 @@ class TrutoClient:
             if arriving is not None:
                 page = self._next_part(request, arriving, usage)
             elif request.single:
-                page = Page([decode_object(self._read(self._get(request, usage)))])
+                page = decode_object(self._read(self._get(request, usage)))
             else:
                 page = decode_page(self._read(self._get(request, usage)))
         except NetworkError as error:
             failure = unreachable(error)
         else:
             usage.pages += not (request.single or page.unread)
+            usage.replaced += page.replaced
             return page
         raise failure  # Raised out here, since the caught error's text holds the URL.
 
@@ -169,7 +170,7 @@ class TrutoClient:
 
     def _refusal(self, response: requests.Response) -> AccountError:
         try:
-            body: object = decode_object(self._read(response))
+            body: object = decode_object(self._read(response)).rows[0]
         except (*NetworkError, BrokenBodyError):
             body = None
         error = error_for(response.status_code, body, was_accepted=self._was_accepted)

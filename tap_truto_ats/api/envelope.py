@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import dataclass
-from decimal import Decimal
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import ijson
 import msgspec
 
 from tap_truto_ats.api.errors import BrokenBodyError, NoListError
@@ -22,10 +20,24 @@ ROWS_KEYS = ("result", "results")
 TOP = 1
 """The depth of the envelope's own keys."""
 
-DEEPEST = 500
-"""The greatest depth of a row that is read while it arrives: a deeper one could not be written."""
+BLANKS = b" \t\r\n"
+OPENING = (b"[", b"{")
+NO_ROWS = "it holds no rows"
 
-_decode = msgspec.json.Decoder().decode
+NUL = rb"\u0000"
+REPLACEMENT = "\ufffd"
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""Characters that databases refuse in a text: Postgres has no U+0000 (its documentation, "Character
+Types"), and half of a surrogate pair is no character."""
+
+_TEXT_END = rb'[^"\\]*(?:\\.[^"\\]*)*("?)'
+_REST_OF_TEXT = re.compile(_TEXT_END, re.DOTALL)
+_MARK = re.compile(rb'"' + _TEXT_END + rb"|[\[\]{}]", re.DOTALL)
+"""A text, whose closing quote may be still to come, or a bracket."""
+_ROWS_BEGIN = re.compile(rb'[{,]\s*"(?:%s)"\s*:\s*\[\Z' % "|".join(ROWS_KEYS).encode())
+
+_decode_strictly = msgspec.json.Decoder().decode
 
 
 class Page(NamedTuple):
@@ -34,34 +46,78 @@ class Page(NamedTuple):
     rows: list[Any]
     next_cursor: str | None = None
     unread: bool = False
+    replaced: int = 0
+    """How many values were not to be had as they were sent."""
 
 
-def decode_object(body: bytes) -> dict[str, Any]:
-    """Decode a body that is one JSON object.
+@dataclass
+class _Decoder:
+    """Decodes JSON, and what is nearly JSON: a broken character or number costs itself alone.
+
+    Bytes that are no UTF-8, U+0000 and halves of surrogate pairs become U+FFFD; numbers that JSON
+    or a double-precision number does not know become texts. A byte-order mark is passed over, and
+    a text may hold control characters.
+    """
+
+    replaced: int = 0
+    """How many texts, keys and numbers that were."""
+
+    def decode(self, body: bytes) -> object:
+        """Decode a body.
+
+        Raises:
+            ValueError: It is no JSON.
+            RecursionError: It nests too deep.
+        """
+        # Bytes are searched for one byte, and from behind, several times as fast as for NUL forward.
+        if b"\\" not in body or body.rfind(NUL) < 0:
+            try:
+                return _decode_strictly(body)
+            except (msgspec.MsgspecError, ValueError):
+                pass
+        text = body.decode("utf-8-sig", errors="surrogateescape")
+        tolerant = json.JSONDecoder(
+            strict=False,
+            parse_float=self._number,
+            parse_int=self._number,
+            parse_constant=self._number,
+        )
+        return self._storable(tolerant.decode(text))
+
+    def _number(self, text: str) -> Any:  # noqa: ANN401
+        try:
+            return _decode_strictly(text)
+        except msgspec.MsgspecError:
+            self.replaced += 1
+            return text
+
+    def _storable(self, value: object) -> object:
+        if isinstance(value, str):
+            text, count = _UNSTORABLE.subn(REPLACEMENT, value)
+            self.replaced += count > 0
+            return text
+        if isinstance(value, list):
+            return [self._storable(item) for item in value]
+        if isinstance(value, dict):
+            return {self._storable(key): self._storable(inner) for key, inner in value.items()}
+        return value
+
+
+def decode_object(body: bytes) -> Page:
+    """Decode a body that is one JSON object, into a page of this one row.
 
     Raises:
         BrokenBodyError: The body is anything else.
     """
+    decoder = _Decoder()
     try:
-        decoded = _decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        decoded = _decode_repaired(body)
+        decoded = decoder.decode(body)
+    except (ValueError, RecursionError):
+        decoded = None
     if not isinstance(decoded, dict):
         what = "it is no JSON object"
         raise BrokenBodyError(what)
-    return decoded
-
-
-def _decode_repaired(body: bytes) -> object:
-    r"""Decode JSON in which some character is half there; return None for anything worse.
-
-    Providers that cut a text in the middle of an emoji leave a lone `\ud83d`.
-    """
-    try:
-        repaired = json.dumps(json.loads(body.decode()), ensure_ascii=False)
-        return _decode(repaired.encode(errors="replace"))
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
+    return Page([decoded], replaced=decoder.replaced)
 
 
 def decode_page(body: bytes) -> Page:
@@ -73,18 +129,14 @@ def decode_page(body: bytes) -> Page:
         NoListError: There is null in place of rows, and no cursor.
         BrokenBodyError: The body is not such an envelope.
     """
-    envelope = decode_object(body)
+    (envelope,), *_, replaced = decode_object(body)
     rows = next((envelope[key] for key in ROWS_KEYS if key in envelope), "none")
     cursor = _cursor(envelope.get("next_cursor"))
     if isinstance(rows, dict):
         rows = list(rows.values())
     if not isinstance(rows, list):
-        raise _no_rows(is_null=rows is None and cursor is None)
-    return Page(rows, cursor)
-
-
-def _no_rows(*, is_null: bool) -> BrokenBodyError:
-    return NoListError() if is_null else BrokenBodyError("it holds no rows")
+        raise NoListError if rows is None and cursor is None else BrokenBodyError(NO_ROWS)
+    return Page(rows, cursor, replaced=replaced)
 
 
 def decode_chunks(chunks: Iterable[bytes]) -> Iterator[Page]:
@@ -94,23 +146,10 @@ def decode_chunks(chunks: Iterable[bytes]) -> Iterator[Page]:
         NoListError: There is null in place of rows, and no cursor.
         BrokenBodyError: What arrived is not such an envelope.
     """
-    events = ijson.sendable_list()
-    parser = ijson.basic_parse_coro(events)
-    reader = _EnvelopeReader()
-    try:
-        for chunk in chunks:
-            parser.send(chunk)
-            rows = [row for event, value in events for row in reader.read(event, value)]
-            events.clear()
-            yield Page(rows, unread=True)
-        parser.close()
-    except (ijson.JSONError, ValueError, ArithmeticError, RecursionError, SystemError):
-        # ijson's C parser raises a SystemError for an integer that is too long for Python.
-        reader.found_rows = reader.found_null = False
-    cursor = _cursor(reader.next_cursor)
-    if not reader.found_rows:
-        raise _no_rows(is_null=reader.found_null and cursor is None)
-    yield Page([], cursor)
+    envelope = _ArrivingEnvelope()
+    for chunk in chunks:
+        yield envelope.rows_of(chunk)
+    yield decode_page(envelope.rest)
 
 
 def _cursor(value: object) -> str | None:
@@ -124,41 +163,83 @@ def _cursor(value: object) -> str | None:
 
 
 @dataclass
-class _EnvelopeReader:
-    """Picks rows and cursor out of a JSON parser's events by their depth."""
+class _ArrivingEnvelope:
+    """Takes the rows out of an envelope by quotes and brackets; the rest is an envelope, too."""
 
-    found_rows: bool = False
-    found_null: bool = False
-    """Whether there was null in place of rows."""
-    next_cursor: object = None
+    _envelope: bytearray = field(default_factory=bytearray)
+    """What has come of it, without the rows."""
+    _row: bytearray = field(default_factory=bytearray)
+    """What has come of a row that goes on."""
+    _backslash: bytes = b""
+    """One at the end of a chunk: the next byte tells what it means."""
     _depth: int = 0
-    _key: str = ""
-    _row: ijson.ObjectBuilder | None = None
+    _in_text: bool = False
+    _found_rows: bool = False
+    """Whether a list of rows has begun; another one would be a part of the rest."""
+    _in_rows: bool = False
+    _has_rows: bool = False
+    """Whether some row has come, so that a comma is to follow."""
 
-    def read(self, event: str, value: object) -> Iterator[Any]:
-        """Take one event; yield the row that it completes, if any."""
-        # If it is to parse floats, ijson's C parser refuses integers of more than 63 bits.
-        if isinstance(value, Decimal):
-            value = float(value)
-            if math.isinf(value):
-                raise OverflowError
-        opens, closes = event.startswith("start_"), event.startswith("end_")
-        self._depth -= closes
-        at_top, in_rows = self._depth == TOP, self._depth == TOP + 1 and self._key in ROWS_KEYS
-        if at_top and event == "map_key":
-            self._key = str(value)
-        elif at_top and self._key in ROWS_KEYS:
-            self.found_rows |= opens
-            self.found_null |= event == "null"
-        elif at_top and self._key == "next_cursor" and not closes:
-            self.next_cursor = [event] if opens else value
-        elif self._row is None and in_rows and event != "map_key":
-            self._row = ijson.ObjectBuilder()
-        if self._row is not None:
-            self._row.event(event, value)
-            if in_rows and not opens:
-                yield self._row.value
-                self._row = None
-        self._depth += opens
-        if self._depth > DEEPEST:
-            raise RecursionError
+    @property
+    def rest(self) -> bytes:
+        """The envelope without the rows that were taken out."""
+        return bytes(self._envelope + self._row + self._backslash)
+
+    def rows_of(self, chunk: bytes) -> Page:
+        """Take a chunk, and return the rows that it completes.
+
+        Raises:
+            BrokenBodyError: They are no JSON.
+        """
+        chunk = self._backslash + chunk
+        odd = (len(chunk) - len(chunk.rstrip(b"\\"))) % 2
+        chunk, self._backslash = chunk[: len(chunk) - odd], chunk[len(chunk) - odd :]
+        begin = row_end = position = 0
+        page = Page([], unread=True)
+        if self._in_text and (text := _REST_OF_TEXT.match(chunk)):
+            self._in_text, position = not text[1], text.end()
+        for mark in _MARK.finditer(chunk, position):
+            kind = chunk[mark.start() : mark.start() + 1]
+            if kind == b'"':
+                self._in_text = not mark[1]
+            elif kind in OPENING:
+                if kind == b"[" and self._depth == TOP and not self._found_rows:
+                    self._envelope += chunk[begin : mark.end()]
+                    begin = row_end = mark.end()
+                    self._in_rows = _ROWS_BEGIN.search(self._envelope[-64:]) is not None
+                    self._found_rows = self._in_rows
+                self._depth += 1
+            else:
+                self._depth -= 1
+                if self._in_rows and self._depth == TOP:
+                    page = self._rows(bytes(self._row) + chunk[begin : mark.start()])
+                    self._row.clear()
+                    begin, self._in_rows = mark.start(), False
+                elif self._in_rows and self._depth == TOP + 1:
+                    row_end = mark.end()
+        if not self._in_rows:
+            self._envelope += chunk[begin:]
+        elif row_end > begin:
+            page = self._rows(bytes(self._row) + chunk[begin:row_end])
+            self._row[:] = chunk[row_end:]
+        else:
+            self._row += chunk[begin:]
+        return page
+
+    def _rows(self, text: bytes) -> Page:
+        """Decode rows with commas between them, and one before them unless they are the first."""
+        decoder = _Decoder()
+        text = text.strip(BLANKS)
+        if not text:
+            return Page([], unread=True)
+        if self._has_rows:
+            comma, text = text[:1], text[1:].strip(BLANKS)
+            if comma != b"," or not text:
+                raise BrokenBodyError(NO_ROWS)
+        self._has_rows = True
+        try:
+            rows = decoder.decode(b"[%b]" % text)
+        except (ValueError, RecursionError):
+            raise BrokenBodyError(NO_ROWS) from None
+        assert isinstance(rows, list)  # noqa: S101 - it has the brackets of a list
+        return Page(rows, unread=True, replaced=decoder.replaced)

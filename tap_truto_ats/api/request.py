@@ -58,6 +58,8 @@ class Usage:
     pages: int = 0
     """Pages that have arrived."""
     retries: int = 0
+    replaced: int = 0
+    """Values of the pages that were not to be had as they were sent."""
     waited_seconds: float = 0.0
     """Seconds spent waiting for Truto's limits, the provider's quota, and before retries."""
 

@@ -1,10 +1,12 @@
-"""Date-times: read in every form of ISO 8601 that Python knows, and written in one form."""
+"""Date-times: read in every spelling that has one meaning only, and written in one form."""
 
 from __future__ import annotations
 
 import re
 import sys
 from datetime import datetime, timedelta, timezone
+
+from dateutil import parser
 
 if sys.version_info >= (3, 11):
     fromisoformat = datetime.fromisoformat
@@ -13,7 +15,37 @@ else:  # Python 3.10 itself reads only what `isoformat` writes.
 
 LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
 
-_ZONE = re.compile(r"\d[T ]\d.*(?:Z|[+-]\d\d(?::?\d\d)?)\s*$", re.IGNORECASE)
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+MIDNIGHT = EPOCH.replace(tzinfo=None)
+"""Whose time a date alone gets."""
+EPOCH_SECONDS = range(10**8, 10**10)
+"""Numbers that are read as seconds since 1970, from 1973 to 2286; the same instants in milliseconds
+or microseconds are other numbers."""
+EPOCH_UNITS = (1, 1_000, 1_000_000)
+"""Parts of a second that such numbers may count."""
+
+_EPOCH = re.compile(r"(?:/Date\()?(\d{9,16}(?:\.\d+)?)(?:[+-]\d{4})?(?:\)/)?")
+"""Digits, or the form in which .NET writes JSON."""
+
+_MONTH = r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b"
+_CLEAR = re.compile(
+    rf"(?=.*{_MONTH})(?=.*\b\d{{4}}\b)(?=.*\b\d{{1,2}}(?:st|nd|rd|th)?\b)"
+    r"|\d{4}([-/.])\d{1,2}\1\d{1,2}(?!\d)",
+    re.IGNORECASE,
+)
+"""Dates with the month's name or with the year in front: `03/04/2026` may be of March or April."""
+
+_ASIDE = re.compile(r"\s*(?:\[.*\]|\(.*\))$|\b(?:UTC|GMT)(?=[+-]\d)", re.IGNORECASE)
+"""A zone's name behind its offset (`+02:00[Europe/Berlin]`, as Java writes it) or before it."""
+
+_HOURS = {"UTC": 0, "UT": 0, "GMT": 0, "Z": 0}
+_HOURS |= {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
+"""By name of a zone that has one meaning: its hours from UTC (RFC 2822, section 4.3)."""
+
+_ZONE = re.compile(
+    rf"\d[T ]\d.*(?:\b(?:{'|'.join(_HOURS)})|\dZ|[+-]\d\d(?::?\d\d)?)(?: \d{{4}})?\s*$",
+    re.IGNORECASE,
+)
 
 _USUAL = {"--T::Z", "--T::."}
 """Every third character, from the 5th on, of `2026-01-31T09:30:00Z`, with or without a fraction."""
@@ -22,23 +54,71 @@ _TAILS = {20: ".000000+00:00", 24: "000+00:00", 27: "+00:00"}
 """By length: what replaces the `Z` of such a text, so that it has the form of `format_instant`."""
 
 
-def parse_instant(value: object) -> datetime | None:
+def parse_iso(value: object) -> datetime | None:
     """Read an ISO 8601 date-time as an instant in UTC.
 
     A date-time without zone means UTC; a date alone means its midnight. Digits beyond the
-    microsecond are cut off. Truto hands on what the provider's mapping wrote: ISO 8601 by
-    convention, which nothing enforces (its skills repository, unified-api-customization).
+    microsecond are cut off.
 
     Returns:
         An aware date-time in UTC, or None for what is no ISO 8601 date-time.
     """
-    if not isinstance(value, str):
+    # Python's own reading takes any character between date and time, so also those of a number.
+    if not isinstance(value, str) or (value.isdigit() and len(value) != len("20260131")):
         return None
     try:
         moment: datetime = fromisoformat(value)
     except ValueError:
         tidied = value.strip().upper()
-        return parse_instant(tidied) if tidied != value else None
+        return parse_iso(tidied) if tidied != value else None
+    return _in_utc(moment)
+
+
+def parse_instant(value: object) -> datetime | None:
+    """Read what a provider gives as a date-time, in any spelling that has one meaning only.
+
+    Truto hands on what the provider's mapping wrote: ISO 8601 by convention, which nothing enforces
+    (its skills repository, unified-api-customization). Read besides are seconds, milliseconds and
+    microseconds since 1970, RFC 2822, and dates that name the month or begin with the year.
+
+    Returns:
+        An aware date-time in UTC, or None for what is no date-time, or may be several.
+    """
+    if isinstance(value, str):
+        return parse_iso(value) or _parse_other(value)
+    return _from_epoch(value) if type(value) in {int, float} else None  # type: ignore[arg-type]
+
+
+def _parse_other(text: str) -> datetime | None:
+    if number := _EPOCH.fullmatch(text.strip()):
+        return _from_epoch(float(number[1]))
+    if not _CLEAR.match(text.strip()):
+        return None
+    try:
+        return _in_utc(parser.parse(_ASIDE.sub("", text), default=MIDNIGHT, tzinfos=_zone))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _zone(name: str | None, seconds: int | None) -> timezone | None:
+    """Return a zone by its offset or its name, for `dateutil`, which would guess at others."""
+    if seconds is None and name is None:
+        return None
+    if seconds is None:
+        if name not in _HOURS:
+            raise ValueError(name)
+        seconds = _HOURS[name] * 3_600
+    return timezone(timedelta(seconds=seconds))
+
+
+def _from_epoch(number: float) -> datetime | None:
+    for unit in EPOCH_UNITS:
+        if EPOCH_SECONDS.start <= number / unit < EPOCH_SECONDS.stop:
+            return EPOCH + timedelta(seconds=number / unit)
+    return None
+
+
+def _in_utc(moment: datetime) -> datetime | None:
     if moment.tzinfo is timezone.utc:
         return moment
     if moment.tzinfo is None:
@@ -50,8 +130,8 @@ def parse_instant(value: object) -> datetime | None:
 
 
 def has_zone(text: str) -> bool:
-    """Return whether a date-time ends in `Z` or an offset; without, it may be a local time."""
-    return _ZONE.search(text) is not None
+    """Return whether a date-time tells its zone; without, it may be a local time."""
+    return _EPOCH.fullmatch(text) is not None or _ZONE.search(_ASIDE.sub("", text)) is not None
 
 
 def format_instant(instant: datetime) -> str:
@@ -67,15 +147,14 @@ def normalise_instant(value: object) -> str | None:
     Formatting costs ten times as much as parsing. Nearly all date-times end in `Z`, and those get
     the form by replacing their end.
     """
-    if not isinstance(value, str):
-        return None
-    tail = _TAILS.get(len(value))
-    if tail and value[-1] == "Z" and value[4:20:3] in _USUAL:
-        try:
-            fromisoformat(value)
-        except ValueError:
-            return None
-        return value[:-1] + tail
+    if isinstance(value, str):
+        tail = _TAILS.get(len(value))
+        if tail and value[-1] == "Z" and value[4:20:3] in _USUAL:
+            try:
+                fromisoformat(value)
+            except ValueError:
+                return None
+            return value[:-1] + tail
     instant = parse_instant(value)
     return format_instant(instant) if instant else None
 

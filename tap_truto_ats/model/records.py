@@ -15,18 +15,25 @@ if TYPE_CHECKING:
 CUSTOM_FIELDS = "custom_fields"
 REMOTE_DATA = "remote_data"
 
-Unreadable: TypeAlias = "Counter[str]"
-"""By field: how many values could not be read and became null."""
+Misfits: TypeAlias = list[str]
+"""The fields of a row whose values their columns cannot hold: `start_at`, `interviewers.id`."""
 
-Conversion: TypeAlias = Callable[[Any, Unreadable], Any]
+Conversion: TypeAlias = Callable[[Any, Misfits], Any]
+"""Turns a value into what a column holds: None, with the field among the misfits, if it cannot."""
 
 Columns: TypeAlias = list[tuple[str, type | None, Conversion]]
 """For each property: its name, the type whose values are kept as they are, and the conversion of
 other values."""
 
+MOST_KEY_BYTES = 2_000
+"""The longest id: Postgres refuses an index entry of more than a third of a page, 2,704 bytes with
+the account's id (its documentation, "B-Tree Indexes")."""
 
-class UnfitError(Exception):
-    """A value has a form that its column cannot hold."""
+SQL_INTEGERS = range(-(2**63), 2**63)
+"""What a column of integers holds: 64 bits at Postgres, BigQuery and most others."""
+
+EXACT_FLOATS = range(-(2**53), 2**53 + 1)
+"""The whole numbers that a double-precision number holds without gaps."""
 
 
 def dig(value: object, *keys: str) -> Any:  # noqa: ANN401
@@ -39,7 +46,11 @@ def dig(value: object, *keys: str) -> Any:  # noqa: ANN401
 def usable_key(row: object) -> str | int | float | None:
     """Return a row's id; None for what is no row, or has no id that can be a key."""
     key = row.get("id") if isinstance(row, dict) else None
-    return None if isinstance(key, (dict, list)) or key == "" else key
+    if isinstance(key, str):
+        is_usable = 0 < len(key) <= MOST_KEY_BYTES and len(key.encode()) <= MOST_KEY_BYTES
+    else:
+        is_usable = not isinstance(key, (dict, list))
+    return key if is_usable else None
 
 
 def kinds(schema: Mapping[str, Any]) -> tuple[str, ...]:
@@ -51,9 +62,10 @@ def kinds(schema: Mapping[str, Any]) -> tuple[str, ...]:
 class Normaliser:
     """Turns rows into records that hold every selected column and fit the schema.
 
-    Ids and other strings become strings, date-times UTC with microseconds and `+00:00`. Properties
-    that the schema does not know (a customer's own mapping), and values whose form a column cannot
-    hold, are kept in `custom_fields`.
+    Ids and other strings become strings, date-times UTC with microseconds and `+00:00`, whole
+    numbers integers. Lists of declared items hold no nulls, which BigQuery's repeated columns
+    refuse. What no column holds is kept in `custom_fields`: properties that the schema does not
+    know (a customer's own mapping), and, as it came, each property of which a part did not fit.
     """
 
     def __init__(
@@ -61,6 +73,8 @@ class Normaliser:
         schema: Mapping[str, Any],
         is_selected: Callable[[tuple[str, ...]], bool],
         known: frozenset[str] = frozenset(),
+        *,
+        flattened_levels: int = 0,
     ) -> None:
         """Work out each selected column's conversion.
 
@@ -68,16 +82,21 @@ class Normaliser:
             schema: The stream's JSON Schema.
             is_selected: Returns whether the catalog selects a breadcrumb (`("properties", "id")`).
             known: Properties that are not custom fields, even where the schema lacks them.
+            flattened_levels: How many levels of objects become columns, in which nothing has a
+                place that is not declared.
         """
-        columns = _columns(schema, (), is_selected)
+        self._is_selected = is_selected
+        columns = self._columns_of(schema, (), flattened_levels)
         self._columns = [column for column in columns if column[0] != CUSTOM_FIELDS]
-        self._keep_custom_fields = len(self._columns) < len(columns)
+        self.keeps_misfits = len(self._columns) < len(columns)
+        """Whether `custom_fields` is there to keep them."""
         self._known = (known | schema.get("properties", {}).keys()) - {CUSTOM_FIELDS}
 
-    def __call__(self, row: Mapping[str, Any], unreadable: Unreadable) -> dict[str, Any]:
-        """Turn one row into a record, counting the values that could not be read."""
+    def __call__(self, row: Mapping[str, Any], unfit: Counter[str]) -> dict[str, Any]:
+        """Turn one row into a record, counting by field the values that did not fit."""
         record: dict[str, Any] = {}
         custom: dict[str, Any] = {}
+        misfits: Misfits = []
         if not row.keys() <= self._known:
             custom = {name: value for name, value in row.items() if name not in self._known}
         for name, kept, convert in self._columns:
@@ -85,113 +104,143 @@ class Normaliser:
             if value is None or type(value) is kept:
                 record[name] = value
                 continue
-            try:
-                record[name] = convert(value, unreadable)
-            except UnfitError:
-                record[name] = None
-                custom[name] = value
-                if not self._keep_custom_fields:
-                    unreadable[name] += 1
-        if self._keep_custom_fields:
+            before = len(misfits)
+            record[name] = convert(value, misfits)
+            if len(misfits) > before:
+                custom[name] = self._selected_part(value, ("properties", name))
+        if misfits:
+            unfit.update(misfits)
+        if self.keeps_misfits:
             record[CUSTOM_FIELDS] = custom or None
         return record
 
-
-def _columns(
-    schema: Mapping[str, Any],
-    breadcrumb: tuple[str, ...],
-    is_selected: Callable[[tuple[str, ...]], bool],
-) -> Columns:
-    """Work out the conversions of an object's selected properties."""
-    return [
-        (name, *_conversion(definition, (*breadcrumb, "properties", name), is_selected))
-        for name, definition in schema.get("properties", {}).items()
-        if is_selected((*breadcrumb, "properties", name))
-    ]
-
-
-def _conversion(
-    schema: Mapping[str, Any],
-    breadcrumb: tuple[str, ...],
-    is_selected: Callable[[tuple[str, ...]], bool],
-) -> tuple[type | None, Conversion]:
-    kind = next((kind for kind in kinds(schema) if kind != "null"), "")
-    if schema.get("format") == "date-time":
-        return None, _to_date_time(".".join(breadcrumb[1::2]))
-    if kind == "array" and "items" in schema:
-        return None, _to_array(*_conversion(schema["items"], breadcrumb, is_selected))
-    if kind == "object" and "properties" in schema:
-        columns = _columns(schema, breadcrumb, is_selected)
-        deselected = frozenset(schema["properties"]) - {name for name, *_ in columns}
-        return None, _to_object(columns, deselected)
-    return _SCALARS.get(kind, (None, _as_is))
-
-
-def _as_is(value: Any, _: Unreadable) -> Any:  # noqa: ANN401
-    return value
-
-
-def _to_string(value: Any, _: Unreadable) -> str:  # noqa: ANN401
-    return msgspec.json.encode(value).decode()
-
-
-def _to_date_time(name: str) -> Conversion:
-    def convert(value: Any, unreadable: Unreadable) -> str | None:  # noqa: ANN401
-        text = normalise_instant(value)
-        if text is None:
-            unreadable[name] += 1
-        return text
-
-    return convert
-
-
-def _to_array(kept: type | None, convert_item: Conversion) -> Conversion:
-    def convert(value: Any, unreadable: Unreadable) -> list[Any]:  # noqa: ANN401
-        if type(value) is not list:
-            raise UnfitError
+    def _columns_of(
+        self, schema: Mapping[str, Any], breadcrumb: tuple[str, ...], flattened_levels: int
+    ) -> Columns:
+        """Work out the conversions of an object's selected properties."""
         return [
-            item if item is None or type(item) is kept else convert_item(item, unreadable)
-            for item in value
+            (name, *self._conversion(definition, (*breadcrumb, "properties", name), flattened_levels))
+            for name, definition in schema.get("properties", {}).items()
+            if self._is_selected((*breadcrumb, "properties", name))
         ]
 
+    def _conversion(
+        self, schema: Mapping[str, Any], breadcrumb: tuple[str, ...], flattened_levels: int
+    ) -> tuple[type | None, Conversion]:
+        kind = next((kind for kind in kinds(schema) if kind != "null"), "")
+        name = ".".join(breadcrumb[1::2])
+        if schema.get("format") == "date-time":
+            return None, _fitting(name, normalise_instant)
+        if kind == "array" and "items" in schema:
+            return None, _to_array(name, *self._conversion(schema["items"], breadcrumb, 0))
+        if kind == "object" and "properties" in schema:
+            columns = self._columns_of(schema, breadcrumb, flattened_levels - 1)
+            declared = frozenset(schema["properties"])
+            deselected = declared - {key for key, *_ in columns}
+            known = declared if flattened_levels > 0 else None
+            return None, _to_object(name, columns, deselected, known)
+        kept, convert = _SCALARS.get(kind, (None, _as_is))
+        return kept, _fitting(name, convert)
+
+    def _selected_part(self, value: Any, breadcrumb: tuple[str, ...]) -> Any:  # noqa: ANN401
+        """Return a value without what the catalog deselects in it."""
+        if isinstance(value, list):
+            return [self._selected_part(item, breadcrumb) for item in value]
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: self._selected_part(inner, at)
+            for name, inner in value.items()
+            if self._is_selected(at := (*breadcrumb, "properties", name))
+        }
+
+
+def _fitting(name: str, convert: Callable[[Any], Any]) -> Conversion:
+    """Convert a value that is not null; what comes out as None did not fit."""
+
+    def convert_or_note(value: Any, misfits: Misfits) -> Any:  # noqa: ANN401
+        result = convert(value)
+        if result is None:
+            misfits.append(name)
+        return result
+
+    return convert_or_note
+
+
+def _to_array(name: str, kept: type | None, convert_item: Conversion) -> Conversion:
+    def convert(value: Any, misfits: Misfits) -> list[Any] | None:  # noqa: ANN401
+        if type(value) is not list:
+            misfits.append(name)
+            return None
+        items = (
+            item if item is None or type(item) is kept else convert_item(item, misfits)
+            for item in value
+        )
+        return [item for item in items if item is not None]
+
     return convert
 
 
-def _to_object(columns: Columns, deselected: frozenset[str]) -> Conversion:
-    """Convert an object's known properties; a copy is made only where something changes."""
+def _to_object(
+    name: str, columns: Columns, deselected: frozenset[str], known: frozenset[str] | None
+) -> Conversion:
+    """Convert an object's properties; a copy is made only where something changes.
 
-    def convert(value: Any, unreadable: Unreadable) -> dict[str, Any]:  # noqa: ANN401
+    Args:
+        name: The object's.
+        columns: The selected ones of its declared properties.
+        deselected: The others.
+        known: The properties for which there is a place; None if there is for all.
+    """
+
+    def convert(value: Any, misfits: Misfits) -> dict[str, Any] | None:  # noqa: ANN401
         if type(value) is not dict:
-            raise UnfitError
+            misfits.append(name)
+            return None
+        if known is not None and not value.keys() <= known:
+            misfits.append(name)
         result: dict[str, Any] = value
         if deselected:
-            result = {name: inner for name, inner in value.items() if name not in deselected}
-        for name, kept, convert_inner in columns:
-            inner = value.get(name)
+            result = {key: inner for key, inner in value.items() if key not in deselected}
+        for key, kept, convert_inner in columns:
+            inner = value.get(key)
             if type(inner) is not kept:
                 if result is value:
                     result = dict(value)
-                result[name] = None if inner is None else convert_inner(inner, unreadable)
+                result[key] = None if inner is None else convert_inner(inner, misfits)
         return result
 
     return convert
 
 
-def _unfit(_value: Any, _: Unreadable) -> Any:  # noqa: ANN401
-    raise UnfitError
-
-
-def _to_number(value: Any, _: Unreadable) -> Any:  # noqa: ANN401
-    if type(value) is not float:
-        raise UnfitError
+def _as_is(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-_SCALARS: dict[str, tuple[type | None, Conversion]] = {
+def _to_string(value: Any) -> str:  # noqa: ANN401
+    return msgspec.json.encode(value).decode()
+
+
+def _to_integer(value: Any) -> int | None:  # noqa: ANN401
+    if type(value) is float and value.is_integer():
+        value = int(value)
+        return value if value in EXACT_FLOATS else None
+    return value if type(value) is int and value in SQL_INTEGERS else None
+
+
+def _to_number(value: Any) -> int | None:  # noqa: ANN401
+    return value if type(value) is int and value in EXACT_FLOATS else None
+
+
+def _unfit(_: Any) -> None:  # noqa: ANN401
+    return None
+
+
+_SCALARS: dict[str, tuple[type | None, Callable[[Any], Any]]] = {
     "string": (str, _to_string),
     "boolean": (bool, _unfit),
-    "integer": (int, _unfit),
-    "number": (int, _to_number),
+    "integer": (None, _to_integer),
+    "number": (float, _to_number),
     "object": (dict, _unfit),
     "array": (list, _unfit),
 }

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from singer_sdk import typing as th
 
 from tap_truto_ats.model.declaration import OPERATORS, UNCHECKED, Filter
-from tap_truto_ats.model.instants import parse_instant
+from tap_truto_ats.model.instants import parse_iso
 from tap_truto_ats.model.records import kinds
 from tap_truto_ats.model.resources import PARAMETERS, RESOURCES
 
@@ -123,7 +123,7 @@ def _check_ids(ids: list[str]) -> Iterator[str]:
 
 
 def _check_date(value: str) -> Iterator[str]:
-    if parse_instant(value) is None:
+    if parse_iso(value) is None:
         yield f"takes {DATE_TIME}"
 
 
@@ -157,7 +157,7 @@ def _check_filter(name: str, expected: Filter, value: object) -> Iterator[str]:
         return
     if unknown := [operator for operator in operators if operator not in OPERATORS]:
         yield f"has no operator '{unknown[0]}' for {name}: it takes {', '.join(OPERATORS)}"
-    elif not all(parse_instant(moment) for moment in operators.values() or [value]):
+    elif not all(parse_iso(moment) for moment in operators.values() or [value]):
         yield f"takes for {name} {DATE_TIME}, or an object of {', '.join(OPERATORS)}"
 
 

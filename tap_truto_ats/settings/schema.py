@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
-from tap_truto_ats.model.instants import parse_instant
+from tap_truto_ats.model.instants import parse_iso
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -154,7 +154,7 @@ class Settings:
             if "integer" in definition["type"] and values[name] is not None:
                 values[name] = int(values[name])  # A variable's 50.0 is an integer, too.
         values["api_url"] = values["api_url"].rstrip("/")
-        values["start_date"] = parse_instant(values["start_date"])
+        values["start_date"] = parse_iso(values["start_date"])
         for name in ("filters", "remote_query"):
             values[name] = values[name] or {}
         for name in ("integrated_account_ids", "tenant_ids", "hydrate"):

@@ -78,8 +78,8 @@ class AccountSync:
     """The bookmark once the sync has ended."""
     has_ended: bool = False
     error: AccountError | None = None
-    unreadable: Counter[str] = field(default_factory=Counter)
-    """By field: how many values could not be read and became null."""
+    unfit: Counter[str] = field(default_factory=Counter)
+    """By field: how many values their column could not hold."""
 
     def end(self, error: AccountError | None) -> None:
         """Take note that no further row comes."""

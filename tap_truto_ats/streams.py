@@ -14,9 +14,9 @@ from typing_extensions import Self, override
 
 from tap_truto_ats.model.instants import earlier
 from tap_truto_ats.model.records import CUSTOM_FIELDS, REMOTE_DATA, Normaliser, dig
+from tap_truto_ats.model.resources import ACCOUNTS
 from tap_truto_ats.singer.stream import PagedStream
 from tap_truto_ats.sync.account_sync import AccountSync, Mode
-from tap_truto_ats.sync.accounts import STREAM, Account
 from tap_truto_ats.sync.bookmarks import PARTITION_KEY, Bookmarks
 from tap_truto_ats.sync.evidence import Doubt, Evidence
 from tap_truto_ats.sync.plans import Plan
@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Record
+    from singer_sdk.singerlib import Catalog
 
     from tap_truto_ats.model.declaration import Resource
     from tap_truto_ats.run import Run
     from tap_truto_ats.sync.account_sync import SyncTask
+    from tap_truto_ats.sync.accounts import Account
     from tap_truto_ats.sync.parents import ParentLists
 
 SCHEMAS = SchemaDirectory(files("tap_truto_ats.model") / "schemas")
@@ -99,7 +101,7 @@ class TrutoStream(PagedStream):
     def missing(self) -> str | None:
         if not self.run.accounts.all():
             return "no account was found"
-        if doubts := self.run.accounts.evidence.blocking_deletions(STREAM):
+        if doubts := self.run.accounts.evidence.blocking_deletions(ACCOUNTS):
             return f"accounts may be missing, since {' and '.join(doubts)}"
         count = len(self._newly_missing)
         return f"{count} accounts that had rows before were not found" if count else None
@@ -108,7 +110,7 @@ class TrutoStream(PagedStream):
 class IntegratedAccountsStream(TrutoStream):
     """The accounts in the run's scope, whatever their status."""
 
-    name = STREAM
+    name = ACCOUNTS
     key_columns = primary_keys = ("id",)
 
     def __init__(self, tap: Tap, run: Run) -> None:
@@ -155,6 +157,16 @@ class UnifiedStream(TrutoStream):
         """How many accounts were read whole."""
         self._reasons: dict[str, None] = {}
         """Why the others were not."""
+
+    @override
+    def apply_catalog(self, catalog: Catalog) -> None:
+        super().apply_catalog(catalog)
+        consent = self.resource.consent
+        if self.selected and consent and not self.run.config.get(consent):
+            self.selected = False
+            self.logger.info(
+                "%s is selected, but not read unless `%s` is true.", self.name, consent
+            )
 
     @override
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:

@@ -68,6 +68,8 @@ class Offer:
     """The filter that `schedule_window_days` is sent by, where rows lack the replication key."""
     lists_partially: bool = False
     """Whether its list gives fewer fields than a request for a single row."""
+    is_inferred: bool = False
+    """Whether that it lists the resource is only inferred, so that a 404 says that it does not."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ class Resource:
     """The field that tells when a row last changed."""
     is_default: bool = False
     """Whether the catalog selects it unless told otherwise."""
+    consent: str | None = None
+    """The setting without which it is not read, whatever the catalog selects."""
 
     @property
     def path(self) -> str:
@@ -92,12 +96,17 @@ class Resource:
         return f"/unified/ats/{self.name}"
 
     def offer(self, provider: str | None) -> Offer | None:
-        """Return what the provider gives of it; None if the provider is not in the table.
+        """Return what the provider gives of it; None if the provider is not in the table."""
+        return self.offers.get(provider_key(provider))
 
-        Letters and digits are compared in lower case: Truto's spelling of names of two words
-        (`zohorecruit`, `zoho_recruit`, `zoho-recruit`) is not known for all providers.
-        """
-        return self.offers.get(re.sub("[^a-z0-9]", "", (provider or "").lower()))
+
+def provider_key(name: str | None) -> str:
+    """Return a provider's name as the tables have it, with letters and digits in lower case only.
+
+    Truto's spelling of names of two words (`zohorecruit`, `zoho_recruit`, `zoho-recruit`) is not
+    known for all providers.
+    """
+    return re.sub("[^a-z0-9]", "", (name or "").lower())
 
 
 def declare(  # noqa: PLR0913 - a reference page has that many lists
@@ -110,8 +119,10 @@ def declare(  # noqa: PLR0913 - a reference page has that many lists
     requires: Mapping[tuple[Requirement, ...], str] | None = None,
     schedule: Mapping[str, str] | None = None,
     partial: str = "",
+    inferred: str = "",
     replication_key: str | None = "updated_at",
     is_default: bool = False,
+    consent: str | None = None,
 ) -> Resource:
     """Turn a reference page, which names the providers at each thing, into offers by provider.
 
@@ -127,13 +138,18 @@ def declare(  # noqa: PLR0913 - a reference page has that many lists
         schedule: By filter on the schedule: the providers that have it in place of the replication
             key.
         partial: The providers whose list gives fewer fields than a request for a single row.
+        inferred: The providers whose own integration page names the resource: that they list it
+            is inferred.
         replication_key: The field that tells when a row last changed.
         is_default: Whether it is selected by default.
+        consent: The setting without which it is not read.
     """
     takes = {parameter: takers for parameter, (_, takers) in filters.items()}
     fills, requires, schedule = fills or {}, requires or {}, schedule or {}
     lists = (takes, fills, requires, schedule)
-    named = " ".join((providers, partial, *(names for one in lists for names in one.values())))
+    named = " ".join(
+        (providers, partial, inferred, *(names for one in lists for names in one.values()))
+    )
     return Resource(
         name=name,
         description=description,
@@ -145,11 +161,13 @@ def declare(  # noqa: PLR0913 - a reference page has that many lists
                 requires=next(_named_at(provider, requires), ()),
                 schedule=next(_named_at(provider, schedule), None),
                 lists_partially=provider in partial.split(),
+                is_inferred=provider in inferred.split(),
             )
             for provider in sorted({*named.split()} - {ALL})
         },
         replication_key=replication_key,
         is_default=is_default,
+        consent=consent,
     )
 
 

@@ -14,7 +14,6 @@ else:  # Python 3.10 itself reads only what `isoformat` writes.
     from backports.datetime_fromisoformat import datetime_fromisoformat as fromisoformat
 
 LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
-
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MIDNIGHT = EPOCH.replace(tzinfo=None)
 """Whose time a date alone gets."""

@@ -119,7 +119,10 @@ class Normaliser:
     ) -> Columns:
         """Work out the conversions of an object's selected properties."""
         return [
-            (name, *self._conversion(definition, (*breadcrumb, "properties", name), flattened_levels))
+            (
+                name,
+                *self._conversion(definition, (*breadcrumb, "properties", name), flattened_levels),
+            )
             for name, definition in schema.get("properties", {}).items()
             if self._is_selected((*breadcrumb, "properties", name))
         ]

@@ -88,6 +88,7 @@ RESOURCES = {
                 " hrcloud jazzhr jobscore jobvite keka lever loxo recruitee recruiterflow sagehr"
                 " smartrecruiters talentlyft teamtailor workable zohorecruit"
             ),
+            inferred="pinpoint",
             partial=(
                 "applicantstack bamboohr breezy cats homerun jazzhr loxo recruitee sagehr"
                 " smartrecruiters talentlyft workable"
@@ -132,6 +133,10 @@ RESOURCES = {
             "Stages of the jobs' pipelines",
             is_default=True,
             providers="ashby bamboohr cats jobscore",
+            inferred=(
+                "fountain greenhouse homerun jobvite lever loxo recruiterflow teamtailor workable"
+                " zohorecruit"
+            ),
             filters=ANY,
         ),
         declare(
@@ -141,6 +146,7 @@ RESOURCES = {
             providers=(
                 "ashby fountain greenhouse lever loxo pinpoint recruiterflow talentlyft workable"
             ),
+            inferred="recruitee teamtailor",
             filters={
                 "access_role": (UNCHECKED, "workable"),
                 "emails": (UNCHECKED, "workable"),
@@ -151,6 +157,7 @@ RESOURCES = {
             "activities",
             "Notes on candidates, and e-mails",
             providers="ashby breezy fountain greenhouse workable",
+            inferred="lever recruitee",
             filters={
                 "activity_type": (Filter("activity_type"), ALL),
                 # Unchecked: Fountain is asked by a candidate's id, whatever actor a row names.
@@ -189,12 +196,14 @@ RESOURCES = {
             "departments",
             "Departments",
             providers="ashby greenhouse jobscore recruitee",
+            inferred="pinpoint workable",
             filters={"created_at": (CREATED, "jobscore"), "updated_at": (UPDATED, "jobscore")},
         ),
         declare(
             "eeocs",
             "Candidates' answers on equal employment: race, gender, veteran, disability",
             providers="greenhouse",
+            consent="include_eeocs",
             filters=ANY,
         ),
         declare(
@@ -238,6 +247,7 @@ RESOURCES = {
             "reject_reasons",
             "Reasons for rejecting an application",
             providers="ashby",
+            inferred="greenhouse",
             filters=ANY,
         ),
         declare(
@@ -252,10 +262,24 @@ RESOURCES = {
             },
             requires={(JOB, CANDIDATE): "breezy"},
         ),
-        declare("tags", "Tags of candidates", providers="ashby jobscore", filters=ANY),
+        declare(
+            "tags",
+            "Tags of candidates",
+            providers="ashby jobscore",
+            inferred="greenhouse lever recruitee zohorecruit",
+            filters=ANY,
+        ),
     )
 }
 """By name: first those that are selected by default, then the others."""
+
+ACCOUNTS = "integrated_accounts"
+"""The stream that is no resource of the unified API."""
+
+STREAMS = (ACCOUNTS, *RESOURCES)
+
+PROVIDERS = frozenset().union(*(resource.offers for resource in RESOURCES.values()))
+"""The applicant tracking systems, as `provider_key` writes their names."""
 
 PARAMETERS = frozenset().union(*(resource.filters for resource in RESOURCES.values()))
 """Every filter of any resource: a provider may require one that the resource's page lacks."""

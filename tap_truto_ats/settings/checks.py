@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from ipaddress import ip_address, ip_network
-from itertools import chain, starmap
+from itertools import chain, starmap, takewhile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from jsonschema.exceptions import best_match
 from singer_sdk import typing as th
 
 from tap_truto_ats.model.declaration import OPERATORS, UNCHECKED, Filter
 from tap_truto_ats.model.instants import parse_iso
 from tap_truto_ats.model.records import kinds
 from tap_truto_ats.model.resources import PARAMETERS, RESOURCES
+from tap_truto_ats.settings.features import BATCH_SCHEMA, check_batches, check_maps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
@@ -23,7 +26,8 @@ NOUNS = {
     "string": "a string",
     "integer": "an integer",
     "boolean": "true or false",
-    "array": "a list of strings",
+    "array": 'a list of strings such as ["a", "b"]',
+    "null": "null",
     "object": "an object",
 }
 """By JSON Schema type: how a message calls it."""
@@ -40,26 +44,61 @@ def problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
         config: The configuration as given.
         schema: The JSON Schema of all settings, the SDK's own included.
     """
-    lines: list[str] = []
-    for name, definition in schema["properties"].items():
+    known = schema["properties"]
+    lines = [unknown(name, known) for name in config if name not in known]
+    for name, definition in known.items():
         value = config.get(name)
         if value is None:
             if name in schema.get("required", ()):
                 lines.append(f"Setting '{name}' is missing: it takes {takes(name, definition)}.")
-        elif not _is_valid(value, definition):
-            lines.append(f"Setting '{name}' takes {takes(name, definition)}.")
+        elif fault := _fault(name, value, SCHEMAS.get(name, definition)):
+            lines.append(fault)
         else:
             check = CHECKS.get(name)
             lines += [f"Setting '{name}' {line}." for line in (check(value) if check else ())]
-    return lines
+    return lines or list(check_batches(config))
 
 
-def _is_valid(value: object, definition: Mapping[str, Any]) -> bool:
-    try:
-        return bool(th.DEFAULT_JSONSCHEMA_VALIDATOR(definition).is_valid(value))
-    except AttributeError:
-        # In the SDK's schema of `stream_maps`, a string stands where a schema belongs.
-        return False
+def unknown(name: str, known: Collection[str]) -> str:
+    """Say that there is no such setting, and which is meant most likely."""
+    nearest = get_close_matches(name, known, n=1)
+    cure = f"did you mean '{nearest[0]}'?" if nearest else "leave it out."
+    return f"Setting '{name}' is unknown: {cure}"
+
+
+def _fault(name: str, value: object, definition: Mapping[str, Any]) -> str | None:
+    """Say what of a setting does not fit its JSON Schema, by the innermost name; None if all does.
+
+    Source of the names: the path of a `jsonschema` error, up to a place in a list.
+    """
+    error = best_match(th.DEFAULT_JSONSCHEMA_VALIDATOR(_mended(definition)).iter_errors(value))
+    if error is None:
+        return None
+    path = [name, *takewhile(lambda one: isinstance(one, str), error.absolute_path)]
+    inner: Any = error.schema if len(path) > len(error.absolute_path) else {"type": "array"}
+    given = error.instance if isinstance(error.instance, dict) else {}
+    if error.validator == "additionalProperties":
+        surplus = next(one for one in given if one not in inner["properties"])
+        return unknown(
+            ".".join([*path, surplus]), [".".join([*path, one]) for one in inner["properties"]]
+        )
+    if error.validator == "required":
+        missing = next(one for one in error.validator_value if one not in given)
+        what = takes(missing, inner["properties"][missing])
+        return f"Setting '{'.'.join([*path, missing])}' is missing: it takes {what}."
+    return f"Setting '{'.'.join(path)}' takes {takes(path[-1], inner)}."
+
+
+def _mended(schema: Any) -> Any:  # noqa: ANN401
+    """Return a JSON Schema without what is none: the SDK's of `stream_maps` holds the text `null`."""
+    if isinstance(schema, list):
+        return [_mended(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _mended([one for one in inner if isinstance(one, dict)] if key == "anyOf" else inner)
+        for key, inner in schema.items()
+    }
 
 
 def kind_of(definition: Mapping[str, Any]) -> str:
@@ -73,6 +112,10 @@ def takes(name: str, definition: Mapping[str, Any]) -> str:
         return "a Truto API token"
     if "enum" in definition:
         return "one of " + ", ".join(str(value) for value in definition["enum"] if value)
+    if options := definition.get("anyOf") or definition.get("oneOf"):
+        return " or ".join(takes(name, option) for option in options)
+    if "const" in definition:
+        return str(definition["const"])
     kind = kind_of(definition)
     if definition.get("format") == "date-time":
         return DATE_TIME
@@ -161,6 +204,9 @@ def _check_filter(name: str, expected: Filter, value: object) -> Iterator[str]:
         yield f"takes for {name} {DATE_TIME}, or an object of {', '.join(OPERATORS)}"
 
 
+SCHEMAS = {"batch_config": BATCH_SCHEMA}
+"""By setting: the JSON Schema in place of the SDK's."""
+
 CHECKS: dict[str, Callable[[Any], Iterator[str]]] = {
     "api_token": _check_token,
     "api_url": _check_url,
@@ -169,6 +215,7 @@ CHECKS: dict[str, Callable[[Any], Iterator[str]]] = {
     "start_date": _check_date,
     "filters": _check_filters,
     "remote_query": lambda by_stream: chain(*starmap(_check_stream, by_stream.items())),
+    "stream_maps": check_maps,
     "hydrate": lambda streams: chain(*(_check_stream(stream, {}) for stream in streams)),
 }
 """By setting: what a JSON Schema cannot say of it."""

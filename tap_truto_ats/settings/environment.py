@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tap_truto_ats.settings.checks import kind_of, takes
+from tap_truto_ats.settings.checks import kind_of, takes, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+ASIDE = {"loglevel"}
+"""What the SDK reads from a variable of the tap's that is no setting."""
 
 BOOLEANS = {"1": "true", "yes": "true", "on": "true", "0": "false", "no": "false", "off": "false"}
 
@@ -38,6 +41,11 @@ def from_environment(
             except ValueError:
                 wanted = takes(name, definition)
                 lines.append(f"Setting '{name}' takes {wanted}: {variable} is something else.")
+    for variable in environment:
+        name = variable.removeprefix(prefix).lower()
+        is_setting = variable != name.upper() and not name.startswith("_")
+        if is_setting and name not in schema["properties"] and name not in ASIDE:
+            lines.append(f"{unknown(name, schema['properties'])} {variable} is set.")
     return found, lines
 
 

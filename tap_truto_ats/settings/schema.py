@@ -36,8 +36,8 @@ class Settings:
     integrated_account_ids: tuple[str, ...] = _setting(
         th.ArrayType(th.StringType),
         "Integrated accounts",
-        "Accounts to read. When absent, every active account of the token's environment in the "
-        "ATS category.",
+        "Accounts to read. When absent, every active account of the token's environment that is in "
+        "the ATS category, or of a provider that the tap knows.",
     )
     tenant_ids: tuple[str, ...] = _setting(
         th.ArrayType(th.StringType),
@@ -55,6 +55,13 @@ class Settings:
         th.BooleanType,
         "Include remote data",
         "Adds the provider's raw record as `remote_data`.",
+        default=False,
+    )
+    include_eeocs: bool = _setting(
+        th.BooleanType,
+        "Include EEOC answers",
+        "Reads the stream `eeocs`, if it is selected as well: candidates' race, gender, veteran "
+        "status and disability.",
         default=False,
     )
     filters: Mapping[str, Mapping[str, Any]] = _setting(

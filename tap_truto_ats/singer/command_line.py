@@ -34,6 +34,7 @@ from tap_truto_ats.api.errors import RunError
 from tap_truto_ats.settings.checks import problems
 from tap_truto_ats.settings.environment import from_environment
 from tap_truto_ats.singer.inputs import check_config, read_catalog, read_state
+from tap_truto_ats.singer.maps import mapper_for
 from tap_truto_ats.singer.output import target_watched, writing
 from tap_truto_ats.singer.writer import PageWriter
 
@@ -59,6 +60,11 @@ class CommandLineTap(Tap, abc.ABC):
         # The SDK's own would keep a deep copy of the state, to find out whether it changed.
         writer = self.message_writer
         self.state_writer.write_state = writer.write_state  # type: ignore[method-assign]
+
+    @override
+    def setup_mapper(self) -> None:
+        selected = {stream.name for stream in self.streams.values() if stream.selected}
+        self.mapper = mapper_for(self.config, self.catalog, selected, self.logger)
 
     @abc.abstractmethod
     def stop(self, exit_code: int) -> None:

@@ -30,6 +30,16 @@ class StreamState(msgspec.Struct):
     progress_markers: dict[str, Any] = {}
 
 
+class State(msgspec.Struct):
+    """What the SDK relies on in a state; without bookmarks, it is none."""
+
+    bookmarks: dict[str, StreamState]
+
+
+WRAPPERS = ("singer_state", "value")
+"""Where a state stands in what `meltano state get` prints, and in a STATE message."""
+
+
 def check_config(path: str) -> None:
     """Refuse a configuration file that cannot be read.
 
@@ -53,12 +63,13 @@ def read_state(file: IO[str] | None) -> dict[str, Any] | None:
     if file is None:
         return None
     state = _read_object("--state", file)
-    # A whole STATE message has its state in `value`.
-    bookmarks = state.get("bookmarks", None if "value" in state else {})
+    for wrapper in WRAPPERS:
+        if wrapper in state:
+            state = state[wrapper]
     try:
-        msgspec.convert(bookmarks, dict[str, StreamState])
+        msgspec.convert(state, State if state else dict)
     except msgspec.ValidationError:
-        _refuse("--state", file, "Singer state")
+        _refuse("--state", file, 'Singer state, such as {"bookmarks": {…}}')
     return state
 
 
@@ -70,10 +81,36 @@ def read_catalog(file: IO[str] | None) -> Catalog | None:
     """
     if file is None:
         return None
+    content = _read_object("--catalog", file)
     try:
-        return Catalog.from_dict(_read_object("--catalog", file))
-    except (AttributeError, KeyError, TypeError):
+        return Catalog.from_dict({"streams": [_with_metadata(one) for one in content["streams"]]})
+    except (AttributeError, KeyError, TypeError, ValueError):
         _refuse("--catalog", file, "Singer catalog")
+
+
+def _with_metadata(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return a catalog's entry with what older forms say elsewhere said in its metadata.
+
+    Streams and columns may be selected by `selected` beside or in their schema (Singer's
+    specification, before it knew metadata), and `replication-method` may be that of the metadata.
+    """
+    schema = entry.get("schema", {})
+    metadata = {tuple(one["breadcrumb"]): {**one["metadata"]} for one in entry.get("metadata", ())}
+    places: dict[tuple[str, ...], list[Any]] = {(): [entry, schema]}
+    places |= {("properties", name): [one] for name, one in schema.get("properties", {}).items()}
+    for breadcrumb, found in places.items():
+        selected = next((one["selected"] for one in found if "selected" in one), None)
+        if isinstance(selected, bool):
+            metadata.setdefault(breadcrumb, {}).setdefault("selected", selected)
+    method = metadata.get((), {}).get("replication-method")
+    return {
+        **entry,
+        "replication_method": method or entry.get("replication_method"),
+        "metadata": [
+            {"breadcrumb": list(breadcrumb), "metadata": one}
+            for breadcrumb, one in metadata.items()
+        ],
+    }
 
 
 def _read_object(option: str, file: IO[str]) -> dict[str, Any]:

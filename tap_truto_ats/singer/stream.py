@@ -7,6 +7,7 @@ These private names of singer-sdk are overridden or called, since no public hook
 |---|---|
 | `Stream._sync_records` | handles each record alone, which is half of the time a record takes |
 | `Stream._generate_record_messages` | walks each record twice more: selection and conformance |
+| `Stream._generate_schema_messages` | names the replication key as it is before mapping |
 | `Stream._increment_stream_state` | moves the bookmark with each record, comparing strings |
 | `Stream._write_starting_replication_value` | writes a marker into the state for each partition |
 | `Stream._write_schema_message` | would repeat a SCHEMA that went out before |
@@ -22,13 +23,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream, Tap
 from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
-from singer_sdk.singerlib import ActivateVersionMessage, Catalog, RecordMessage
-from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
+from singer_sdk.mapper import RemoveRecordTransform
+from singer_sdk.singerlib import ActivateVersionMessage, Catalog, RecordMessage, SchemaMessage
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from typing_extensions import Self, override
 
 from tap_truto_ats.api.errors import RunError
 from tap_truto_ats.model.records import kinds
+from tap_truto_ats.singer.maps import flat_names, flattened_levels, is_plain, mapped
 from tap_truto_ats.singer.writer import PageWriter, RecordLine
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.singerlib import CatalogEntry
+
+METHODS = (REPLICATION_INCREMENTAL, REPLICATION_FULL_TABLE)
 
 
 class PagedStream(Stream, abc.ABC):
@@ -163,10 +168,7 @@ class PagedStream(Stream, abc.ABC):
     def write(self, records: list[Record]) -> None:
         """Write a page, in one go unless the user has set up something for each record."""
         self._extracted_at = datetime.now(timezone.utc)
-        is_plain = [type(stream_map) for stream_map in self.stream_maps] == [
-            SameRecordTransform
-        ] and not self.stream_maps[0].flattening_enabled
-        if is_plain:
+        if is_plain(self.stream_maps):
             version, extracted_at = self.version, self._extracted_at
             self._writer.write_records(
                 [RecordLine(self.name, record, version, extracted_at) for record in records]
@@ -175,6 +177,19 @@ class PagedStream(Stream, abc.ABC):
             for record in records:
                 for message in self._generate_record_messages(record):
                     self._writer.write_message(message)
+
+    @property
+    def flattened_levels(self) -> int:
+        """How many levels of objects become columns."""
+        return flattened_levels(self.stream_maps)
+
+    @override
+    def _generate_schema_messages(self) -> Generator[SchemaMessage, None, None]:
+        for message in super()._generate_schema_messages():
+            names = flat_names(self.stream_maps[0], message.bookmark_properties or ())
+            columns = message.schema["properties"]
+            message.bookmark_properties = [name for name in names if name in columns] or None
+            yield message
 
     @override
     def _write_schema_message(self) -> None:
@@ -224,17 +239,47 @@ class PagedStream(Stream, abc.ABC):
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
+        """Take what a catalog says of the stream.
+
+        Raises:
+            ConfigValidationError: It asks for what the stream cannot do, or what would mix up rows.
+        """
+        replication_key = self.replication_key
+        entry = catalog.get_stream(self.name)
+        if entry and () not in entry.metadata:
+            entry.metadata.root.selected = self.selected_by_default
         super().apply_catalog(catalog)
+        if entry and self.selected:
+            errors = list(self._refusals(entry, replication_key))
+            if errors:
+                summary = "The catalog is not valid"
+                raise ConfigValidationError(summary, errors=errors, schema={})
+            entry.key_properties = self.primary_keys = self.primary_keys or self.key_columns
+        self.replication_key = replication_key
+
+    def _refusals(self, entry: CatalogEntry, replication_key: str | None) -> Iterator[str]:
+        """Say what of a catalog's entry, which has been applied, cannot be done."""
         own, given = self.schema["properties"], self.effective_schema.get("properties", {})
-        errors = [
-            f"The catalog must select the column {key} of {self.name}, as discovered."
-            for key in self.key_columns
-            if set(kinds(given.get(key, {}))) != set(kinds(own[key]))
-            or not self.mask["properties", key]
-        ]
-        if errors and self.selected:
-            summary = "The catalog is not valid"
-            raise ConfigValidationError(summary, errors=errors, schema={})
+        for key in self.key_columns:
+            if set(kinds(given.get(key, {}))) != set(kinds(own[key])) or (
+                not self.mask["properties", key]
+            ):
+                yield f"The catalog must select the column {key} of {self.name}, as discovered."
+        keys = ", ".join(self.key_columns)
+        if self.primary_keys and not {*self.key_columns} <= {*self.primary_keys}:
+            yield f"The catalog's key_properties of {self.name} must have {keys}, or be left out."
+        if self.replication_key not in {None, replication_key}:
+            yield (
+                f"The catalog's replication_key of {self.name} must be {replication_key or 'null'},"
+                " or be left out."
+            )
+        if self.forced_replication_method not in {None, *METHODS}:
+            yield f"The catalog's replication_method of {self.name} must be {' or '.join(METHODS)}."
+        if entry.stream not in {None, self.name}:
+            yield (
+                f"The catalog calls the stream {self.name} by another name in `stream`: leave it"
+                " out, and rename with `__alias__` in the setting 'stream_maps'."
+            )
 
     @override
     def _write_starting_replication_value(self, context: Context | None) -> None:
@@ -249,19 +294,11 @@ class PagedStream(Stream, abc.ABC):
     @override
     def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
         for stream_map in self.stream_maps:
-            failure = ""
-            try:
-                mapped = stream_map.transform(record)
-            except Exception as error:  # noqa: BLE001 - the user's expression can raise anything
-                failure = type(error).__name__
-            if failure:
-                # Raised out here, since the caught error's text may quote the record.
-                message = f"The stream map of {self.name} fails on a record: {failure}."
-                raise RunError(message)
-            if mapped is not None:
+            columns = mapped(stream_map, record, self.name)
+            if columns is not None:
                 yield RecordMessage(
                     stream=stream_map.stream_alias,
-                    record=mapped,
+                    record=columns,
                     version=self.version,
                     time_extracted=self._extracted_at,
                 )

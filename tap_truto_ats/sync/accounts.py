@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from http import HTTPStatus
@@ -11,7 +12,10 @@ from urllib.parse import quote
 
 from tap_truto_ats.api.errors import BLOCKED_CURE, AccountError, RunError
 from tap_truto_ats.api.request import ACCOUNTS, Request
+from tap_truto_ats.model.declaration import provider_key
 from tap_truto_ats.model.records import dig
+from tap_truto_ats.model.resources import ACCOUNTS as ACCOUNTS_STREAM
+from tap_truto_ats.model.resources import PROVIDERS
 from tap_truto_ats.sync.evidence import Doubt, Evidence
 from tap_truto_ats.sync.lists import read_list
 from tap_truto_ats.sync.tasks import Rows, Steps, Task, answer_to
@@ -29,8 +33,6 @@ logger = logging.getLogger(__name__)
 CATEGORY = "ats"
 NOT_SHOWN = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 """Statuses by which the account endpoints answer a token that may not use them."""
-
-STREAM = "integrated_accounts"
 
 CURES = {
     "needs_reauth": "The customer must reconnect it in Truto",
@@ -98,6 +100,8 @@ class Accounts:
         wants_all = self.settings.emit_activate_version_messages
         self.evidence = Evidence(self.now, is_exact=wants_all)
         """What tells whether all accounts were found."""
+        self._passed_over: Counter[str] = Counter()
+        """By category: how many accounts are of no applicant tracking system."""
 
     @cached_property
     def _named(self) -> dict[str, Account]:
@@ -151,12 +155,16 @@ class Accounts:
                 hidden.append(account.id)
             elif error:
                 self.scheduler.refused[account.id] = error
-                self.fail(account, error, STREAM)
+                self.fail(account, error, ACCOUNTS_STREAM)
         if hidden:
             logger.warning("This token is not shown the integrated accounts %s.", ", ".join(hidden))
 
     def _list(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows of the ATS category, for each tenant in the settings or for all."""
+        """Yield the rows of applicant tracking systems, of the tenants in the settings or of all.
+
+        Raises:
+            RunError: They could not be listed, or no tenant in the settings has one.
+        """
         tasks = []
         for tenant in self.settings.tenant_ids or (None,):
             params = {"limit": self.settings.page_size} | ({"tenant_id": tenant} if tenant else {})
@@ -167,16 +175,27 @@ class Accounts:
                 wants_all=self.settings.emit_activate_version_messages,
             )
             tasks.append(Task(None, steps))
-        found = 0
+        found: set[str] = set()
         for task, rows, _ in filter(None, self.scheduler.read({None: tasks})):
             if task.error:
                 raise _cannot_list(task.error)
-            found += len(rows)
+            found |= {str(row.get("tenant_id")) for row in rows}
             yield from rows
         if without_id := self.evidence.doubts[Doubt.WITHOUT_ID]:
             logger.warning("%d integrated accounts without an id were passed over.", without_id)
-        if not found:
-            logger.warning("No integrated account was found: check `tenant_ids` and the token.")
+        if self._passed_over:
+            logger.info(
+                "Passed over integrated accounts of other categories: %s.",
+                ", ".join(f"{name} {count}" for name, count in sorted(self._passed_over.items())),
+            )
+        tenants = self.settings.tenant_ids
+        if lacking := [tenant for tenant in tenants if tenant not in found]:
+            line = f"No integrated account was found of {', '.join(lacking)}: check `tenant_ids`."
+            if not found:
+                raise RunError(line)
+            logger.warning("%s", line)
+        elif not found:
+            logger.warning("No integrated account was found: check the token's environment.")
 
     def _take(self, rows: list[Any], tally: Tally) -> Steps[None]:
         """Hand out the wanted rows of a page."""
@@ -187,11 +206,20 @@ class Accounts:
         yield Rows([row for row in new if self._is_wanted(row)])
 
     def _is_wanted(self, row: dict[str, Any]) -> bool:
-        """Check a row against the filters that were sent, since the server may ignore them."""
-        category, tenants = dig(row, "integration", "category"), self.settings.tenant_ids
-        return (category is None or str(category).lower() == CATEGORY) and (
-            not tenants or str(row.get("tenant_id")) in tenants
-        )
+        """Check whether a row is of an applicant tracking system, and of a wanted tenant.
+
+        The tenant was asked for, but the server may ignore that. Truto files some applicant
+        tracking systems under HRIS: BambooHR, HR Cloud and Keka.
+        """
+        tenants = self.settings.tenant_ids
+        if tenants and str(row.get("tenant_id")) not in tenants:
+            return False
+        category = _lower(dig(row, "integration", "category")) or CATEGORY
+        provider = _lower(dig(row, "integration", "name"))
+        if category == CATEGORY or provider_key(provider) in PROVIDERS:
+            return True
+        self._passed_over[category] += 1
+        return False
 
 
 def _look_up(account: Account) -> Steps[None]:

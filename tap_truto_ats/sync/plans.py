@@ -54,17 +54,17 @@ class Plan:
             AccountError: The account, or a part of it, could not be read.
         """
         account, name = sync.account, self.resource.name
-        # A provider that is known to list the resource need not be asked for its capabilities. For
-        # others, one request for them saves a refused request for each stream that they lack.
-        is_named = bool(self.settings.integrated_account_ids)
-        is_known = self.resource.offer(account.provider) is not None
-        if account.is_active and (is_named or not is_known):
+        # The page of the resource counts for more than capabilities. Where it does not name the
+        # provider, one request for them saves a refused request for each stream that it lacks.
+        if account.is_active and self.resource.offer(account.provider) is None:
             yield from lists.describe()
+        is_named = bool(self.settings.integrated_account_ids)
+        offer = self.resource.offer(account.provider)
         if account.is_blocked or (is_named and not account.is_active):
             raise account.refusal()
         if not account.is_active:
             sync.mode = Mode.INACTIVE
-        elif not account.offers(name):
+        elif offer is None and account.resources and not account.offers(name):
             self._is_not_offered(sync)
         else:
             try:
@@ -75,8 +75,8 @@ class Plan:
                 if error.status not in NOT_LISTED or sync.has_pages:
                     raise
                 yield from lists.describe()
-                may_be_hidden = account.resources is not None or account.provider is None
-                if account.offers(name) and (is_known or may_be_hidden):
+                is_told = not offer.is_inferred if offer else account.provider is None
+                if account.offers(name) and (account.resources is not None or is_told):
                     raise
                 self._is_not_offered(sync)
 

@@ -1,0 +1,95 @@
+"""Settings of features that the SDK has for every tap: stream maps, flattening, BATCH files.
+
+The SDK's own schema of them lets pass what later fails without naming the setting.
+"""
+
+from __future__ import annotations
+
+import ast
+from fnmatch import fnmatch
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import typing as th
+
+from tap_truto_ats.model.resources import STREAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+BATCH_SCHEMA = th.ObjectType(
+    th.Property(
+        "encoding",
+        th.ObjectType(
+            th.Property(
+                "format", th.StringType(allowed_values=["jsonl", "parquet"]), required=True
+            ),
+            th.Property("compression", th.StringType(allowed_values=["gzip", "none"])),
+            additional_properties=False,
+        ),
+        required=True,
+    ),
+    th.Property(
+        "storage",
+        th.ObjectType(
+            th.Property("root", th.StringType, required=True),
+            th.Property("prefix", th.StringType),
+            th.Property("params", th.ObjectType()),
+            additional_properties=False,
+        ),
+        required=True,
+    ),
+    th.Property("batch_size", th.IntegerType(minimum=1)),
+    additional_properties=False,
+    nullable=True,
+).to_dict()
+"""What `batch_config` takes; the SDK's schema requires nothing."""
+
+NULL = (None, "__NULL__")
+"""In stream maps: what leaves out a stream or a column."""
+
+
+def check_maps(maps: Mapping[str, Any]) -> Iterator[str]:
+    """Say what is wrong with `stream_maps`: streams that do not exist, and expressions."""
+    for name, definition in maps.items():
+        source = definition.get("__source__", name) if isinstance(definition, dict) else name
+        if name != "__else__" and not any(fnmatch(stream, source) for stream in STREAMS):
+            yield f"knows no stream '{source}': it takes {', '.join(STREAMS)}"
+        for column, expression in _expressions(definition):
+            try:
+                tree = ast.parse(expression, mode="eval")
+            except SyntaxError:
+                yield f"takes an expression of Python for {name}.{column}"
+                continue
+            names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+            if "fake" in names and find_spec("faker") is None:
+                yield (
+                    f"needs the package `faker` for {name}.{column}:"
+                    " pip install 'tap-truto-ats[faker]'"
+                )
+
+
+def _expressions(definition: object) -> Iterator[tuple[str, str]]:
+    for column, expression in definition.items() if isinstance(definition, dict) else ():
+        is_option = column.startswith("__") and column != "__filter__"
+        if expression not in NULL and not is_option:
+            yield column, expression
+
+
+def check_batches(config: Mapping[str, Any]) -> Iterator[str]:
+    """Say what does not go with the BATCH files that a valid configuration asks for."""
+    batches = config.get("batch_config")
+    if not batches:
+        return
+    # They are written from records before these are mapped (meltano/sdk, issue 1117).
+    for name in ("stream_maps", "flattening_enabled"):
+        if config.get(name):
+            yield (
+                f"Settings 'batch_config' and '{name}' exclude each other: the SDK writes BATCH"
+                " files without mapping. Leave out one of them."
+            )
+    if batches["encoding"]["format"] == "parquet" and find_spec("pyarrow") is None:
+        yield (
+            "Setting 'batch_config.encoding.format' needs the package `pyarrow` for parquet:"
+            " pip install 'tap-truto-ats[parquet]'."
+        )

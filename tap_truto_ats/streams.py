@@ -6,13 +6,14 @@ import logging
 from collections import Counter
 from functools import cached_property
 from importlib.resources import files
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.schema.source import SchemaDirectory
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import Self, override
 
-from tap_truto_ats.model.instants import earlier
+from tap_truto_ats.model.instants import earlier, format_instant
 from tap_truto_ats.model.records import CUSTOM_FIELDS, REMOTE_DATA, Normaliser, dig
 from tap_truto_ats.model.resources import ACCOUNTS
 from tap_truto_ats.singer.stream import PagedStream
@@ -171,6 +172,8 @@ class UnifiedStream(TrutoStream):
     @override
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
         by_name = {stream.name: stream for stream in streams}
+        for stream in streams:
+            stream._warn_of_future()  # noqa: SLF001 - a stream of the same class
         for read in self.run.read(self.tasks(streams)):
             if read is None:
                 yield self, []
@@ -268,6 +271,20 @@ class UnifiedStream(TrutoStream):
         selected = {name for name in columns if self.mask["properties", name]}
         deselected = self._fields - selected - {PARTITION_KEY, "id", CUSTOM_FIELDS}
         return Query(self.resource, self.run.page_settings, deselected)
+
+    def _warn_of_future(self) -> None:
+        """Warn of bookmarks behind which no row comes."""
+        late = self._bookmarks.in_future() if self._is_incremental else {}
+        if late:
+            account_id, moment = max(late.items(), key=itemgetter(1))
+            self.logger.warning(
+                "The state has bookmarks of %s in the future, for %d accounts (%s: %s). What"
+                " changed before them does not come: take them out of the state.",
+                self.name,
+                len(late),
+                account_id,
+                format_instant(moment),
+            )
 
     @cached_property
     def _is_incremental(self) -> bool:

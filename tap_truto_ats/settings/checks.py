@@ -90,7 +90,7 @@ def _fault(name: str, value: object, definition: Mapping[str, Any]) -> str | Non
 
 
 def _mended(schema: Any) -> Any:  # noqa: ANN401
-    """Return a JSON Schema without what is none: the SDK's of `stream_maps` holds the text `null`."""
+    """Return a JSON Schema without what is none: the SDK's of `stream_maps` holds a text."""
     if isinstance(schema, list):
         return [_mended(one) for one in schema]
     if not isinstance(schema, dict):

@@ -49,10 +49,12 @@ def mapper_for(
         others.register_raw_streams_from_catalog(catalog)
         wanted = Catalog({name: entry for name, entry in catalog.items() if name in selected})
         mapper.register_raw_streams_from_catalog(wanted)
-    except ValueError as error:
-        raise _refused(f"'flattening_max_key_length' is too small: {error}") from None
-    except AttributeError as error:
-        raise _refused(f"'faker_config' is refused by the package `faker`: {error}") from None
+    except (ValueError, AttributeError) as error:
+        is_flat = isinstance(error, ValueError)
+        setting = "flattening_max_key_length" if is_flat else "faker_config"
+        line = f"Setting '{setting}' " + ("is too small" if is_flat else "is refused by `faker`")
+        summary = "The settings are not valid"
+        raise ConfigValidationError(summary, errors=[f"{line}: {error}."], schema={}) from None
     mapper.stream_maps = others.stream_maps | mapper.stream_maps
     for stream_map in (one for maps in mapper.stream_maps.values() for one in maps):
         if keys := stream_map.transformed_key_properties:
@@ -108,8 +110,3 @@ def mapped(stream_map: StreamMap, record: dict[str, Any], name: str) -> dict[str
     if result is None:
         return None
     return {column: result.get(column) for column in stream_map.transformed_schema["properties"]}
-
-
-def _refused(line: str) -> ConfigValidationError:
-    summary = "The settings are not valid"
-    return ConfigValidationError(summary, errors=[f"Setting {line}."], schema={})

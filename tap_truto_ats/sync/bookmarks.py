@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,12 @@ class Bookmarks:
     def get(self, account_id: str) -> datetime | None:
         """Return up to which change the account was read; None without a readable bookmark."""
         return self._moment(self._by_account.get(account_id, {}))
+
+    def in_future(self) -> dict[str, datetime]:
+        """Return by account the bookmarks that no clock can have set: they are off by a day."""
+        limit = self.run_start + timedelta(days=1)
+        moments = ((account_id, self.get(account_id)) for account_id in self._by_account)
+        return {account_id: moment for account_id, moment in moments if moment and moment > limit}
 
     def rows_known(self, account_id: str) -> int | None:
         """Return the checksum of the rows that the account's last run saw; None if unknown."""

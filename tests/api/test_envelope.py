@@ -103,7 +103,7 @@ NEARLY: dict[str, tuple[bytes, list[Any], int]] = {
     "half a character": (rb'{"result":["cut \ud83d", "\ude00", "\ud83d\ude00"]}',
                          ["cut \ufffd", "\ufffd", "😀"], 2),
     "halves in the wrong order": (rb'{"result":[{"\ude00\ud83d": 1}]}', [{"\ufffd\ufffd": 1}], 1),
-    "a byte of another encoding": (b'{"result":["caf\xe9", "caf\xc3\xa9"]}', ["caf\ufffd", "café"], 1),
+    "a byte of another encoding": (b'{"result":["caf\xe9", "\xc3\xa9"]}', ["caf\ufffd", "é"], 1),
     "a byte at the end of a text": (b'{"result":["\xff"], "next_cursor": null}', ["\ufffd"], 1),
     "a half as bytes": (b'{"result":["\xed\xa0\xbd"]}', ["\ufffd\ufffd\ufffd"], 1),
     "a byte-order mark": (b'\xef\xbb\xbf{"result":[1]}', [1], 0),

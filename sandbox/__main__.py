@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from sandbox.control import TOKEN
-from sandbox.providers import PROVIDERS
+from sandbox.providers import SYSTEMS
 from sandbox.server import LOOPBACK, listen, make_server
 from sandbox.world import ALL, INTERVIEWING, Options
 
@@ -31,9 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--providers",
         nargs="+",
         default=INTERVIEWING,
-        choices=[*PROVIDERS, ALL],
+        choices=[*SYSTEMS, ALL],
         metavar="NAME",
-        help=f"{', '.join(PROVIDERS)}, or {ALL}",
+        help=f"{', '.join(SYSTEMS)}, or {ALL}",
     )
     parser.add_argument("--token", default=TOKEN)
     parser.add_argument("--no-rate-limits", action="store_true")

@@ -13,7 +13,7 @@ from itertools import product
 from random import Random
 from typing import TYPE_CHECKING
 
-from sandbox.providers import PROVIDERS, Provider, identifier
+from sandbox.providers import SYSTEMS, Provider, identifier
 from sandbox.resources import DATE, PARENTS, PLAIN, RESOURCES, convert, offer, parts_of
 from sandbox.things import Thing
 
@@ -101,6 +101,10 @@ class Account:
     other things follow from them. `inventions` tells by resource how its things are invented.
     `known` keeps the values of things that many others repeat, such as users and tags.
 
+    It is filed under a `category`, that of its provider unless told another, and begins with all
+    `resources` of its provider, unless told which: others are not in its capabilities and answer
+    404.
+
     An account that is not `is_listed` is served, but is not in the list of accounts. `paging` is
     that of the provider (None), by "keyset" or by "offset"; only the latter has an `order` of
     choice, one of `ORDERS`. The provider's clock is `clock` seconds ahead, and shows when things
@@ -117,7 +121,7 @@ class Account:
     counts: Mapping[str, int]
     inventions: Mapping[str, Invention]
     status: str = "active"
-    category: str = "ats"
+    category: str = ""
     resources: Sequence[str] = ()
     is_blocked: bool = False
     is_sandbox: bool = False
@@ -158,6 +162,7 @@ class Account:
         self._respell()
         self.created = BEGIN + timedelta(hours=self.index)
         self.updated = self.created + timedelta(days=3, milliseconds=120)
+        self.category = self.category or self.provider.category
         self.resources = self.resources or [name for name in RESOURCES if self.gives(name).methods]
 
     @property
@@ -311,7 +316,7 @@ class Account:
 
     def _respell(self) -> None:
         """Let date-times tell their zone or not, those in rows that were made before as well."""
-        provider = PROVIDERS[self.provider.name]
+        provider = SYSTEMS[self.provider.name]
         self.provider = provider.without_zones() if self.zoneless else provider
         for things in self._things.values():
             for thing in things.values():

@@ -15,7 +15,7 @@ from sandbox.control_api import control
 from sandbox.faults import PRIVATE
 from sandbox.lists import filters, page, shaped
 from sandbox.middleware import FAULT, Middleware
-from sandbox.providers import Cursor
+from sandbox.providers import ATS, Cursor
 from sandbox.query import Query
 from sandbox.resources import RESOURCES, parts_of
 from sandbox.state import State
@@ -90,11 +90,11 @@ async def _capabilities(request: Request) -> Response:
             "environment_id": ENVIRONMENT,
             "unified": [
                 {
-                    "model": account.category,
+                    "model": ATS,
                     "resource": resource,
                     "methods": offer.methods,
                     "env_overridden": False,
-                    "docs_url": f"https://truto.example/{account.category}/{resource}",
+                    "docs_url": f"https://truto.example/{ATS}/{resource}",
                     "description": f"List {resource.replace('_', ' ')}",
                 }
                 for resource, offer in offers.items()
@@ -109,7 +109,7 @@ async def _capabilities(request: Request) -> Response:
 
 async def _list(request: Request) -> Response:
     query = _query(request)
-    account, offer = _ready(request, query, "list")
+    account, offer = _ready(request, query)
     if missing := [name for name in offer.required if not query.last.get(name)]:
         raise TrutoError(
             HTTPStatus.BAD_REQUEST,
@@ -134,7 +134,7 @@ async def _list(request: Request) -> Response:
 
 async def _get(request: Request) -> Response:
     query = _query(request)
-    account, offer = _ready(request, query, "get")
+    account, offer = _ready(request, query)
     thing = account.things(offer.resource.name).get(request.path_params["key"])
     if thing is None:
         raise _provider_error(HTTPStatus.NOT_FOUND)
@@ -164,7 +164,7 @@ def _found(state: State, account_id: str) -> Account:
     return state.accounts[account_id]
 
 
-def _ready(request: Request, query: Query, method: str) -> tuple[Account, Offer]:
+def _ready(request: Request, query: Query) -> tuple[Account, Offer]:
     """Return the account of a unified call and what it offers; refuse what cannot be answered."""
     state, resource = _state(request), request.path_params["resource"]
     account_id = query.last.get("integrated_account_id")
@@ -180,9 +180,8 @@ def _ready(request: Request, query: Query, method: str) -> tuple[Account, Offer]
             truto_is_remote_error=True,
             raw_response=PRIVATE,
         )
-    if resource not in account.resources or resource not in RESOURCES:
+    is_there = resource in account.resources and resource in RESOURCES
+    offer = account.gives(resource) if is_there else None
+    if not (offer and offer.methods):
         raise TrutoError(HTTPStatus.NOT_FOUND, f"{resource} is not offered by this integration")
-    offer = account.gives(resource)
-    if method not in offer.methods:
-        raise TrutoError(HTTPStatus.NOT_FOUND, f"{resource} has no {method} at this integration")
     return account, offer

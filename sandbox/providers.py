@@ -79,14 +79,18 @@ class Cursor:
         return position
 
 
+ATS, HRIS, CRM = "ats", "hris", "crm"
+
+
 @dataclass(frozen=True)
 class Provider:
-    """One applicant tracking system.
+    """One applicant tracking system, or another system that customers connect.
 
     `spell` writes an instant the provider's way, `name_thing` makes the id of its n-th thing of
     a kind, `read_id` gives an id the provider's type. With `keyset`, a cursor stands for the last
     row seen, and new rows come last. Without, it stands for the number of rows seen, and new rows
-    come first, so that each moves all others by one place.
+    come first, so that each moves all others by one place. `category` is the one that Truto files
+    its accounts under.
     """
 
     name: str
@@ -96,6 +100,7 @@ class Provider:
     read_id: Callable[[str], str | int]
     cursor: Cursor
     keyset: bool
+    category: str = ATS
 
     def instant(self, moment: datetime) -> datetime:
         """Cut a moment down to the precision of the provider's spelling."""
@@ -216,7 +221,14 @@ PROVIDERS: Mapping[str, Provider] = {
             keyset=False,
         ),
         Provider(
-            "bamboohr", "BambooHR", _an_hour_east, _numbers(1, 100_000), int, _LINK, keyset=False
+            "bamboohr",
+            "BambooHR",
+            _an_hour_east,
+            _numbers(1, 100_000),
+            int,
+            _LINK,
+            keyset=False,
+            category=HRIS,
         ),
         Provider(
             "breezy", "Breezy", _milliseconds, _hexadecimal("breezy"), str, _TOKEN, keyset=True
@@ -225,14 +237,25 @@ PROVIDERS: Mapping[str, Provider] = {
             "cats", "CATS", _an_hour_east, _numbers(400_000, 100_000), int, _PAGES, keyset=False
         ),
         Provider("homerun", "Homerun", _seconds, _hexadecimal("homerun"), str, _LINK, keyset=False),
-        Provider("hrcloud", "HR Cloud", _seconds, _uuids("hrcloud"), str, _TOKEN, keyset=True),
+        Provider(
+            "hrcloud",
+            "HR Cloud",
+            _seconds,
+            _uuids("hrcloud"),
+            str,
+            _TOKEN,
+            keyset=True,
+            category=HRIS,
+        ),
         Provider("jazzhr", "JazzHR", _seconds, _uuids("jazzhr"), str, _PAGES, keyset=False),
         Provider("jobscore", "JobScore", _seconds, _uuids("jobscore"), str, _LINK, keyset=False),
         Provider("jobsoid", "Jobsoid", _minutes, _digits(500, 100_000), str, _TOKEN, keyset=True),
         Provider(
             "jobvite", "Jobvite", _seconds, _hexadecimal("jobvite"), str, _PAGES, keyset=False
         ),
-        Provider("keka", "Keka", _zoneless, _uuids("keka"), str, _LINK, keyset=False),
+        Provider(
+            "keka", "Keka", _zoneless, _uuids("keka"), str, _LINK, keyset=False, category=HRIS
+        ),
         Provider("lever", "Lever", _milliseconds, _uuids("lever"), str, _TOKEN, keyset=True),
         Provider(
             "loxo",
@@ -291,3 +314,19 @@ PROVIDERS: Mapping[str, Provider] = {
         ),
     )
 }
+"""Those that give something of the ATS model."""
+
+OTHERS: Mapping[str, Provider] = {
+    name: Provider(
+        name, label, _seconds, _uuids(name), str, _PAGES, keyset=False, category=category
+    )
+    for name, label, category in (
+        ("hubspot", "HubSpot", CRM),
+        ("salesforce", "Salesforce", CRM),
+        ("hibob", "HiBob", HRIS),
+    )
+}
+"""Some that give nothing of it."""
+
+SYSTEMS = {**PROVIDERS, **OTHERS}
+"""All that an account can be of."""

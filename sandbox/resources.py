@@ -1,8 +1,9 @@
 """The resources of Truto's unified ATS model, and which provider gives what of each.
 
-All of it is from Truto's reference pages. Where a page names only some of the providers that
-honour a filter, only those do so here. A parameter that is not listed here (`organization_id` and
-`expires_in` among them) is accepted and ignored.
+All of it is from Truto's reference pages, and from the pages of single integrations, which name
+some more resources. Where a page names only some of the providers that honour a filter, only those
+do so here. A parameter that is not listed here (`organization_id` and `expires_in` among them) is
+accepted and ignored.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ ID, DATE, PLAIN = Kind
 class Resource:
     """A resource: its fields with their shapes, and which providers do what.
 
-    A text names several providers, or several fields, with blanks between them. `lists` and `gets`
-    name the providers that can list the resource and get one row of it, and `partial` those whose
+    A text names several providers, or several fields, with blanks between them. `lists` names the
+    providers that can list the resource and get each row of it by its id, and `partial` those whose
     lists give only the fields in `brief`. `lacking` tells by field which providers do not fill it;
     `guessed` are fields whose names the pages do not state. `filters` tells by parameter which
     providers honour it. A parameter is compared with the field of its name (`job_id` and `job[id]`
@@ -49,7 +50,6 @@ class Resource:
     name: str
     fields: Mapping[str, Shape]
     lists: str
-    gets: str = ""
     partial: str = ""
     brief: str = ""
     lacking: Mapping[str, str] = field(default_factory=dict)
@@ -125,7 +125,6 @@ RESOURCES: Mapping[str, Resource] = {
                 "updated_at": DATE,
             },
             lists="ashby ceipal fountain greenhouse pinpoint",
-            gets="ceipal pinpoint",
             lacking={
                 "application": "fountain",
                 "candidate": "ashby greenhouse pinpoint",
@@ -155,7 +154,6 @@ RESOURCES: Mapping[str, Resource] = {
             "applications",
             fields={**APPLICATION, "remote_data": PLAIN},
             lists="ashby greenhouse jobscore loxo pinpoint teamtailor zohorecruit",
-            gets="ashby greenhouse jobscore teamtailor zohorecruit",
             lacking={"updated_at": "loxo"},
             filters={
                 "created_at": "ashby greenhouse jobscore loxo pinpoint teamtailor zohorecruit",
@@ -188,11 +186,7 @@ RESOURCES: Mapping[str, Resource] = {
                 "attachments": [ATTACHMENT],
                 **END,
             },
-            lists=f"{_HIRING} hrcloud keka",
-            gets=(
-                "applicantstack bamboohr breezy cats homerun jazzhr loxo pinpoint recruitee sagehr"
-                " smartrecruiters talentlyft workable"
-            ),
+            lists=f"{_HIRING} hrcloud keka pinpoint",
             partial=(
                 "applicantstack bamboohr breezy cats homerun jazzhr loxo recruitee sagehr"
                 " smartrecruiters talentlyft workable"
@@ -240,7 +234,6 @@ RESOURCES: Mapping[str, Resource] = {
             },
             guessed={"is_remote": PLAIN, "job_type": PLAIN},
             lists=f"{_HIRING} jobsoid pinpoint",
-            gets=f"{_HIRING} jobsoid pinpoint",
             partial="applicantstack ashby bamboohr cats",
             brief="id name status locations created_at updated_at",
             lacking={"updated_at": "bamboohr"},
@@ -255,7 +248,10 @@ RESOURCES: Mapping[str, Resource] = {
                 "position": PLAIN,
                 **END,
             },
-            lists="ashby bamboohr cats jobscore",
+            lists=(
+                "ashby bamboohr cats jobscore fountain greenhouse homerun jobvite lever loxo"
+                " recruiterflow teamtailor workable zohorecruit"
+            ),
             lacking={"updated_at": "cats"},
         ),
         Resource(
@@ -318,8 +314,8 @@ RESOURCES: Mapping[str, Resource] = {
             },
             lists=(
                 "ashby fountain greenhouse lever loxo pinpoint recruiterflow talentlyft workable"
+                " recruitee teamtailor"
             ),
-            gets="greenhouse lever pinpoint",
             lacking={"updated_at": "ashby"},
             filters={"name": "workable", "access_role": "workable", "emails": "workable"},
             paths={"emails": "emails.email"},
@@ -327,7 +323,7 @@ RESOURCES: Mapping[str, Resource] = {
         Resource(
             "departments",
             fields={"id": ID, "name": PLAIN, "parent": NAMED, "status": PLAIN, **END},
-            lists="ashby greenhouse jobscore recruitee",
+            lists="ashby greenhouse jobscore recruitee pinpoint workable",
             filters={"created_at": "jobscore", "updated_at": "jobscore"},
         ),
         Resource(
@@ -341,7 +337,6 @@ RESOURCES: Mapping[str, Resource] = {
                 **END,
             },
             lists="ashby greenhouse jobvite keka pinpoint",
-            gets="jobvite pinpoint",
             filters={"name": "ashby greenhouse jobvite keka pinpoint", "country": "jobvite"},
         ),
         Resource(
@@ -359,7 +354,7 @@ RESOURCES: Mapping[str, Resource] = {
                 "visibility": PLAIN,
                 **END,
             },
-            lists="ashby breezy fountain greenhouse workable",
+            lists="ashby breezy fountain greenhouse workable lever recruitee",
             lacking={"updated_at": "breezy"},
             filters={
                 "candidate_id": "ashby breezy greenhouse",
@@ -410,21 +405,23 @@ RESOURCES: Mapping[str, Resource] = {
                 **END,
             },
             lists="greenhouse",
-            gets="greenhouse",
         ),
         Resource(
             "reject_reasons",
             fields={**NAMED, **END},
-            lists="ashby",
+            lists="ashby greenhouse",
             lacking={"updated_at": "ashby"},
         ),
-        Resource("tags", fields={**NAMED, **END}, lists="ashby jobscore"),
+        Resource(
+            "tags",
+            fields={**NAMED, **END},
+            lists="ashby jobscore greenhouse lever recruitee zohorecruit",
+        ),
         Resource(
             "organizations",
             fields={**NAMED, "remote_data": PLAIN},
             guessed=WHEN,
             lists="breezy jobvite loxo",
-            gets="breezy jobvite loxo",
         ),
         Resource(
             "job_form_fields",
@@ -459,6 +456,10 @@ PARENTS: Mapping[str, str] = {
 """The resource whose ids a required parameter takes."""
 
 
+METHODS = ("list", "get")
+"""What can be done with a resource that a provider gives."""
+
+
 @dataclass(frozen=True)
 class Offer:
     """What one provider gives of a resource.
@@ -483,7 +484,6 @@ def offer(name: str, provider: str) -> Offer:
     def among(providers: str) -> bool:
         return provider in providers.split()
 
-    methods = {"list": resource.lists, "get": resource.gets}
     lacking = {part for part, providers in resource.lacking.items() if among(providers)}
     shown = frozenset(resource.shapes.keys() - lacking)
     brief = {*resource.brief.split(), "remote_data"}
@@ -491,7 +491,7 @@ def offer(name: str, provider: str) -> Offer:
     required = resource.required.get(provider, "").split()
     return Offer(
         resource,
-        tuple(method for method, providers in methods.items() if among(providers)),
+        METHODS if among(resource.lists) else (),
         shown & brief if among(resource.partial) else shown,
         shown,
         {part: resource.path(part) for part in taken},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.accounts import Account
 from sandbox.invention import INVENTED
-from sandbox.providers import PROVIDERS, identifier
+from sandbox.providers import PROVIDERS, SYSTEMS, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ INTERVIEWING = ("ashby", "ceipal", "fountain", "greenhouse", "pinpoint")
 """The providers that list interviews."""
 
 ALL = "all"
-"""Stands for all providers."""
+"""Stands for all providers that give something of the ATS model."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ def build(options: Options) -> dict[str, Account]:
 
 
 def _account(options: Options, index: int, *, provider: str, **spec: Any) -> Account:
-    if provider not in PROVIDERS:
-        message = f"provider {provider!r} is none of {', '.join(PROVIDERS)}"
+    if provider not in SYSTEMS:
+        message = f"provider {provider!r} is none of {', '.join(SYSTEMS)}"
         raise ValueError(message)
     counts = {
         name: spec.pop(name, getattr(options, name))
@@ -63,7 +63,7 @@ def _account(options: Options, index: int, *, provider: str, **spec: Any) -> Acc
     return Account(
         options.seed,
         index,
-        provider=PROVIDERS[provider],
+        provider=SYSTEMS[provider],
         counts=counts,
         inventions=INVENTED,
         **given,

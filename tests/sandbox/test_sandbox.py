@@ -320,7 +320,7 @@ def test_accounts_are_listed_filtered_and_described(truto: Truto) -> None:
     path = "/integrated-account/c/capabilities"
     described = truto.get(path, type="unified", resource="interviews").json()
     assert [(one["model"], one["resource"]) for one in described["unified"]] == [
-        ("hris", "interviews"),
+        ("ats", "interviews"),
     ]
     assert described["account"]["is_blocked"]
     assert described["integration"]["name"] == "pinpoint"

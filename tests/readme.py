@@ -53,6 +53,7 @@ PROVIDERS = {
 """How Truto's pages write the providers' names."""
 
 PARTIAL = "†"
+INFERRED = "‡"
 UNCHECKED = "\\*"
 
 
@@ -114,9 +115,11 @@ def names(providers: Iterable[str]) -> str:
 
 
 def listing(resource: Resource) -> str:
-    """Tell who lists a resource, and whose list is partial."""
+    """Tell who lists a resource, whose list is partial, and of whom it is only inferred."""
     return ", ".join(
-        PROVIDERS[name] + (PARTIAL if offer.lists_partially else "")
+        PROVIDERS[name]
+        + (PARTIAL if offer.lists_partially else "")
+        + (INFERRED if offer.is_inferred else "")
         for name, offer in sorted(resource.offers.items())
     )
 

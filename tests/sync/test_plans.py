@@ -86,144 +86,147 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
 
 ROWS = Page([{"id": "1"}])
 HIDDEN, GONE = refusal(403), refusal(404)
-OFFERED, OTHERS, NOTHING = capabilities("jobs"), capabilities("users"), capabilities()
-BOTH = ["capabilities", "jobs"]
+OFFERED, OTHERS, NOTHING = capabilities("departments"), capabilities("users"), capabilities()
+BOTH = ["capabilities", "departments"]
+ASKED_FIRST = BOTH[::-1]
 
-# Provider, settings, answers → what is requested, whether it is offered, what is doubted.
-OFFERS: dict[str, tuple[str | None, Any, dict[str, Answer], list[str], bool, list[Doubt]]] = {
-    "a known provider": ("lever", {}, {"jobs": ROWS}, ["jobs"], True, []),
-    "an unknown one that lists it": (
-        "nobody",
-        {},
-        {"capabilities": OFFERED, "jobs": ROWS},
-        BOTH,
-        True,
-        [],
-    ),
-    "an unknown one that does not": (
-        "nobody",
-        {},
-        {"capabilities": OTHERS},
-        ["capabilities"],
-        False,
-        [],
-    ),
-    "an unknown one that lists nothing": (
-        "nobody",
-        {},
-        {"capabilities": NOTHING},
-        ["capabilities"],
-        False,
-        [],
-    ),
-    "capabilities are hidden": (
-        "nobody",
-        {},
-        {"capabilities": HIDDEN, "jobs": ROWS},
-        BOTH,
-        True,
-        [],
-    ),
-    "a known provider of a named account": (
-        "lever",
-        NAMED,
-        {"capabilities": OFFERED, "jobs": ROWS},
-        BOTH,
-        True,
-        [],
-    ),
-    "a known one that lists other things": (
-        "lever",
-        NAMED,
-        {"capabilities": OTHERS},
-        ["capabilities"],
-        False,
-        [],
-    ),
-    "a known one that lists nothing": (
-        "lever",
-        NAMED,
-        {"capabilities": NOTHING},
-        ["capabilities"],
+# Provider, capabilities, answer of the list → what is requested of a found account, whether it is
+# offered, what is doubted. A named account is treated alike.
+OFFERS: dict[str, tuple[str, Answer, Answer, list[str], bool, list[Doubt]]] = {
+    "stated, and it lists": ("greenhouse", NOTHING, ROWS, ["departments"], True, []),
+    "stated, whatever capabilities name": ("greenhouse", OTHERS, ROWS, ["departments"], True, []),
+    "stated, not found, not named": ("greenhouse", OTHERS, GONE, ASKED_FIRST, False, []),
+    "stated, not found, none named": (
+        "greenhouse",
+        NOTHING,
+        GONE,
+        ASKED_FIRST,
         False,
         [Doubt.NOT_OFFERED],
     ),
-    "not found, and not listed": (
-        "lever",
-        {},
-        {"jobs": GONE, "capabilities": OTHERS},
-        ["jobs", "capabilities"],
-        False,
-        [],
-    ),
-    "not found, and nothing is listed": (
-        "lever",
-        {},
-        {"jobs": GONE, "capabilities": NOTHING},
-        ["jobs", "capabilities"],
+    "inferred, and it lists": ("workable", NOTHING, ROWS, ["departments"], True, []),
+    "inferred, whatever capabilities name": ("workable", OTHERS, ROWS, ["departments"], True, []),
+    "inferred, not found, not named": ("workable", OTHERS, GONE, ASKED_FIRST, False, []),
+    "inferred, not found, none named": (
+        "workable",
+        NOTHING,
+        GONE,
+        ASKED_FIRST,
         False,
         [Doubt.NOT_OFFERED],
     ),
+    "inferred, not found, hidden": (
+        "workable",
+        HIDDEN,
+        GONE,
+        ASKED_FIRST,
+        False,
+        [Doubt.NOT_OFFERED],
+    ),
+    "unknown, named": ("nobody", OFFERED, ROWS, BOTH, True, []),
+    "unknown, not named": ("nobody", OTHERS, ROWS, ["capabilities"], False, []),
+    "unknown, none named, and it lists": ("nobody", NOTHING, ROWS, BOTH, True, []),
+    "unknown, none named, not found": ("nobody", NOTHING, GONE, BOTH, False, []),
+    "unknown, hidden, and it lists": ("nobody", HIDDEN, ROWS, BOTH, True, []),
+    "unknown, hidden, not found": ("nobody", HIDDEN, GONE, BOTH, False, [Doubt.NOT_OFFERED]),
 }
 
 
 class TestOffers:
     """Whether an account's provider lists the resource."""
 
+    @pytest.mark.parametrize("settings", [{}, NAMED], ids=["found", "named"])
     @pytest.mark.parametrize(
-        ("provider", "settings", "answers", "requested", "is_offered", "doubts"),
+        ("provider", "listed", "answer", "requested", "is_offered", "doubts"),
         OFFERS.values(),
         ids=OFFERS,
     )
     def test_it_is_found_out_with_few_requests(
         self,
         clocks: Clocks,
-        provider: str | None,
         settings: dict[str, Any],
-        answers: dict[str, Answer],
+        provider: str,
+        listed: Answer,
+        answer: Answer,
         requested: list[str],
         is_offered: bool,  # noqa: FBT001
         doubts: list[Doubt],
     ) -> None:
-        reading = Reading(clocks, "jobs", provider, **settings)
-        taken = reading.read(answers)
+        reading = Reading(clocks, "departments", provider, **settings)
+        taken = reading.read({"capabilities": listed, "departments": answer})
         assert (taken.requested, taken.error) == (requested, None)
         assert (reading.sync.mode is not Mode.NOT_OFFERED) is is_offered
         assert reading.doubts == dict.fromkeys(doubts, 1)
         assert taken.rows == (ROWS.rows if is_offered else [])
 
     @pytest.mark.parametrize(
+        ("told", "answer", "is_offered"),
+        [
+            ("greenhouse", ROWS, True),
+            ("greenhouse", GONE, False),
+            ("workable", ROWS, True),
+            ("workable", GONE, False),
+            ("nobody", ROWS, False),
+        ],
+    )
+    def test_capabilities_tell_the_provider_of_a_named_account_and_the_page_decides(
+        self,
+        clocks: Clocks,
+        told: str,
+        answer: Answer,
+        is_offered: bool,  # noqa: FBT001
+    ) -> None:
+        reading = Reading(clocks, "departments", None, None, **NAMED)
+        listed = capabilities("users", integration={"name": told})
+        taken = reading.read({"capabilities": listed, "departments": answer})
+        assert (taken.requested, taken.error) == (BOTH[: 1 + (told != "nobody")], None)
+        assert (reading.sync.mode is not Mode.NOT_OFFERED) is is_offered
+        assert reading.doubts == {}
+
+    @pytest.mark.parametrize("settings", [{}, NAMED], ids=["found", "named"])
+    @pytest.mark.parametrize(
         ("provider", "listed"),
-        [("lever", HIDDEN), ("lever", OFFERED), (None, HIDDEN), ("nobody", OFFERED)],
-        ids=["hidden", "listed", "hidden, provider unknown", "listed, of an unknown provider"],
+        [
+            ("greenhouse", HIDDEN),
+            ("greenhouse", OFFERED),
+            ("workable", OFFERED),
+            ("nobody", OFFERED),
+            (None, HIDDEN),
+        ],
+        ids=["stated, hidden", "stated, named", "inferred, named", "unknown, named", "hidden"],
     )
     @pytest.mark.parametrize("status", [404, 405])
     def test_what_should_be_there_and_is_not_found_is_an_error(
-        self, clocks: Clocks, provider: str | None, listed: Answer, status: int
+        self,
+        clocks: Clocks,
+        settings: dict[str, Any],
+        provider: str | None,
+        listed: Answer,
+        status: int,
     ) -> None:
         error = refusal(status)
-        reading = Reading(clocks, "jobs", provider)
-        taken = reading.read({"jobs": error, "capabilities": listed})
+        reading = Reading(clocks, "departments", provider, **settings)
+        taken = reading.read({"departments": error, "capabilities": listed})
         assert taken.error is error
         assert reading.sync.mode is not Mode.NOT_OFFERED
 
     def test_what_is_not_found_behind_a_page_is_an_error(self, clocks: Clocks) -> None:
-        answers = Once(jobs=iter([Page([{"id": "1"}], "2"), refusal(405)]))
-        taken = Reading(clocks, "jobs", "lever").read(answers)
-        assert taken.requested == ["jobs", "jobs"]
+        answers = Once(departments=iter([Page([{"id": "1"}], "2"), refusal(405)]))
+        taken = Reading(clocks, "departments", "greenhouse").read(answers)
+        assert taken.requested == ["departments", "departments"]
         assert taken.error is not None
         assert taken.error.status == 405
 
     def test_capabilities_that_cannot_be_had_are_an_error(self, clocks: Clocks) -> None:
         error = refusal(500)
-        assert Reading(clocks, "jobs", "nobody").read({"capabilities": error}).error is error
+        assert Reading(clocks, "departments", "nobody").read({"capabilities": error}).error is error
 
     def test_capabilities_are_requested_once(self, clocks: Clocks) -> None:
-        first, second = (Reading(clocks, "jobs", "nobody") for _ in range(2))
+        first, second = (Reading(clocks, "departments", "nobody") for _ in range(2))
         second.account = second.sync.account = second.lists.account = first.account
-        answers = {"capabilities": OFFERED, "jobs": ROWS}
+        answers = {"capabilities": OFFERED, "departments": ROWS}
         assert first.read(answers).requested == BOTH
-        assert second.read(answers).requested == ["jobs"]
+        assert second.read(answers).requested == ["departments"]
 
     @pytest.mark.parametrize(
         ("about", "cause"),
@@ -235,14 +238,14 @@ class TestOffers:
     def test_a_named_account_that_is_not_served_is_an_error(
         self, clocks: Clocks, about: dict[str, Any], cause: str
     ) -> None:
-        answers = {"capabilities": capabilities("jobs", account=about)}
-        taken = Reading(clocks, "jobs", None, **NAMED).read(answers)
+        answers = {"capabilities": capabilities("departments", account=about)}
+        taken = Reading(clocks, "departments", None, **NAMED).read(answers)
         assert taken.requested == ["capabilities"]
         assert taken.error is not None
         assert taken.error.cause == cause
 
     def test_a_found_account_that_is_not_active_is_not_asked(self, clocks: Clocks) -> None:
-        reading = Reading(clocks, "jobs", "lever", "needs_reauth")
+        reading = Reading(clocks, "departments", "greenhouse", "needs_reauth")
         taken = reading.read({})
         assert (taken.requested, taken.error) == ([], None)
         reading.sync.end(None)

@@ -171,7 +171,12 @@ class Tap:
     run: Callable[..., tuple[int, str, str]] = forked
 
     def config(self, **settings: Any) -> dict[str, Any]:
-        base = {"api_url": self.sandbox.url, "api_token": self.sandbox.token, "max_retries": 2}
+        base = {
+            "api_url": self.sandbox.url,
+            "api_token": self.sandbox.token,
+            "max_retries": 2,
+            "include_eeocs": True,
+        }
         return {name: value for name, value in (base | settings).items() if value is not None}
 
     def command(self, folder: Path, *args: str, **inputs: Any) -> list[str]:

@@ -242,6 +242,7 @@ class TestAccounts:
             ({"is_blocked": True}, ["blocked", "support"]),
         ],
     )
+    @pytest.mark.parametrize("beside", [[], ["integrated_accounts"]], ids=["", "looked up"])
     def test_a_named_account_that_is_not_served_is_an_error(
         self,
         tap: Tap,
@@ -249,15 +250,18 @@ class TestAccounts:
         account: str,
         changes: dict[str, Any],
         words: list[str],
+        beside: list[str],
     ) -> None:
         sandbox.account(account, **changes)
         every = [one["id"] for one in sandbox.accounts()]
-        run = tap(integrated_account_ids=every)
+        catalog = tap.catalog("interviews", *beside)
+        run = tap(catalog=catalog, integrated_account_ids=every)
         assert run.code == 1
         assert len(run.errors) == 1
         assert all(word in run.errors[0] for word in [account, *words])
         assert table(run) == healthy(sandbox, account)
-        assert tries(sandbox, account) == 0
+        # A look-up does not tell that an account is blocked, just as the listing does not.
+        assert tries(sandbox, account) == (3 if beside and "is_blocked" in changes else 0)
 
     def test_found_accounts_that_are_not_active_are_named_in_one_warning(
         self, tap: Tap, sandbox: Sandbox, account: str
@@ -308,7 +312,8 @@ class TestAccounts:
     ) -> None:
         path = f"/integrated-account/{account}/capabilities"
         sandbox.fault(path=path, times=None, status=500, **AT_ONCE)
-        run = tap(integrated_account_ids=[one["id"] for one in sandbox.accounts()])
+        every = [one["id"] for one in sandbox.accounts()]
+        run = tap(catalog=tap.catalog("interviews"), integrated_account_ids=every)
         assert run.code == 1
         assert len(run.errors) == 1
         assert account in run.errors[0]

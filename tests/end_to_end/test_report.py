@@ -71,8 +71,8 @@ class TestLook:
         for one in sandbox.requests(PATH) + sandbox.requests("/unified/ats/candidates"):
             assert ["limit", "1"] in one["params"]
         assert len(sandbox.requests(PATH)) == 5
-        # Four list them, and Fountain's interviews are asked for by them.
-        assert len(sandbox.requests("/unified/ats/candidates")) == 4 + 1
+        # All five list them, and Fountain's interviews are asked for by them.
+        assert len(sandbox.requests("/unified/ats/candidates")) == 5 + 1
 
     def test_an_account_that_does_not_offer_interviews_is_no_failure(
         self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]
@@ -81,10 +81,12 @@ class TestLook:
         run = tap("--test")
         assert run.code == 0
         assert "; interviews: not offered, since" in self.line(run, ids["ashby"])
-        assert not any(
-            ["integrated_account_id", ids["ashby"]] in one["params"]
+        answered = [
+            one["status"]
             for one in sandbox.requests(PATH)
-        )
+            if ["integrated_account_id", ids["ashby"]] in one["params"]
+        ]
+        assert answered == [404]
 
     def test_an_account_that_is_not_active_is_no_failure_unless_named(
         self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]

@@ -101,24 +101,22 @@ class TestFullReads:
         run = tap(integrated_account_ids=[account])
         (row,) = run.records("integrated_accounts")
         assert (row["created_at"], row["is_sandbox"]) == (None, None)
-        assert run.logged("1 values of integrated_accounts.created_at could not be read") == 1
-        assert run.logged("1 values of integrated_accounts.is_sandbox could not be read") == 1
+        for name in ("created_at", "is_sandbox"):
+            assert run.logged(f"1 values of integrated_accounts.{name} did not fit") == 1
 
     def test_an_account_named_twice_is_read_once(self, tap: Tap, ids: dict[str, str]) -> None:
         run = tap(integrated_account_ids=[ids["ashby"], ids["ashby"]])
         assert len(run.records()) == len(table(run)) == 8
         assert len(run.records("integrated_accounts")) == 1
 
-    def test_found_accounts_are_of_the_category_and_the_tenants(
-        self, tap: Tap, sandbox: Sandbox
-    ) -> None:
+    def test_found_accounts_are_of_the_tenants(self, tap: Tap, sandbox: Sandbox) -> None:
         sandbox.reset(
             interviews=2,
             accounts=[
                 {"provider": "ashby", "tenant_id": "one"},
                 {"provider": "ashby", "tenant_id": "two"},
                 {"provider": "pinpoint", "tenant_id": "three"},
-                {"provider": "ashby", "tenant_id": "one", "category": "hris"},
+                {"provider": "hubspot", "tenant_id": "one"},
             ],
         )
         accounts = [one["id"] for one in sandbox.accounts()]
@@ -140,11 +138,21 @@ class TestFullReads:
         assert len(sandbox.requests(PATH)) == 60
         assert len(sandbox.requests()) == 1 + 60
 
-    def test_named_accounts_cost_a_look_at_each(self, tap: Tap, sandbox: Sandbox) -> None:
-        account = sandbox.accounts()[0]["id"]
-        tap(integrated_account_ids=[account])
-        path = f"/integrated-account/{account}/capabilities"
-        assert [one["query"] for one in sandbox.requests(path)] == ["type=unified"]
+    @pytest.mark.parametrize(
+        ("streams", "look"),
+        [
+            (["interviews", "jobs"], "/capabilities?type=unified"),
+            (["integrated_accounts", "interviews", "jobs"], "?"),
+        ],
+    )
+    def test_named_accounts_cost_a_look_at_each(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str], streams: list[str], look: str
+    ) -> None:
+        account = ids["ashby"]
+        tap(catalog=tap.catalog(*streams), integrated_account_ids=[account])
+        asked = [f"{one['path']}?{one['query']}" for one in sandbox.requests()]
+        assert asked[0] == f"/integrated-account/{account}{look}"
+        assert [one.split("?")[0] for one in asked[1:]] == [PATH, "/unified/ats/jobs"]
 
 
 class TestIncrementalReads:
@@ -510,7 +518,7 @@ class TestBadRows:
         assert run.logged("6 rows of interviews without an id were not emitted") == 1
         assert run.bookmarks == {account: "2026-01-01T00:00:00.000000+00:00"}
 
-    def test_times_that_cannot_be_read_become_null_with_one_warning_each(
+    def test_times_that_cannot_be_read_become_null_with_one_line_each(
         self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]
     ) -> None:
         account = ids["pinpoint"]
@@ -518,8 +526,10 @@ class TestBadRows:
         sandbox.fault(path=PATH, integrated_account_id=account, kind="rows", rows=bad)
         run = tap(integrated_account_ids=[account])
         assert [(row["start_at"], row["end_at"]) for row in run.records()] == [(None, None)] * 3
-        assert run.logged("3 values of interviews.start_at could not be read") == 1
-        assert run.logged("3 values of interviews.end_at") == 1
+        kept = [row["custom_fields"] for row in run.records()]
+        assert kept == [{"start_at": "soon", "end_at": 12}] * 3
+        for name in ("start_at", "end_at"):
+            assert run.logged(f"3 values of interviews.{name} did not fit") == 1
         assert "soon" not in run.stderr
 
 
@@ -553,7 +563,10 @@ class TestFormats:
         sandbox.fault(path=PATH, integrated_account_id=ids["pinpoint"], kind=kind)
         run = tap(response_format="stream")
         assert run.code == 0
-        assert table(run) == rows(sandbox.interviews())
+        found = table(run)
+        if kind == "garbage":  # A row comes before it, and is out already.
+            del found[ids["pinpoint"], "1"]
+        assert found == rows(sandbox.interviews())
 
     def test_a_stream_is_read_while_it_arrives(self, tap: Tap, sandbox: Sandbox) -> None:
         """Rows from before a break are out already, and come again with the next try."""

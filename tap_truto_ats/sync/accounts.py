@@ -100,8 +100,8 @@ class Accounts:
         wants_all = self.settings.emit_activate_version_messages
         self.evidence = Evidence(self.now, is_exact=wants_all)
         """What tells whether all accounts were found."""
-        self._passed_over: Counter[str] = Counter()
-        """By category: how many accounts are of no applicant tracking system."""
+        self._passed_over: dict[str, str] = {}
+        """By id: the categories of accounts that are of no applicant tracking system."""
 
     @cached_property
     def _named(self) -> dict[str, Account]:
@@ -183,10 +183,10 @@ class Accounts:
             yield from rows
         if without_id := self.evidence.doubts[Doubt.WITHOUT_ID]:
             logger.warning("%d integrated accounts without an id were passed over.", without_id)
-        if self._passed_over:
+        if by_category := Counter(self._passed_over.values()):
             logger.info(
                 "Passed over integrated accounts of other categories: %s.",
-                ", ".join(f"{name} {count}" for name, count in sorted(self._passed_over.items())),
+                ", ".join(f"{name} {n}" for name, n in sorted(by_category.items())),
             )
         tenants = self.settings.tenant_ids
         if lacking := [tenant for tenant in tenants if tenant not in found]:
@@ -218,7 +218,7 @@ class Accounts:
         provider = _lower(dig(row, "integration", "name"))
         if category == CATEGORY or provider_key(provider) in PROVIDERS:
             return True
-        self._passed_over[category] += 1
+        self._passed_over[str(row["id"])] = category
         return False
 
 

@@ -81,11 +81,9 @@ class Plan:
                 self._is_not_offered(sync)
 
     def _is_not_offered(self, sync: AccountSync) -> None:
-        """Take note that the resource is not there, and whether it should or may be."""
+        """Take note that the resource is not there, and whether it may be nevertheless."""
         sync.mode = Mode.NOT_OFFERED
-        account = sync.account
-        is_known = self.resource.offer(account.provider) is not None
-        if account.resources is None or (is_known and not account.resources):
+        if not sync.account.resources:  # Hidden capabilities say nothing, nor do empty ones.
             sync.evidence.doubts[Doubt.NOT_OFFERED] += 1
 
     def _with_filters(self, error: AccountError) -> AccountError:

@@ -126,7 +126,14 @@ OFFERS: dict[str, tuple[str, Answer, Answer, list[str], bool, list[Doubt]]] = {
     "unknown, named": ("nobody", OFFERED, ROWS, BOTH, True, []),
     "unknown, not named": ("nobody", OTHERS, ROWS, ["capabilities"], False, []),
     "unknown, none named, and it lists": ("nobody", NOTHING, ROWS, BOTH, True, []),
-    "unknown, none named, not found": ("nobody", NOTHING, GONE, BOTH, False, []),
+    "unknown, none named, not found": (
+        "nobody",
+        NOTHING,
+        GONE,
+        BOTH,
+        False,
+        [Doubt.NOT_OFFERED],
+    ),
     "unknown, hidden, and it lists": ("nobody", HIDDEN, ROWS, BOTH, True, []),
     "unknown, hidden, not found": ("nobody", HIDDEN, GONE, BOTH, False, [Doubt.NOT_OFFERED]),
 }
@@ -209,6 +216,13 @@ class TestOffers:
         taken = reading.read({"departments": error, "capabilities": listed})
         assert taken.error is error
         assert reading.sync.mode is not Mode.NOT_OFFERED
+
+    def test_an_account_of_which_nothing_is_known_is_doubted(self, clocks: Clocks) -> None:
+        reading = Reading(clocks, "departments", None, None, **NAMED)
+        taken = reading.read({"capabilities": NOTHING, "departments": GONE})
+        assert (taken.requested, taken.error) == (BOTH, None)
+        assert reading.sync.mode is Mode.NOT_OFFERED
+        assert reading.doubts == {Doubt.NOT_OFFERED: 1}
 
     def test_what_is_not_found_behind_a_page_is_an_error(self, clocks: Clocks) -> None:
         answers = Once(departments=iter([Page([{"id": "1"}], "2"), refusal(405)]))

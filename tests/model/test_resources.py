@@ -49,6 +49,19 @@ PARTIAL = {
     "jobs": "applicantstack ashby bamboohr cats",
 }
 
+INFERRED = {
+    "activities": "lever recruitee",
+    "candidates": "pinpoint",
+    "departments": "pinpoint workable",
+    "job_interview_stages": (
+        "fountain greenhouse homerun jobvite lever loxo recruiterflow teamtailor workable"
+        " zohorecruit"
+    ),
+    "reject_reasons": "greenhouse",
+    "tags": "greenhouse lever recruitee zohorecruit",
+    "users": "recruitee teamtailor",
+}
+
 PARENTS = {
     "activities ashby": "candidate_id",
     "activities breezy": "job_id candidate_id",
@@ -192,6 +205,8 @@ def _faults_of_filters(resource: Resource, schema: dict[str, Any]) -> Iterator[s
 def _faults_of_offers(resource: Resource, schema: dict[str, Any]) -> Iterator[str]:
     if not resource.offers:
         yield "is listed by nobody"
+    declared = frozenset(resource.filters)
+    taken_by_all = declared.intersection(*(one.takes for one in resource.offers.values()))
     for provider, offer in resource.offers.items():
         fills = offer.fills
         undeclared = sorted(offer.takes - resource.filters.keys())
@@ -204,6 +219,8 @@ def _faults_of_offers(resource: Resource, schema: dict[str, Any]) -> Iterator[st
                 f"{provider} is no provider": provider not in PROVIDERS,
                 f"{provider} takes the undeclared {undeclared}": bool(undeclared),
                 f"{provider} fills the unknown {unknown}": bool(unknown),
+                f"{provider} is inferred, and the page names it": offer.is_inferred
+                and bool(offer.takes - taken_by_all or offer.requires or fills),
                 f"{provider} fills no id": fills is not None and "id" not in fills,
                 f"{provider} cannot be asked by the schedule": (
                     offer.schedule is not None and not is_asked
@@ -389,6 +406,18 @@ BROKEN: dict[str, tuple[Change, str]] = {
         offer("tags", "ashby", fills=frozenset({"id", "updated_at", "label"})),
         "tags: ashby fills the unknown ['label']",
     ),
+    "an inferred provider with a filter of its own": (
+        offer("candidates", "lever", is_inferred=True),
+        "candidates: lever is inferred, and the page names it",
+    ),
+    "an inferred provider with fields of its own": (
+        offer("interviews", "ceipal", is_inferred=True),
+        "interviews: ceipal is inferred, and the page names it",
+    ),
+    "an inferred provider with a parameter of its own": (
+        offer("job_form_fields", "lever", is_inferred=True),
+        "job_form_fields: lever is inferred, and the page names it",
+    ),
     "rows without id": (
         offer("tags", "ashby", fills=frozenset({"updated_at"})),
         "tags: ashby fills no id",
@@ -456,12 +485,15 @@ def test_those_selected_by_default_are_the_ones_to_join_interviews_with() -> Non
     assert list(RESOURCES)[: len(DEFAULT)] == [name for name in RESOURCES if name in DEFAULT]
 
 
-def test_the_partial_lists_are_those_of_the_pages() -> None:
+@pytest.mark.parametrize(
+    ("mark", "expected"), [("lists_partially", PARTIAL), ("is_inferred", INFERRED)]
+)
+def test_marked_providers_are_those_of_the_pages(mark: str, expected: dict[str, str]) -> None:
     found = {
-        name: " ".join(sorted(who for who, given in one.offers.items() if given.lists_partially))
+        name: " ".join(sorted(who for who, given in one.offers.items() if getattr(given, mark)))
         for name, one in RESOURCES.items()
     }
-    assert {name: providers for name, providers in found.items() if providers} == PARTIAL
+    assert {name: providers for name, providers in found.items() if providers} == expected
 
 
 def test_the_parents_are_those_of_the_pages() -> None:

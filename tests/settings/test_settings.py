@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from dotenv import dotenv_values
 from ruamel.yaml import YAML
 
 from tap_truto_ats.model.instants import format_instant
@@ -153,6 +155,21 @@ class TestAgreement:
 
     def test_the_example_of_an_environment_names_every_setting(self) -> None:
         assert in_env_example().keys() == SETTINGS.keys()
+
+    def test_the_example_of_an_environment_says_the_same_to_meltano_and_to_a_shell(
+        self, tmp_path: Path
+    ) -> None:
+        text = (ROOT / ".env.example").read_text(encoding="utf-8")
+        file = tmp_path / "env"
+        file.write_text(re.sub(r"^# (?=[A-Z_]+=)", "", text, flags=re.MULTILINE), encoding="utf-8")
+        shell = ["/bin/sh", "-c", f"set -a; . {file}; exec env -0"]
+        lines = subprocess.run(shell, capture_output=True, text=True, check=True, env={}).stdout
+        sourced = dict(line.split("=", 1) for line in lines.split("\0") if "=" in line)
+        values = dotenv_values(file)
+        assert values.items() <= sourced.items()
+        for name in SETTINGS:
+            if SETTINGS[name]["type"][0] in {"array", "object"}:
+                json.loads(values[PREFIX + name.upper()] or "")
 
     @pytest.mark.parametrize("name", [one for one in SETTINGS if "default" in SETTINGS[one]])
     def test_the_example_of_an_environment_shows_the_default(self, name: str) -> None:

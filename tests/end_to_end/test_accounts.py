@@ -54,11 +54,6 @@ class TestCategories:
         assert {row["id"] for row in run.records("integrated_accounts")} == {*ids}
         assert read(run, "candidates") == {*ids}
 
-    def test_truto_files_some_of_them_under_hris(self, sandbox: Sandbox) -> None:
-        make(sandbox, *({"provider": one} for one in (*FILED_UNDER_HRIS, "lever")))
-        filed = [one["integration"]["category"] for one in sandbox.accounts()]
-        assert filed == ["hris", "hris", "hris", "ats"]
-
     @pytest.mark.parametrize("exact", [False, True], ids=["by bookmark", "whole"])
     def test_others_are_passed_over_and_counted_in_one_line(
         self,

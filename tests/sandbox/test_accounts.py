@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -90,6 +91,64 @@ class TestProperties:
         sandbox.account(account, is_listed=True)
         listed = ask(sandbox, "/integrated-account").json()["result"]
         assert [one["id"] for one in listed] == [account]
+
+    @pytest.mark.parametrize(
+        ("provider", "category"),
+        [
+            ("lever", "ats"),
+            ("bamboohr", "hris"),
+            ("hrcloud", "hris"),
+            ("keka", "hris"),
+            ("hubspot", "crm"),
+            ("hibob", "hris"),
+        ],
+    )
+    def test_an_account_is_filed_as_its_provider_is_or_as_told(
+        self, sandbox: Sandbox, provider: str, category: str
+    ) -> None:
+        def shown(account: str) -> set[str]:
+            path = f"/integrated-account/{account}"
+            accounts = [ask(sandbox, "/integrated-account").json()["result"][0]]
+            accounts += [ask(sandbox, path + end).json() for end in ("", "/capabilities")]
+            return {one["integration"]["category"] for one in accounts}
+
+        assert shown(account_of(sandbox, provider)) == {category}
+        account = account_of(sandbox, provider, category="accounting")
+        assert shown(account) == {"accounting"}
+        sandbox.account(account, category="crm")
+        assert shown(account) == {"crm"}
+
+    @pytest.mark.parametrize(
+        ("provider", "resources", "given"),
+        [
+            ("keka", None, ["candidates", "offices"]),
+            ("pinpoint", ["jobs", "interviews"], ["interviews", "jobs"]),
+            ("keka", ["offices", "tags"], ["offices"]),
+            ("salesforce", None, []),
+            ("salesforce", ["candidates"], []),
+        ],
+    )
+    def test_what_an_account_does_not_give_is_not_found(
+        self, sandbox: Sandbox, provider: str, resources: list[str] | None, given: list[str]
+    ) -> None:
+        account = account_of(sandbox, provider, **({"resources": resources} if resources else {}))
+        capabilities = ask(sandbox, f"/integrated-account/{account}/capabilities").json()
+        named = [(one["model"], one["resource"]) for one in capabilities["unified"]]
+        assert sorted(named) == [("ats", one) for one in given]
+        for resource in ("candidates", "interviews", "jobs", "offices", "tags"):
+            path = f"/unified/ats/{resource}"
+            answer = ask(sandbox, path, integrated_account_id=account)
+            assert answer.status_code == (200 if resource in given else 404)
+            key = answer.json()["result"][0]["id"] if answer.ok else "1"
+            answer = ask(sandbox, f"{path}/{key}", integrated_account_id=account)
+            assert answer.status_code == (200 if resource in given else 404)
+
+    @pytest.mark.parametrize("key", ["a b", "a/b", "a?b&c=d", "a%2Fb", "100%", "#ü+"])
+    def test_a_row_is_got_by_an_id_of_any_form(self, sandbox: Sandbox, key: str) -> None:
+        account = account_of(sandbox, "lever")
+        sandbox.add_row("candidates", account, id=key)
+        path = f"/unified/ats/candidates/{quote(key, safe='')}"
+        assert ask(sandbox, path, integrated_account_id=account).json()["id"] == key
 
     @pytest.mark.parametrize("clock", [-18_000, 0, 600.5])
     def test_the_clock_of_a_provider_is_off(self, sandbox: Sandbox, clock: float) -> None:

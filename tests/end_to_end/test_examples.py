@@ -163,7 +163,7 @@ def test_each_interview_is_there_once_with_the_names_behind_its_ids(
         ("ceipal", {"job", "stage", "candidate"}),
         ("fountain", {"job", "stage", "candidate", "interviewers"}),
         ("greenhouse", {"job", "candidate", "interviewers", "organizer"}),
-        ("pinpoint", {"job", "stage"}),
+        ("pinpoint", {"job", "stage", "candidate"}),
     ],
 )
 def test_what_can_be_told_of_a_provider(views: Postgres, provider: str, told: set[str]) -> None:

@@ -38,7 +38,7 @@ def world() -> None:
 class TestStandard(
     get_tap_test_class(  # type: ignore[misc]
         TapTrutoAts,
-        config=STANDARD.config(),
+        config=STANDARD.config(include_eeocs=True),
         catalog=STANDARD.catalog(*STREAMS),
         suite_config=SuiteConfig(max_records_limit=None),
         parse_env_config=False,

@@ -40,6 +40,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "tenant_ids": STRINGS,
     "start_date": {"type": ["string", "null"], "format": "date-time"},
     "include_remote_data": BOOLEAN,
+    "include_eeocs": BOOLEAN,
     "filters": OBJECT,
     "remote_query": OBJECT,
     "response_format": {
@@ -462,7 +463,6 @@ RIGHT: dict[str, dict[str, Any]] = {
     "no filters": {"filters": {}},
     "no filters of a stream": {"filters": {"interviews": {}}},
     "any remote query": {"remote_query": {"interviews": {"a": {"b": [1, True, None]}}}},
-    "what it does not know": {"x_unknown": 1},
 }
 
 
@@ -580,6 +580,7 @@ class TestEnvironment:
             "tenant_ids": '["customer-0001"]',
             "start_date": "2020-01-01",
             "include_remote_data": "true",
+            "include_eeocs": "true",
             "filters": '{"interviews": {"start_at": {"gte": "2020-01-01"}}}',
             "remote_query": '{"interviews": {"foo": {"bar": "baz"}}}',
             "response_format": "normalized",

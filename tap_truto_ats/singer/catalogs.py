@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -74,16 +75,18 @@ def _with_metadata(entry: dict[str, Any]) -> dict[str, Any]:
     """Return a catalog's entry with what older forms say elsewhere said in its metadata.
 
     Streams and columns may be selected by `selected` beside or in their schema (Singer's
-    specification, before it knew metadata), and `replication-method` may be that of the metadata.
+    specification, before it knew metadata). The method is first of all that of the metadata, which
+    users change, while discovery has written one beside it.
     """
     metadata = {tuple(one["breadcrumb"]): {**one["metadata"]} for one in entry.get("metadata", ())}
     for breadcrumb, place in [((), entry), *_places(entry.get("schema", {}), ())]:
         if isinstance(selected := place.get("selected"), bool):
             metadata.setdefault(breadcrumb, {}).setdefault("selected", selected)
-    method = metadata.get((), {}).get("replication-method")
+    root = metadata.get((), {})
+    methods = (root.get("replication-method"), root.get("forced-replication-method"))
     return {
         **entry,
-        "replication_method": method or entry.get("replication_method"),
+        "replication_method": next(filter(None, methods), entry.get("replication_method") or None),
         "metadata": [
             {"breadcrumb": list(breadcrumb), "metadata": one}
             for breadcrumb, one in metadata.items()
@@ -129,21 +132,20 @@ def refusals(
     for key in key_columns:
         if key not in selected or {*kinds(given[key])} != {*kinds(columns[key])}:
             yield f"The catalog must select the column {key} of {name}, as discovered."
-    keys = entry.key_properties or root.table_key_properties or key_columns
-    if not all(key in keys for key in key_columns) or not all(key in given for key in keys):
+    keys = [one for one in (entry.key_properties, root.table_key_properties) if one]
+    if not all({*key_columns} <= {*one} for one in keys):
         yield (
             f"The catalog's key_properties of {name} must have {', '.join(key_columns)},"
             " or be left out."
         )
-    elif not all(key in selected for key in keys if key not in key_columns):
+    elif not {*chain(*keys)} <= selected | {*key_columns}:
         yield f"The catalog must select all columns of its key_properties of {name}."
-    if (entry.replication_key or root.replication_key or replication_key) != replication_key:
+    if {entry.replication_key, root.replication_key} - {None, "", replication_key}:
         yield (
             f"The catalog's replication_key of {name} must be {replication_key or 'null'},"
             " or be left out."
         )
-    method = entry.replication_method or root.forced_replication_method
-    if method and method not in METHODS:
+    if entry.replication_method not in {None, *METHODS}:
         yield f"The catalog's replication_method of {name} must be {' or '.join(METHODS)}."
     if (entry.stream or name) != name:
         yield (

@@ -70,6 +70,8 @@ class CommandLineTap(Tap, abc.ABC):
                 ", ".join(surplus),
             )
         selection = {stream.name: stream.selected for stream in self.streams.values()}
+        if not any(selection.values()):
+            self.logger.warning("No stream is selected, so that nothing is read.")
         self.mapper = mapper_for(self.config, self.catalog, selection, self.logger)
 
     @abc.abstractmethod

@@ -119,17 +119,18 @@ class PagedStream(Stream, abc.ABC):
         Raises:
             RunError: A file could not be written.
         """
-        storage = "Setting 'batch_config.storage.root' takes a folder or an address"
         try:
             batch_config.storage.get_url("")
-        except ImportError as error:  # Its text names the package that is missing.
-            message = f"{storage} that can be written to: {error}."
-            raise RunError(message) from None
         except ValueError:
-            message = f"{storage} of a kind that fsspec knows."
+            message = (
+                "Setting 'batch_config.storage.root' takes a folder, or an address as fsspec's."
+            )
             raise RunError(message) from None
         try:
             yield from super().get_batches(batch_config, context)
+        except ImportError as error:  # Its text names the package that is missing.
+            message = f"Setting 'batch_config.storage.root' needs a package: {error}."
+            raise RunError(message) from None
         except OSError as error:
             reason = error.strerror or type(error).__name__
             message = f"A BATCH file could not be written: {reason}. Make room, or write elsewhere."

@@ -104,7 +104,6 @@ class TestStreams:
         FLAT,
         FLAT | {"flattening_max_depth": 3, "flattening_separator": "."},
         SHORT,
-        SHORT | {"flattening_max_key_length": 13},
         SHORT | {"stream_maps": {"*": {"again": "id"}}},
         {"stream_maps": {"*": {"again": "id"}}},
     ],

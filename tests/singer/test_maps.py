@@ -200,7 +200,7 @@ class TestFailures:
 
     def test_the_sdk_quotes_the_expression(self) -> None:
         maps = {"interviews": {"x": f"hush('{SECRET}')"}}
-        mapper = PluginMapper({"stream_maps": maps}, logging.getLogger())
+        mapper = PluginMapper({"stream_maps": {**maps}}, logging.getLogger())
         mapper.register_raw_stream_schema("interviews", SCHEMA, ["id"])
         with pytest.raises(MapExpressionError, match=SECRET):
             mapper.stream_maps["interviews"][0].transform(row())

@@ -212,6 +212,11 @@ WRONG: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         "integrated_account_ids",
         ["a list of strings"],
     ),
+    "accounts with commas between": (
+        {"integrated_account_ids": f"{SECRET},b"},
+        "integrated_account_ids",
+        ['a list of strings such as ["a", "b"]'],
+    ),
     "no account": ({"integrated_account_ids": []}, "integrated_account_ids", ["at least one"]),
     "no date": ({"start_date": SECRET}, "start_date", ["date-time", "2026-01-31T00:00:00Z"]),
     "yes": ({"include_remote_data": "yes"}, "include_remote_data", ["true or false"]),
@@ -548,6 +553,20 @@ WRONG_IN_THE_ENVIRONMENT: list[tuple[str, str, str]] = [
 
 class TestEnvironment:
     """Settings from the environment, as Meltano hands them over."""
+
+    @pytest.mark.parametrize("name", ["_SELECT", "_METADATA", "_LOAD_SCHEMA", "LOGLEVEL"])
+    def test_what_is_of_meltano_and_the_sdk_is_no_setting(
+        self, env: dict[str, str], tmp_path: Path, name: str
+    ) -> None:
+        given = env | {f"{PREFIX}{name}": "INFO", "ANOTHER_TENANT_ID": "x", "tenant_id": "x"}
+        done = run("--config", "ENV", folder=tmp_path, env=given)
+        assert (done.code, done.errors) == (0, [])
+
+    def test_variables_do_not_count_without_being_asked_for(
+        self, tap: Tap, ids: dict[str, str]
+    ) -> None:
+        done = tap(env={f"{PREFIX}TENANT_ID": SECRET}, integrated_account_ids=[ids["ashby"]])
+        assert (done.code, done.errors) == (0, [])
 
     @pytest.fixture
     def env(self, sandbox: Sandbox) -> dict[str, str]:

@@ -23,6 +23,7 @@ class Column(msgspec.Struct):
     """What is relied on in the schema of a stream, or of a part of one."""
 
     type: str | list[str] | None = None
+    selected: bool | None = None
     properties: dict[str, Column] | None = None
     items: Column | None = None
 
@@ -30,6 +31,8 @@ class Column(msgspec.Struct):
 class Values(msgspec.Struct, rename="kebab"):
     """What is relied on in what `metadata` says."""
 
+    selected: bool | None = None
+    selected_by_default: bool | None = None
     table_key_properties: list[str] | None = None
     replication_key: str | None = None
     replication_method: str | None = None
@@ -49,6 +52,7 @@ class Entry(msgspec.Struct):
     tap_stream_id: str
     schema: Column = msgspec.field(default_factory=Column)
     metadata: list[Metadata] = []
+    selected: bool | None = None
     stream: str | None = None
     key_properties: list[str] | None = None
     replication_key: str | None = None
@@ -80,8 +84,10 @@ def _with_metadata(entry: dict[str, Any]) -> dict[str, Any]:
     """
     metadata = {tuple(one["breadcrumb"]): {**one["metadata"]} for one in entry.get("metadata", ())}
     for breadcrumb, place in [((), entry), *_places(entry.get("schema", {}), ())]:
-        if isinstance(selected := place.get("selected"), bool):
-            metadata.setdefault(breadcrumb, {}).setdefault("selected", selected)
+        if (selected := place.get("selected")) is not None:
+            known = metadata.setdefault(breadcrumb, {})
+            if known.get("selected") is None:
+                known["selected"] = selected
     root = metadata.get((), {})
     methods = (root.get("replication-method"), root.get("forced-replication-method"))
     return {

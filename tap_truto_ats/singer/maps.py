@@ -100,6 +100,8 @@ def _name_columns(stream_map: CustomStreamMap) -> None:
             raise
         except Exception as error:  # noqa: BLE001 - the user's expression can raise anything
             reason = type(error.__cause__ or error).__name__
+        if "fake." in given["expr"]:
+            reason += " (`fake` is of the package `faker`)"
         message = (
             f"Setting 'stream_maps' fails on a record of {stream_map.stream_name}, for"
             f" {given['property_name'] or '__filter__'}: {reason}."

@@ -88,6 +88,13 @@ SELECTING: dict[str, tuple[Callable[[Entry], object], set[str]]] = {
         lambda entry: entry.update(selected=True),
         {"interviews", "jobs"},
     ),
+    "at the top of one whose metadata leave it open": (
+        lambda entry: (
+            root(selected=None)(entry),
+            entry.update(selected=entry["tap_stream_id"] == "tags"),
+        ),
+        {"tags"},
+    ),
     "everything at the top": (
         lambda entry: bare(entry, selected=True),
         {"integrated_accounts", *RESOURCES} - {"eeocs"},
@@ -269,6 +276,11 @@ FORM: dict[str, Callable[[Entry], object]] = {
     "a breadcrumb of numbers": lambda entry: entry["metadata"].append(
         {"breadcrumb": [1], "metadata": {}}
     ),
+    "a selection that is a text": lambda entry: entry.update(selected="false"),
+    "a selection in the metadata that is a text": root(selected="false"),
+    "a selection of a column that is a text": lambda entry: entry["schema"]["properties"][
+        "id"
+    ].update(selected="false"),
     "a schema that is null": lambda entry: entry.update(schema=None),
     "columns that are a list": lambda entry: entry.update(schema={"properties": ["id"]}),
     "a column that is true": lambda entry: entry["schema"]["properties"].update(id=True),

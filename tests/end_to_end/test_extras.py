@@ -96,7 +96,10 @@ class TestFaker:
         run = installed(stream_maps=maps, env=given("faker"))
         assert run.code == 1
         (line,) = run.errors
-        assert line.startswith("Setting 'stream_maps' fails on a record of interviews, for locatio")
+        assert line.startswith(
+            "Setting 'stream_maps' fails on a record of interviews, for location"
+        )
+        assert line.endswith(" (`fake` is of the package `faker`).")
         assert "Traceback" not in run.stderr
 
 

@@ -187,6 +187,7 @@ def tap_settings(reading: Reading, url: str) -> dict[str, object]:
         "page_size": reading.page_size,
         "max_concurrency": reading.workers,
         "request_timeout_seconds": reading.timeout,
+        "include_eeocs": "eeocs" in reading.streams or None,
     }
     return {name: value for name, value in settings.items() if value is not None}
 

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from functools import cached_property
-from importlib.resources import files
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk.schema.source import SchemaDirectory
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import Self, override
 
 from tap_truto_ats.model.instants import earlier, format_instant
-from tap_truto_ats.model.records import CUSTOM_FIELDS, REMOTE_DATA, Normaliser, dig
+from tap_truto_ats.model.records import CUSTOM_FIELDS, REMOTE_DATA, dig
 from tap_truto_ats.model.resources import ACCOUNTS
-from tap_truto_ats.singer.stream import PagedStream
 from tap_truto_ats.sync.account_sync import AccountSync, Mode
-from tap_truto_ats.sync.bookmarks import PARTITION_KEY, Bookmarks
+from tap_truto_ats.sync.bookmarks import PARTITION_KEY
 from tap_truto_ats.sync.evidence import Doubt, Evidence
 from tap_truto_ats.sync.plans import Plan
 from tap_truto_ats.sync.query import Query
 from tap_truto_ats.sync.tasks import Steps, Task, until_rows
+from tap_truto_ats.truto_stream import SCHEMAS, TrutoStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,75 +34,8 @@ if TYPE_CHECKING:
     from tap_truto_ats.sync.accounts import Account
     from tap_truto_ats.sync.parents import ParentLists
 
-SCHEMAS = SchemaDirectory(files("tap_truto_ats.model") / "schemas")
-
-
 UNREAD = (Mode.INACTIVE, Mode.NOT_OFFERED)
 """The modes in which nothing is read, so that nothing of the state changes."""
-
-
-class TrutoStream(PagedStream):
-    """What all streams have in common: a schema file, the run, and what the state knows."""
-
-    def __init__(self, tap: Tap, run: Run, name: str, schema: dict[str, Any]) -> None:
-        """Take what the streams of a run share."""
-        super().__init__(tap, schema=schema, name=name)
-        self.run = run
-        self._fields = frozenset(schema["properties"])
-        """The properties that are no custom fields, whether or not they are columns."""
-        self._newly_missing: set[str] = set()
-        self._not_offered: set[str] = set()
-        """Accounts that do not offer what the stream reads, whatever they did before."""
-
-    @cached_property
-    def _bookmarks(self) -> Bookmarks:
-        return Bookmarks(self.stream_state, self.replication_key, self.run.start)
-
-    @cached_property
-    def _normalise(self) -> Normaliser:
-        return Normaliser(
-            self.effective_schema,
-            self.mask.__getitem__,
-            self._fields,
-            flattened_levels=self.flattened_levels,
-        )
-
-    def _tell_of_values(self, account: object, unfit: Counter[str], replaced: int = 0) -> None:
-        """Log how many of an account's values did not come through as they were."""
-        if replaced:
-            self.logger.warning(
-                "Account %s: %d values of %s held characters or numbers that JSON or databases do"
-                " not know. They were replaced: such a character by U+FFFD, a number by its text.",
-                account,
-                replaced,
-                self.name,
-            )
-        keeps = self._normalise.keeps_misfits
-        for name, count in unfit.items():
-            self.logger.log(
-                logging.INFO if keeps else logging.WARNING,
-                "Account %s: %d values of %s.%s did not fit their column and became null%s.",
-                account,
-                count,
-                self.name,
-                name,
-                "; custom_fields has them" if keeps else "",
-            )
-
-    def _compare_accounts(self) -> None:
-        """Take note of accounts that the state knows, and that are not found for the first time."""
-        if self.version is not None:
-            found = {account.id for account in self.run.accounts.all()} - self._not_offered
-            self._newly_missing = self._bookmarks.newly_missing(found)
-
-    @override
-    def missing(self) -> str | None:
-        if not self.run.accounts.all():
-            return "no account was found"
-        if doubts := self.run.accounts.evidence.blocking_deletions(ACCOUNTS):
-            return f"accounts may be missing, since {' and '.join(doubts)}"
-        count = len(self._newly_missing)
-        return f"{count} accounts that had rows before were not found" if count else None
 
 
 class IntegratedAccountsStream(TrutoStream):
@@ -165,8 +95,10 @@ class UnifiedStream(TrutoStream):
         consent = self.resource.consent
         if self.selected and consent and not self.run.config.get(consent):
             self.selected = False
-            self.logger.info(
-                "%s is selected, but not read unless `%s` is true.", self.name, consent
+            self.logger.warning(
+                "The stream %s is selected, but it is not read unless '%s' is true.",
+                self.name,
+                consent,
             )
 
     @override

@@ -133,3 +133,16 @@ def test_the_changelog_begins_with_the_version(metadata: Message) -> None:
     headings = re.findall(r"^## \[?([^\s\]]+)\]?", changelog, re.MULTILINE)
     newest = next(heading for heading in headings if heading.lower() != "unreleased")
     assert newest == metadata["Version"]
+
+
+def test_it_offers_what_stream_maps_and_batch_files_may_need(metadata: Message) -> None:
+    extras = {*metadata.get_all("Provides-Extra", [])}
+    assert extras >= {"faker", "parquet"}
+    asked_for = [Requirement(text) for text in metadata.get_all("Requires-Dist", [])]
+    for extra in ("faker", "parquet"):
+        (one,) = (one for one in asked_for if str(one.marker) == f'extra == "{extra}"')
+        assert (one.name, one.extras) == ("singer-sdk", {extra})
+
+
+def test_it_says_where_it_runs(metadata: Message) -> None:
+    assert "Operating System :: POSIX" in metadata.get_all("Classifier", [])

@@ -276,8 +276,6 @@ RESOURCES = {
 ACCOUNTS = "integrated_accounts"
 """The stream that is no resource of the unified API."""
 
-STREAMS = (ACCOUNTS, *RESOURCES)
-
 PROVIDERS = frozenset().union(*(resource.offers for resource in RESOURCES.values()))
 """The applicant tracking systems, as `provider_key` writes their names."""
 

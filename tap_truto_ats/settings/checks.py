@@ -15,7 +15,13 @@ from tap_truto_ats.model.declaration import OPERATORS, UNCHECKED, Filter
 from tap_truto_ats.model.instants import parse_iso
 from tap_truto_ats.model.records import kinds
 from tap_truto_ats.model.resources import PARAMETERS, RESOURCES
-from tap_truto_ats.settings.features import BATCH_SCHEMA, check_batches, check_maps
+from tap_truto_ats.settings.features import (
+    BATCH_SCHEMA,
+    check_batches,
+    check_faker,
+    check_flattening,
+    check_maps,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -25,6 +31,7 @@ LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 NOUNS = {
     "string": "a string",
     "integer": "an integer",
+    "number": "a number",
     "boolean": "true or false",
     "array": 'a list of strings such as ["a", "b"]',
     "null": "null",
@@ -56,14 +63,14 @@ def problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
         else:
             check = CHECKS.get(name)
             lines += [f"Setting '{name}' {line}." for line in (check(value) if check else ())]
-    return lines or list(check_batches(config))
+    return lines or [*check_flattening(config), *check_batches(config)]
 
 
 def unknown(name: str, known: Collection[str]) -> str:
     """Say that there is no such setting, and which is meant most likely."""
     nearest = get_close_matches(name, known, n=1)
-    cure = f"did you mean '{nearest[0]}'?" if nearest else "leave it out."
-    return f"Setting '{name}' is unknown: {cure}"
+    cure = f"the nearest is '{nearest[0]}'" if nearest else "leave it out"
+    return f"Setting '{name}' is unknown: {cure}."
 
 
 def _fault(name: str, value: object, definition: Mapping[str, Any]) -> str | None:
@@ -216,6 +223,7 @@ CHECKS: dict[str, Callable[[Any], Iterator[str]]] = {
     "filters": _check_filters,
     "remote_query": lambda by_stream: chain(*starmap(_check_stream, by_stream.items())),
     "stream_maps": check_maps,
+    "faker_config": check_faker,
     "hydrate": lambda streams: chain(*(_check_stream(stream, {}) for stream in streams)),
 }
 """By setting: what a JSON Schema cannot say of it."""

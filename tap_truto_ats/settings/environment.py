@@ -43,7 +43,8 @@ def from_environment(
                 lines.append(f"Setting '{name}' takes {wanted}: {variable} is something else.")
     for variable in environment:
         name = variable.removeprefix(prefix).lower()
-        is_setting = variable != name.upper() and not name.startswith("_")
+        # Meltano's own (`TAP_TRUTO_ATS__SELECT`) have one more underscore.
+        is_setting = variable.startswith(prefix) and not name.startswith("_")
         if is_setting and name not in schema["properties"] and name not in ASIDE:
             lines.append(f"{unknown(name, schema['properties'])} {variable} is set.")
     return found, lines

@@ -6,13 +6,11 @@ The SDK's own schema of them lets pass what later fails without naming the setti
 from __future__ import annotations
 
 import ast
-from fnmatch import fnmatch
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
-
-from tap_truto_ats.model.resources import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,25 +46,41 @@ BATCH_SCHEMA = th.ObjectType(
 NULL = (None, "__NULL__")
 """In stream maps: what leaves out a stream or a column."""
 
+FILTER = "__filter__"
+OPTIONS = ("__alias__", "__else__", FILTER, "__key_properties__", "__source__")
+"""In stream maps: what is no column."""
+
 
 def check_maps(maps: Mapping[str, Any]) -> Iterator[str]:
-    """Say what is wrong with `stream_maps`: streams that do not exist, and expressions."""
+    """Say what is wrong with `stream_maps`: options that do not exist, and expressions."""
     for name, definition in maps.items():
-        source = definition.get("__source__", name) if isinstance(definition, dict) else name
-        if name != "__else__" and not any(fnmatch(stream, source) for stream in STREAMS):
-            yield f"knows no stream '{source}': it takes {', '.join(STREAMS)}"
-        for column, expression in _expressions(definition):
-            try:
-                tree = ast.parse(expression, mode="eval")
-            except SyntaxError:
-                yield f"takes an expression of Python for {name}.{column}"
-                continue
-            names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-            if "fake" in names and find_spec("faker") is None:
-                yield (
-                    f"needs the package `faker` for {name}.{column}:"
-                    " pip install 'tap-truto-ats[faker]'"
-                )
+        for column, expression in definition.items() if isinstance(definition, dict) else ():
+            if column.startswith("__") and column not in OPTIONS:
+                yield f"has no '{column}' for {name}: it takes {', '.join(OPTIONS)}"
+            elif expression not in NULL and (column not in OPTIONS or column == FILTER):
+                yield from _check_expression(f"{name}.{column}", expression)
+
+
+def _check_expression(place: str, expression: str) -> Iterator[str]:
+    try:
+        tree = ast.parse(expression, mode="eval")
+    except (SyntaxError, ValueError):  # The latter for NUL.
+        yield f"takes an expression of Python for {place}"
+        return
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    if "fake" in names and find_spec("faker") is None:
+        yield f"needs the package `faker` for {place}: pip install 'tap-truto-ats[faker]'"
+
+
+def check_faker(config: Mapping[str, Any]) -> Iterator[str]:
+    """Say what is wrong with `faker_config`: that the package `faker` refuses it."""
+    locale = config.get("locale")
+    if locale is None or find_spec("faker") is None:
+        return
+    try:
+        import_module("faker").Faker(locale).name()
+    except AttributeError:
+        yield "takes for locale what the package `faker` knows, such as en_US or de_DE"
 
 
 def _expressions(definition: object) -> Iterator[tuple[str, str]]:
@@ -74,6 +88,16 @@ def _expressions(definition: object) -> Iterator[tuple[str, str]]:
         is_option = column.startswith("__") and column != "__filter__"
         if expression not in NULL and not is_option:
             yield column, expression
+
+
+def check_flattening(config: Mapping[str, Any]) -> Iterator[str]:
+    """Say what flattening lacks: how deep it goes has no default."""
+    depth = config.get("flattening_max_depth")
+    if config.get("flattening_enabled") and (depth is None or depth < 0):
+        yield (
+            "Setting 'flattening_max_depth' takes an integer of at least 0, the levels of objects"
+            " that become columns, with 'flattening_enabled'."
+        )
 
 
 def check_batches(config: Mapping[str, Any]) -> Iterator[str]:

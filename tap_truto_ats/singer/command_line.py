@@ -33,6 +33,7 @@ from typing_extensions import override
 from tap_truto_ats.api.errors import RunError
 from tap_truto_ats.settings.checks import problems
 from tap_truto_ats.settings.environment import from_environment
+from tap_truto_ats.singer.catalogs import unknown
 from tap_truto_ats.singer.inputs import check_config, read_catalog, read_state
 from tap_truto_ats.singer.maps import mapper_for
 from tap_truto_ats.singer.output import target_watched, writing
@@ -63,8 +64,15 @@ class CommandLineTap(Tap, abc.ABC):
 
     @override
     def setup_mapper(self) -> None:
-        selected = {stream.name for stream in self.streams.values() if stream.selected}
-        self.mapper = mapper_for(self.config, self.catalog, selected, self.logger)
+        if surplus := unknown(self.catalog, self.streams):
+            self.logger.warning(
+                "The catalog selects streams that do not exist: %s. Discover it anew.",
+                ", ".join(surplus),
+            )
+        selection = {stream.name: stream.selected for stream in self.streams.values()}
+        if not any(selection.values()):
+            self.logger.warning("No stream is selected, so that nothing is read.")
+        self.mapper = mapper_for(self.config, self.catalog, selection, self.logger)
 
     @abc.abstractmethod
     def stop(self, exit_code: int) -> None:
@@ -180,7 +188,9 @@ class CommandLineTap(Tap, abc.ABC):
             yield
         except ConfigValidationError as error:
             lines = error.errors
-        except (MapExpressionError, StreamMapConfigError) as error:
+        except MapExpressionError:  # It quotes the expression.
+            lines = ["Setting 'stream_maps' takes a name, or an expression of one, for __alias__."]
+        except StreamMapConfigError as error:
             lines = [f"Setting 'stream_maps': {error}"]
         else:
             return

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
 import msgspec
-from singer_sdk.singerlib import Catalog
+
+from tap_truto_ats.singer import catalogs
+
+if TYPE_CHECKING:
+    from singer_sdk.singerlib import Catalog
 
 
 class Context(msgspec.Struct):
@@ -62,15 +66,16 @@ def read_state(file: IO[str] | None) -> dict[str, Any] | None:
     """
     if file is None:
         return None
-    state = _read_object("--state", file)
+    state: Any = _read_object("--state", file)
     for wrapper in WRAPPERS:
-        if wrapper in state:
+        if isinstance(state, dict) and "bookmarks" not in state and wrapper in state:
             state = state[wrapper]
     try:
         msgspec.convert(state, State if state else dict)
     except msgspec.ValidationError:
         _refuse("--state", file, 'Singer state, such as {"bookmarks": {…}}')
-    return state
+    is_state: dict[str, Any] = state
+    return is_state
 
 
 def read_catalog(file: IO[str] | None) -> Catalog | None:
@@ -81,36 +86,10 @@ def read_catalog(file: IO[str] | None) -> Catalog | None:
     """
     if file is None:
         return None
-    content = _read_object("--catalog", file)
     try:
-        return Catalog.from_dict({"streams": [_with_metadata(one) for one in content["streams"]]})
-    except (AttributeError, KeyError, TypeError, ValueError):
+        return catalogs.read(_read_object("--catalog", file))
+    except ValueError:
         _refuse("--catalog", file, "Singer catalog")
-
-
-def _with_metadata(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return a catalog's entry with what older forms say elsewhere said in its metadata.
-
-    Streams and columns may be selected by `selected` beside or in their schema (Singer's
-    specification, before it knew metadata), and `replication-method` may be that of the metadata.
-    """
-    schema = entry.get("schema", {})
-    metadata = {tuple(one["breadcrumb"]): {**one["metadata"]} for one in entry.get("metadata", ())}
-    places: dict[tuple[str, ...], list[Any]] = {(): [entry, schema]}
-    places |= {("properties", name): [one] for name, one in schema.get("properties", {}).items()}
-    for breadcrumb, found in places.items():
-        selected = next((one["selected"] for one in found if "selected" in one), None)
-        if isinstance(selected, bool):
-            metadata.setdefault(breadcrumb, {}).setdefault("selected", selected)
-    method = metadata.get((), {}).get("replication-method")
-    return {
-        **entry,
-        "replication_method": method or entry.get("replication_method"),
-        "metadata": [
-            {"breadcrumb": list(breadcrumb), "metadata": one}
-            for breadcrumb, one in metadata.items()
-        ],
-    }
 
 
 def _read_object(option: str, file: IO[str]) -> dict[str, Any]:

@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import Stream, Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.mapper import RemoveRecordTransform
-from singer_sdk.singerlib import ActivateVersionMessage, Catalog, RecordMessage, SchemaMessage
-from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
+from singer_sdk.singerlib import ActivateVersionMessage, RecordMessage, SchemaMessage
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import Self, override
 
 from tap_truto_ats.api.errors import RunError
-from tap_truto_ats.model.records import kinds
+from tap_truto_ats.singer.catalogs import refusals
 from tap_truto_ats.singer.maps import flat_names, flattened_levels, is_plain, mapped
 from tap_truto_ats.singer.writer import PageWriter, RecordLine
 
@@ -38,9 +38,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.singerlib import CatalogEntry
-
-METHODS = (REPLICATION_INCREMENTAL, REPLICATION_FULL_TABLE)
+    from singer_sdk.singerlib import Catalog
 
 
 class PagedStream(Stream, abc.ABC):
@@ -122,10 +120,29 @@ class PagedStream(Stream, abc.ABC):
             RunError: A file could not be written.
         """
         try:
+            batch_config.storage.get_url("")
+        except ValueError:
+            message = (
+                "Setting 'batch_config.storage.root' takes a folder, or an address as fsspec's."
+            )
+            raise RunError(message) from None
+        try:
             yield from super().get_batches(batch_config, context)
+        except ImportError as error:  # Its text names the package that is missing.
+            message = f"Setting 'batch_config.storage.root' needs a package: {error}."
+            raise RunError(message) from None
         except OSError as error:
             reason = error.strerror or type(error).__name__
             message = f"A BATCH file could not be written: {reason}. Make room, or write elsewhere."
+            raise RunError(message) from None
+        except Exception as error:
+            if not type(error).__module__.startswith("pyarrow"):
+                raise
+            message = (
+                f"A BATCH file could not be written: a column of {self.name} has values of several"
+                " types or of none, which parquet does not hold. Deselect it (`custom_fields`, most"
+                " likely), or take the format jsonl."
+            )
             raise RunError(message) from None
 
     @override
@@ -175,8 +192,7 @@ class PagedStream(Stream, abc.ABC):
             )
         else:
             for record in records:
-                for message in self._generate_record_messages(record):
-                    self._writer.write_message(message)
+                self._writer.write_mapped(self._generate_record_messages(record))
 
     @property
     def flattened_levels(self) -> int:
@@ -249,37 +265,16 @@ class PagedStream(Stream, abc.ABC):
         if entry and () not in entry.metadata:
             entry.metadata.root.selected = self.selected_by_default
         super().apply_catalog(catalog)
-        if entry and self.selected:
-            errors = list(self._refusals(entry, replication_key))
+        if entry is None:
+            self.selected = False
+        elif self.selected:
+            columns = self.schema["properties"]
+            errors = list(refusals(entry, columns, self.key_columns, replication_key))
             if errors:
                 summary = "The catalog is not valid"
                 raise ConfigValidationError(summary, errors=errors, schema={})
             entry.key_properties = self.primary_keys = self.primary_keys or self.key_columns
         self.replication_key = replication_key
-
-    def _refusals(self, entry: CatalogEntry, replication_key: str | None) -> Iterator[str]:
-        """Say what of a catalog's entry, which has been applied, cannot be done."""
-        own, given = self.schema["properties"], self.effective_schema.get("properties", {})
-        for key in self.key_columns:
-            if set(kinds(given.get(key, {}))) != set(kinds(own[key])) or (
-                not self.mask["properties", key]
-            ):
-                yield f"The catalog must select the column {key} of {self.name}, as discovered."
-        keys = ", ".join(self.key_columns)
-        if self.primary_keys and not {*self.key_columns} <= {*self.primary_keys}:
-            yield f"The catalog's key_properties of {self.name} must have {keys}, or be left out."
-        if self.replication_key not in {None, replication_key}:
-            yield (
-                f"The catalog's replication_key of {self.name} must be {replication_key or 'null'},"
-                " or be left out."
-            )
-        if self.forced_replication_method not in {None, *METHODS}:
-            yield f"The catalog's replication_method of {self.name} must be {' or '.join(METHODS)}."
-        if entry.stream not in {None, self.name}:
-            yield (
-                f"The catalog calls the stream {self.name} by another name in `stream`: leave it"
-                " out, and rename with `__alias__` in the setting 'stream_maps'."
-            )
 
     @override
     def _write_starting_replication_value(self, context: Context | None) -> None:
@@ -294,7 +289,7 @@ class PagedStream(Stream, abc.ABC):
     @override
     def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
         for stream_map in self.stream_maps:
-            columns = mapped(stream_map, record, self.name)
+            columns = mapped(stream_map, record)
             if columns is not None:
                 yield RecordMessage(
                     stream=stream_map.stream_alias,

@@ -17,7 +17,7 @@ from typing_extensions import override
 from tap_truto_ats.singer.output import writing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from singer_sdk.helpers.types import TapState
@@ -112,6 +112,14 @@ class PageWriter(MsgSpecWriter):
             else:
                 for line in lines:
                     self.write_records([line])
+
+    def write_mapped(self, messages: Iterator[RecordMessage]) -> None:
+        """Write the messages of one record, which are made while they are written."""
+        try:
+            for message in messages:
+                self.write_message(message)
+        except RecursionError:
+            self._too_deep += 1
 
     def owe_state(self) -> None:
         """Take note that a bookmark moved, all of whose records are out."""

@@ -166,3 +166,36 @@ def test_what_is_gone_is_deleted_if_asked(
     project.run(*RUN, **settings)
     assert interviews(database, schema(request)) == rows(sandbox.interviews())
     assert len(sandbox.interviews()) == 5 * 8 - 1
+
+
+def test_where_everything_is_selected_eeocs_needs_consent(
+    project: Project,
+    sandbox: Sandbox,
+    database: Postgres,
+    ids: dict[str, str],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+) -> None:
+    """A plugin that is added by `--from-ref` has no `select` of its own."""
+    name, log = schema(request), tmp_path / "meltano.log"
+    own = Project(project.folder, project.environment, log)
+    settings = {
+        "TAP_TRUTO_ATS__SELECT": json.dumps(["*.*"]),
+        "TAP_TRUTO_ATS_INTEGRATED_ACCOUNT_IDS": json.dumps([ids["greenhouse"]]),
+    }
+
+    def tables() -> set[str]:
+        found = query(database, f"SELECT tablename FROM pg_tables WHERE schemaname = '{name}'")
+        return {row["tablename"] for row in found}
+
+    own.run(*RUN, **settings)
+    assert tables() == {"integrated_accounts", *RESOURCES} - {"eeocs"}
+    assert sandbox.requests("/unified/ats/eeocs") == []
+    words = "The stream eeocs is selected, but it is not read unless 'include_eeocs' is true."
+    assert log.read_text().count(words) == 1
+
+    own.run(*RUN, **settings, TAP_TRUTO_ATS_INCLUDE_EEOCS="true")
+    assert tables() == {"integrated_accounts", *RESOURCES}
+    loaded = query(database, f"SELECT id FROM {name}.eeocs")
+    assert {row["id"] for row in loaded} == {row["id"] for row in sandbox.rows("eeocs")}
+    assert log.read_text().count(words) == 1

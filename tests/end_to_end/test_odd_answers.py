@@ -86,9 +86,37 @@ class TestAccounts:
         assert len(run.records("integrated_accounts")) == 2
         assert run.logged("8 integrated accounts without an id") == 1
 
-    def test_finding_none_is_said(self, tap: Tap) -> None:
-        run = tap(tenant_ids=["no such tenant"])
-        assert run.code == 0
+    @pytest.mark.parametrize("streams", [("integrated_accounts", "interviews"), ("jobs", "users")])
+    def test_tenants_without_accounts_are_an_error(
+        self, tap: Tap, sandbox: Sandbox, streams: tuple[str, ...]
+    ) -> None:
+        names = ["no such tenant", "nor this"]
+        run = tap(tenant_ids=names, catalog=tap.catalog(*streams))
+        assert (run.code, run.records()) == (1, [])
+        (line,) = run.errors
+        assert line == (
+            "No integrated account was found of no such tenant, nor this: check `tenant_ids`."
+        )
+        assert run.logged("No integrated account was found") == 1
+        assert "Traceback" not in run.stderr
+        assert {one["path"] for one in sandbox.requests()} == {"/integrated-account"}
+
+    def test_they_are_an_error_of_a_test_too(self, tap: Tap) -> None:
+        run = tap("--test", tenant_ids=["no such tenant"])
+        assert run.code == 1
+        assert len(run.errors) == run.logged("No integrated account was found") == 1
+
+    def test_one_tenant_without_accounts_is_a_warning(self, tap: Tap, sandbox: Sandbox) -> None:
+        tenant = sandbox.accounts()[0]["tenant_id"]
+        run = tap(tenant_ids=["no such tenant", tenant])
+        assert (run.code, run.errors) == (0, [])
+        assert {one["tenant_id"] for one in run.records("integrated_accounts")} == {tenant}
+        assert run.logged("No integrated account was found of no such tenant: check") == 1
+
+    def test_finding_none_at_all_is_said(self, tap: Tap, sandbox: Sandbox) -> None:
+        sandbox.reset(accounts=[], rate_limits=False)
+        run = tap()
+        assert (run.code, run.errors) == (0, [])
         assert run.logged("No integrated account was found") == 1
 
 
@@ -315,7 +343,9 @@ class TestUsersInputs:
     ) -> None:
         maps = {"interviews": {"x": expression}}
         line = self.refused(tap(stream_maps=maps))
-        assert "map" in line
+        assert "'stream_maps'" in line
+        assert any(place in line for place in ("interviews, for x", "interviews.x"))
+        assert expression not in line
         assert not any(row["location"] in line for row in sandbox.interviews() if row["location"])
 
     def test_a_catalog_must_keep_the_key(self, tap: Tap) -> None:

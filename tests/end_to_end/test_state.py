@@ -61,7 +61,10 @@ REFUSED: dict[str, Any] = {
     "a stream that is a text": {"bookmarks": {"interviews": LATE}},
     "bookmarks that are null": {"bookmarks": None},
     "bookmarks that are a list": {"bookmarks": [of_partitions([])]},
-    "a whole STATE message": {"type": "STATE", "value": of_partitions([partition("a")])},
+    "something else": {"foo": 1},
+    "something else in a message": {"type": "STATE", "value": {"foo": 1}},
+    "null in what Meltano prints": {"singer_state": None},
+    "an odd id in what Meltano prints": {"singer_state": of_partitions([partition([1])])},
     "another stream's": {"bookmarks": {"jobs": {"partitions": [partition([1])]}}},
     "progress markers that are a text": {"bookmarks": {"interviews": {"progress_markers": "x"}}},
     "progress markers that are null": {"bookmarks": {"interviews": {"progress_markers": None}}},
@@ -77,7 +80,7 @@ def test_a_state_of_an_odd_shape_is_refused_in_a_line(
     assert "Traceback" not in run.stderr
     (line,) = (one for one in run.stderr.splitlines() if one.startswith("Error: "))
     assert line.startswith("Error: --state: ")
-    assert line.endswith("state.json holds no Singer state")
+    assert line.endswith('state.json holds no Singer state, such as {"bookmarks": {…}}')
     assert sandbox.requests() == []
 
 
@@ -162,6 +165,63 @@ def test_a_checksum_of_an_odd_shape_is_that_of_other_rows(
     assert "Traceback" not in run.stderr
     found = {row["id"] for row in run.records()}
     assert found >= {row["id"] for row in sandbox.interviews(account) if row["updated_at"] >= LATE}
+
+
+WRAPPED: dict[str, Callable[[Any], Any]] = {
+    "a state": lambda state: state,
+    "what `meltano state get` prints": lambda state: {"singer_state": state},
+    "a whole STATE message": lambda state: {"type": "STATE", "value": state},
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+def test_a_state_counts_in_whatever_it_comes(
+    tap: Tap, sandbox: Sandbox, ids: dict[str, str], wrap: Callable[[Any], Any]
+) -> None:
+    account = ids["pinpoint"]
+    state = wrap(of_partitions([partition(account)]))
+    run = tap(state=state, integrated_account_ids=[account], lookback_seconds=0)
+    assert (run.code, run.errors) == (0, [])
+    assert dict(sandbox.requests(PATH)[0]["params"])["updated_at[gte]"] == LATE
+    assert run.state.keys() == {"bookmarks"}
+
+
+class TestFuture:
+    """Behind a bookmark in the future no row comes, and no clock can have set it."""
+
+    FUTURE = "2126-03-01T00:00:00.000000+00:00"
+    WORDS = "in the future"
+
+    def test_each_stream_warns_once(self, tap: Tap, ids: dict[str, str]) -> None:
+        late = [partition(ids[name], self.FUTURE) for name in ("pinpoint", "ceipal")]
+        state = {
+            "bookmarks": {
+                "interviews": {"partitions": [*late, partition(ids["greenhouse"])]},
+                "jobs": {"partitions": late[:1]},
+                "users": {"partitions": [partition(ids["pinpoint"])]},
+            }
+        }
+        run = tap(state=state, catalog=tap.catalog("interviews", "jobs", "users"))
+        assert (run.code, run.errors) == (0, [])
+        lines = [one for one in run.log if self.WORDS in one]
+        assert len(lines) == 2
+        assert all("WARNING" in one and self.FUTURE in one for one in lines)
+        assert sorted("of interviews" in one for one in lines) == [False, True]
+        (line,) = (one for one in lines if "of interviews" in one)
+        assert "for 2 accounts" in line
+        assert run.bookmarks[ids["pinpoint"]] == self.FUTURE
+        assert {ids["pinpoint"], ids["ceipal"]}.isdisjoint(key[0] for key in table(run))
+
+    @pytest.mark.parametrize("whole", [False, True])
+    def test_none_is_warned_of_that_is_not_used(
+        self, tap: Tap, ids: dict[str, str], *, whole: bool
+    ) -> None:
+        value = self.FUTURE if whole else LATE
+        state = of_partitions([partition(ids["pinpoint"], value)])
+        catalog = full_table(tap.catalog()) if whole else None
+        run = tap(state=state, catalog=catalog)
+        assert run.code == 0
+        assert run.logged(self.WORDS) == 0
 
 
 @pytest.mark.parametrize("values", [(EARLY, LATE), (LATE, EARLY)])
@@ -302,7 +362,12 @@ class TestTimes:
     def test_each_comes_after_its_rows(self, sandbox: Sandbox, max_concurrency: int) -> None:
         sandbox.reset(providers=VARIOUS, interviews=4, candidates=3, jobs=2, rate_limits=False)
         tap = hasty(sandbox)
-        run = tap(catalog=tap.catalog(*RESOURCES), page_size=2, max_concurrency=max_concurrency)
+        run = tap(
+            catalog=tap.catalog(*RESOURCES),
+            page_size=2,
+            max_concurrency=max_concurrency,
+            include_eeocs=True,
+        )
         truth = {
             name: {(row["integrated_account_id"], row["id"]) for row in sandbox.rows(name)}
             for name in RESOURCES

@@ -71,7 +71,8 @@ def paths(sandbox: Sandbox) -> Counter[str]:
 def whole_run() -> Run:
     """A run over every stream of every provider."""
     tap = Tap(whole())
-    return tap(catalog=tap.catalog("integrated_accounts", *RESOURCES), max_concurrency=20)
+    catalog = tap.catalog("integrated_accounts", *RESOURCES)
+    return tap(catalog=catalog, max_concurrency=20, include_eeocs=True)
 
 
 class TestAllStreams:
@@ -175,7 +176,7 @@ class TestOneStream:
     @pytest.mark.parametrize("resource", RESOURCES)
     def test_nothing_is_asked_for_the_others(self, whole_model: Sandbox, resource: str) -> None:
         tap = Tap(whole_model)
-        run = tap(catalog=tap.catalog(resource), max_concurrency=20)
+        run = tap(catalog=tap.catalog(resource), max_concurrency=20, include_eeocs=True)
         assert run.code == 0
         parents = {
             requirement.resource

@@ -273,11 +273,20 @@ class TestDeletions:
         assert self.versions(run) == ["integrated_accounts"]
 
     def test_it_is_withheld_when_no_account_was_found(
+        self, tap: Tap, sandbox: Sandbox, catalog: dict[str, Any]
+    ) -> None:
+        sandbox.reset(accounts=[], rate_limits=False)
+        run = tap(catalog=catalog, emit_activate_version_messages=True)
+        assert run.code == 0
+        assert self.versions(run) == []
+        assert run.logged("no account was found") == 2
+
+    def test_it_is_withheld_when_no_tenant_was_found(
         self, tap: Tap, catalog: dict[str, Any]
     ) -> None:
         run = tap(catalog=catalog, emit_activate_version_messages=True, tenant_ids=["none"])
+        assert run.code == 1
         assert self.versions(run) == []
-        assert run.logged("no account was found") == 2
 
     def test_an_account_that_does_not_offer_interviews_misses_none(
         self, tap: Tap, sandbox: Sandbox, ids: dict[str, str], catalog: dict[str, Any]

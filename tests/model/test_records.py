@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tap_truto_ats.model.records import Normaliser
-from tap_truto_ats.streams import SCHEMAS
+from tap_truto_ats.truto_stream import SCHEMAS
 
 TIME = "2026-01-31T09:30:00.000000+00:00"
 INTERVIEWS: dict[str, Any] = SCHEMAS.get_schema("interviews")

@@ -42,6 +42,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "tenant_ids": STRINGS,
     "start_date": {"type": ["string", "null"], "format": "date-time"},
     "include_remote_data": BOOLEAN,
+    "include_eeocs": BOOLEAN,
     "filters": OBJECT,
     "remote_query": OBJECT,
     "response_format": {
@@ -227,6 +228,11 @@ WRONG: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         {"integrated_account_ids": SECRET},
         "integrated_account_ids",
         ["a list of strings"],
+    ),
+    "accounts with commas between": (
+        {"integrated_account_ids": f"{SECRET},b"},
+        "integrated_account_ids",
+        ['a list of strings such as ["a", "b"]'],
     ),
     "no account": ({"integrated_account_ids": []}, "integrated_account_ids", ["at least one"]),
     "no date": ({"start_date": SECRET}, "start_date", ["date-time", "2026-01-31T00:00:00Z"]),
@@ -479,7 +485,6 @@ RIGHT: dict[str, dict[str, Any]] = {
     "no filters": {"filters": {}},
     "no filters of a stream": {"filters": {"interviews": {}}},
     "any remote query": {"remote_query": {"interviews": {"a": {"b": [1, True, None]}}}},
-    "what it does not know": {"x_unknown": 1},
 }
 
 
@@ -566,6 +571,20 @@ WRONG_IN_THE_ENVIRONMENT: list[tuple[str, str, str]] = [
 class TestEnvironment:
     """Settings from the environment, as Meltano hands them over."""
 
+    @pytest.mark.parametrize("name", ["_SELECT", "_METADATA", "_LOAD_SCHEMA", "LOGLEVEL"])
+    def test_what_is_of_meltano_and_the_sdk_is_no_setting(
+        self, env: dict[str, str], tmp_path: Path, name: str
+    ) -> None:
+        given = env | {f"{PREFIX}{name}": "INFO", "ANOTHER_TENANT_ID": "x", "tenant_id": "x"}
+        done = run("--config", "ENV", folder=tmp_path, env=given)
+        assert (done.code, done.errors) == (0, [])
+
+    def test_variables_do_not_count_without_being_asked_for(
+        self, tap: Tap, ids: dict[str, str]
+    ) -> None:
+        done = tap(env={f"{PREFIX}TENANT_ID": SECRET}, integrated_account_ids=[ids["ashby"]])
+        assert (done.code, done.errors) == (0, [])
+
     @pytest.fixture
     def env(self, sandbox: Sandbox) -> dict[str, str]:
         return {f"{PREFIX}API_URL": sandbox.url, f"{PREFIX}API_TOKEN": sandbox.token}
@@ -597,6 +616,7 @@ class TestEnvironment:
             "tenant_ids": '["customer-0001"]',
             "start_date": "2020-01-01",
             "include_remote_data": "true",
+            "include_eeocs": "true",
             "filters": '{"interviews": {"start_at": {"gte": "2020-01-01"}}}',
             "remote_query": '{"interviews": {"foo": {"bar": "baz"}}}',
             "response_format": "normalized",

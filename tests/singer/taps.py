@@ -67,6 +67,7 @@ class OwnStream(PagedStream):
     """The same as the tap has it."""
 
     name = "own"
+    key_columns = ("id",)
     primary_keys: ClassVar[tuple[str, ...]] = ("id",)
     replication_key = "updated_at"
 
@@ -85,7 +86,11 @@ class OneTap(CommandLineTap):
 
     name = "tap-one"
     config_jsonschema: ClassVar[dict[str, Any]] = {
-        "properties": {"size": {"type": ["integer", "null"]}, "word": {"type": ["string", "null"]}}
+        "properties": {
+            "size": {"type": ["integer", "null"]},
+            "word": {"type": ["string", "null"]},
+            "emit_activate_version_messages": {"type": ["boolean", "null"]},
+        }
     }
     stopped: int | None = None
 

@@ -11,6 +11,7 @@ import pytest
 from tap_truto_ats.singer.inputs import read_state
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -29,7 +30,11 @@ STATES: dict[str, dict[str, Any]] = {
 
 NO_STATES: dict[str, object] = {
     "a list": [],
-    "a whole message": {"type": "STATE", "value": of_partitions()},
+    "something else": {"foo": 1},
+    "a wrapper of null": {"singer_state": None},
+    "a wrapper of a list": {"singer_state": [of_partitions()]},
+    "a message of a text": {"type": "STATE", "value": "x"},
+    "a wrapper of something else": {"singer_state": {"foo": 1}},
     "bookmarks that are a list": {"bookmarks": []},
     "a stream that is a list": {"bookmarks": {"s": []}},
     "partitions that are an object": {"bookmarks": {"s": {"partitions": {}}}},
@@ -58,6 +63,26 @@ def test_what_is_no_state_is_refused_in_a_line(tmp_path: Path, content: object) 
         read(tmp_path, content)
     assert caught.value.message.startswith(f"--state: {tmp_path}/state.json holds no ")
     assert "\n" not in caught.value.message
+
+
+WRAPPED: dict[str, Callable[[Any], Any]] = {
+    "what `meltano state get` prints": lambda state: {"singer_state": state},
+    "a whole message": lambda state: {"type": "STATE", "value": state},
+    "a message in what Meltano prints": lambda state: {"singer_state": {"value": state}},
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+@pytest.mark.parametrize("state", [{}, of_partitions({"context": {"integrated_account_id": "a"}})])
+def test_a_state_is_found_in_what_it_comes_in(
+    tmp_path: Path, wrap: Callable[[Any], Any], state: dict[str, Any]
+) -> None:
+    assert read(tmp_path, wrap(state)) == json.loads(json.dumps(state))
+
+
+def test_a_state_may_hold_more_than_bookmarks(tmp_path: Path) -> None:
+    state = {**of_partitions(), "value": {"bookmarks": {}}, "currently_syncing": None}
+    assert read(tmp_path, state) == json.loads(json.dumps(state))
 
 
 def test_without_a_file_there_is_no_state() -> None:

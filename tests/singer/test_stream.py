@@ -36,6 +36,7 @@ OVERRIDDEN = {
     "_write_starting_replication_value": "(self, context)",
     "_increment_stream_state": "(self, latest_record, *, context=None)",
     "_generate_record_messages": "(self, record)",
+    "_generate_schema_messages": "(self)",
     "_write_schema_message": "(self)",
 }
 """Private methods that are overridden, with their signatures."""

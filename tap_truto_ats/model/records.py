@@ -29,6 +29,8 @@ MOST_KEY_BYTES = 2_000
 """The longest id: Postgres refuses an index entry of more than a third of a page, 2,704 bytes with
 the account's id (its documentation, "B-Tree Indexes")."""
 
+_TOO_LONG_NUMBER = 10**MOST_KEY_BYTES
+
 SQL_INTEGERS = range(-(2**63), 2**63)
 """What a column of integers holds: 64 bits at Postgres, BigQuery and most others."""
 
@@ -48,6 +50,8 @@ def usable_key(row: object) -> str | int | float | None:
     key = row.get("id") if isinstance(row, dict) else None
     if isinstance(key, str):
         is_usable = 0 < len(key) <= MOST_KEY_BYTES and len(key.encode()) <= MOST_KEY_BYTES
+    elif isinstance(key, int):
+        is_usable = abs(key) < _TOO_LONG_NUMBER
     else:
         is_usable = not isinstance(key, (dict, list))
     return key if is_usable else None

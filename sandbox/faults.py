@@ -75,8 +75,9 @@ class Fault:
     those of the same names; one that is None is left out. It is either an error of `status`, in
     Truto's envelope unless `body` is given, with a `message` of choice, with the provider's own
     answer if `remote` and with Truto's `insight`; or it is of a `kind` (see `KINDS`), for some of
-    which `rows` holds the rows of the page or their number. Of the kinds, only a truncated answer
-    can have a status. A fault that has acts and neither changes no answer.
+    which `rows` holds the rows of the page or their number, or `body` all of the answer, written in
+    `encoding`. Of the kinds, only a truncated answer can have a status. A fault that has acts and
+    neither changes no answer.
     """
 
     path: str = ""

@@ -103,17 +103,16 @@ class Normaliser:
         misfits: Misfits = []
         if not row.keys() <= self._known:
             custom = {name: value for name, value in row.items() if name not in self._known}
+        get = row.get
         for name, kept, convert in self._columns:
-            value = row.get(name)
-            if value is None or type(value) is kept:
-                record[name] = value
-                continue
-            before = len(misfits)
-            record[name] = convert(value, misfits)
-            if len(misfits) > before:
-                custom[name] = self._selected_part(value, ("properties", name))
+            value = get(name)
+            record[name] = (
+                value if value is None or type(value) is kept else convert(value, misfits)
+            )
         if misfits:
             unfit.update(misfits)
+            for name in dict.fromkeys(field.partition(".")[0] for field in misfits):
+                custom[name] = self._selected_part(get(name), ("properties", name))
         if self.keeps_misfits:
             record[CUSTOM_FIELDS] = custom or None
         return record
@@ -179,11 +178,16 @@ def _to_array(name: str, kept: type | None, convert_item: Conversion) -> Convers
         if type(value) is not list:
             misfits.append(name)
             return None
-        items = (
-            item if item is None or type(item) is kept else convert_item(item, misfits)
+        return [
+            result
             for item in value
-        )
-        return [item for item in items if item is not None]
+            if (
+                result := item
+                if type(item) is kept or item is None
+                else convert_item(item, misfits)
+            )
+            is not None
+        ]
 
     return convert
 
@@ -204,8 +208,6 @@ def _to_object(
         if type(value) is not dict:
             misfits.append(name)
             return None
-        if known is not None and not value.keys() <= known:
-            misfits.append(name)
         result: dict[str, Any] = value
         if deselected:
             result = {key: inner for key, inner in value.items() if key not in deselected}
@@ -217,7 +219,12 @@ def _to_object(
                 result[key] = None if inner is None else convert_inner(inner, misfits)
         return result
 
-    return convert
+    def convert_known(value: Any, misfits: Misfits) -> dict[str, Any] | None:  # noqa: ANN401
+        if known is not None and type(value) is dict and not value.keys() <= known:
+            misfits.append(name)
+        return convert(value, misfits)
+
+    return convert if known is None else convert_known
 
 
 def _as_is(value: Any) -> Any:  # noqa: ANN401

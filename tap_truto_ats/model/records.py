@@ -143,10 +143,14 @@ class Normaliser:
             columns = self._columns_of(schema, breadcrumb, flattened_levels - 1)
             declared = frozenset(schema["properties"])
             deselected = declared - {key for key, *_ in columns}
-            known = declared if flattened_levels > 0 else None
-            return None, _to_object(name, columns, deselected, known)
-        kept, convert = _SCALARS.get(kind, (None, _as_is))
-        return kept, _fitting(name, convert)
+            convert = _to_object(name, columns, deselected)
+            if flattened_levels > 0:
+                return None, _noting_undeclared(name, declared, convert)
+            if len(columns) == 1 and not deselected:
+                return None, _passing(*columns[0][:2], convert)
+            return None, convert
+        kept, convert_scalar = _SCALARS.get(kind, (None, _as_is))
+        return kept, _fitting(name, convert_scalar)
 
     def _selected_part(self, value: Any, breadcrumb: tuple[str, ...]) -> Any:  # noqa: ANN401
         """Return a value without what the catalog deselects in it."""
@@ -192,17 +196,8 @@ def _to_array(name: str, kept: type | None, convert_item: Conversion) -> Convers
     return convert
 
 
-def _to_object(
-    name: str, columns: Columns, deselected: frozenset[str], known: frozenset[str] | None
-) -> Conversion:
-    """Convert an object's properties; a copy is made only where something changes.
-
-    Args:
-        name: The object's.
-        columns: The selected ones of its declared properties.
-        deselected: The others.
-        known: The properties for which there is a place; None if there is for all.
-    """
+def _to_object(name: str, columns: Columns, deselected: frozenset[str]) -> Conversion:
+    """Convert an object's selected properties; a copy is made only where something changes."""
 
     def convert(value: Any, misfits: Misfits) -> dict[str, Any] | None:  # noqa: ANN401
         if type(value) is not dict:
@@ -219,12 +214,29 @@ def _to_object(
                 result[key] = None if inner is None else convert_inner(inner, misfits)
         return result
 
-    def convert_known(value: Any, misfits: Misfits) -> dict[str, Any] | None:  # noqa: ANN401
-        if known is not None and type(value) is dict and not value.keys() <= known:
+    return convert
+
+
+def _passing(key: str, kept: type | None, convert: Conversion) -> Conversion:
+    """Pass over objects whose one column, mostly an id, needs no conversion."""
+
+    def convert_unless_kept(value: Any, misfits: Misfits) -> Any:  # noqa: ANN401
+        if type(value) is dict and type(value.get(key)) is kept:
+            return value
+        return convert(value, misfits)
+
+    return convert_unless_kept
+
+
+def _noting_undeclared(name: str, declared: frozenset[str], convert: Conversion) -> Conversion:
+    """Convert objects that become columns: what is not declared has no place there."""
+
+    def convert_and_note(value: Any, misfits: Misfits) -> Any:  # noqa: ANN401
+        if type(value) is dict and not value.keys() <= declared:
             misfits.append(name)
         return convert(value, misfits)
 
-    return convert if known is None else convert_known
+    return convert_and_note
 
 
 def _as_is(value: Any) -> Any:  # noqa: ANN401

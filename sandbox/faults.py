@@ -75,8 +75,9 @@ class Fault:
     those of the same names; one that is None is left out. It is either an error of `status`, in
     Truto's envelope unless `body` is given, with a `message` of choice, with the provider's own
     answer if `remote` and with Truto's `insight`; or it is of a `kind` (see `KINDS`), for some of
-    which `rows` holds the rows of the page or their number. Of the kinds, only a truncated answer
-    can have a status. A fault that has acts and neither changes no answer.
+    which `rows` holds the rows of the page or their number, or `body` all of the answer, written in
+    `encoding`. Of the kinds, only a truncated answer can have a status. A fault that has acts and
+    neither changes no answer.
     """
 
     path: str = ""
@@ -89,6 +90,7 @@ class Fault:
     headers: Mapping[str, str | None] = field(default_factory=dict)
     status: int | None = None
     body: Any = None
+    encoding: str = "utf-8"
     message: str | None = None
     remote: bool = False
     insight: Mapping[str, Any] | None = None
@@ -193,9 +195,9 @@ class Faults:
         return next((fault for fault in met if fault.strikes()), None)
 
 
-def _verbatim(body: object, status: int = 200) -> Response:
+def _verbatim(body: object, status: int = 200, encoding: str = "utf-8") -> Response:
     text = body if isinstance(body, str) else json.dumps(body)
-    return Response(text, status, media_type="application/json")
+    return Response(text.encode(encoding), status, media_type="application/json")
 
 
 def _html(_: Fault) -> Response:
@@ -250,7 +252,7 @@ ANSWERS: Mapping[str, Callable[[Fault], Response]] = {
     "html": _html,
     "garbage": _garbage,
     "null_result": _null_result,
-    "body_override": lambda fault: _verbatim(fault.body),
+    "body_override": lambda fault: _verbatim(fault.body, encoding=fault.encoding),
 }
 """Kinds that answer without looking at the request."""
 

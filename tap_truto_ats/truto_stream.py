@@ -55,8 +55,8 @@ class TrutoStream(PagedStream):
         """Log how many of an account's values did not come through as they were."""
         if replaced:
             self.logger.warning(
-                "Account %s: %d values of %s held characters or numbers that JSON or databases do"
-                " not know. They were replaced: such a character by U+FFFD, a number by its text.",
+                "Account %s: %d values of %s are none that JSON and databases can hold. They were"
+                " replaced: a character by U+FFFD, a number or what nests too deep by its text.",
                 account,
                 replaced,
                 self.name,

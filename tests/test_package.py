@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from email.message import Message
 
 ROOT = Path(__file__).parent.parent
-OTHER_NAMES = {"backoff": "python-backoff", "backports": "backports-datetime-fromisoformat"}
+OTHER_NAMES = {
+    "backoff": "python-backoff",
+    "backports": "backports-datetime-fromisoformat",
+    "dateutil": "python-dateutil",
+}
 """Packages that are not called like their module."""
 PACKAGE = ROOT / "tap_truto_ats"
 

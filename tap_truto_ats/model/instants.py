@@ -17,25 +17,37 @@ LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MIDNIGHT = EPOCH.replace(tzinfo=None)
 """Whose time a date alone gets."""
-EPOCH_SECONDS = range(10**8, 10**10)
-"""Numbers that are read as seconds since 1970, from 1973 to 2286; the same instants in milliseconds
-or microseconds are other numbers."""
-EPOCH_UNITS = (1, 1_000, 1_000_000)
-"""Parts of a second that such numbers may count."""
+EPOCHS = {1: range(10**8, 10**10)} | {n: range(n * 10**9, n * 10**10) for n in (1_000, 1_000_000)}
+"""Numbers that are read as seconds (from 1973 to 2286), milliseconds or microseconds (from 2001)
+since 1970. Those of 12 digits may be `202601310930`, or the seconds of the year 9999."""
+LONGEST = 100
+"""The most characters that a date-time has; JavaScript writes 70 with the zone's name."""
 
-_EPOCH = re.compile(r"(?:/Date\()?(\d{9,16}(?:\.\d+)?)(?:[+-]\d{4})?(?:\)/)?")
+_EPOCH = re.compile(r"(?:/Date\()?(\d{9,16}(?:\.\d+)?)(?:[+-]\d{4})?(?:\)/)?", re.ASCII)
 """Digits, or the form in which .NET writes JSON."""
 
-_MONTH = r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b"
+_WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[\s,]+)?"
+_DAY = r"\d{1,2}(?:st|nd|rd|th)?"
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_YEAR = r"[1-9]\d{3}"
+_APART = r"[\s,./-]+"
+_TIME = r"(?:\d{1,2}(?::\d\d){1,2}(?:[.,]\d+)?(?:\s*[ap]m)?|\d{1,2}\s*[ap]m)"
 _CLEAR = re.compile(
-    rf"(?=.*{_MONTH})(?=.*\b\d{{4}}\b)(?=.*\b\d{{1,2}}(?:st|nd|rd|th)?\b)"
-    r"|\d{4}([-/.])\d{1,2}\1\d{1,2}(?!\d)",
-    re.IGNORECASE,
+    rf"(?:{_WEEKDAY}(?:"
+    rf"{_DAY}{_APART}{_MONTH}{_APART}{_YEAR}|{_MONTH}{_APART}{_DAY}{_APART}{_YEAR}"
+    rf"|{_YEAR}{_APART}{_MONTH}{_APART}{_DAY})|{_YEAR}([-/.])\d{{1,2}}\1\d{{1,2}})"
+    rf"(?:[\sT,]+(?:at\s+)?{_TIME}(?:\s*(?:[a-z]{{1,5}}|[+-]\d{{1,2}}(?::?\d\d)?))?)?"
+    rf"|{_WEEKDAY}{_MONTH}\s+{_DAY}\s+{_TIME}(?:\s+[a-z]{{1,5}})?\s+{_YEAR}",
+    re.IGNORECASE | re.ASCII,
 )
-"""Dates with the month's name or with the year in front: `03/04/2026` may be of March or April."""
+"""Dates with the month's name or the year in front, and times behind them or, as Unix writes them,
+before the year. `03/04/2026` may be of March or April."""
 
-_ASIDE = re.compile(r"\s*(?:\[.*\]|\(.*\))$|\b(?:UTC|GMT)(?=[+-]\d)", re.IGNORECASE)
-"""A zone's name behind its offset (`+02:00[Europe/Berlin]`, as Java writes it) or before it."""
+_ASIDE = re.compile(
+    r"\s*(?:\[.*\]|\(.*\))$|(?<=[+-]\d{4}) [A-Z]{3,5}$|\b(?:UTC|GMT)(?=[+-]\d)", re.IGNORECASE
+)
+"""A zone's name behind its offset (`+02:00[Europe/Berlin]`, as Java writes it, or `+0200 CEST`, as
+Go does) or before it."""
 
 _HOURS = {"UTC": 0, "UT": 0, "GMT": 0, "Z": 0}
 _HOURS |= {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
@@ -89,30 +101,34 @@ def parse_instant(value: object) -> datetime | None:
 
 
 def _parse_other(text: str) -> datetime | None:
-    if number := _EPOCH.fullmatch(text.strip()):
+    text = text.strip()
+    if len(text) > LONGEST:
+        return None
+    if number := _EPOCH.fullmatch(text):
         return _from_epoch(float(number[1]))
-    if not _CLEAR.match(text.strip()):
+    text = _ASIDE.sub("", text)
+    if not _CLEAR.fullmatch(text):
         return None
     try:
-        return _in_utc(parser.parse(_ASIDE.sub("", text), default=MIDNIGHT, tzinfos=_zone))
+        return _in_utc(parser.parse(text, default=MIDNIGHT, tzinfos=_zone))
     except (ValueError, OverflowError):
         return None
 
 
 def _zone(name: str | None, seconds: int | None) -> timezone | None:
     """Return a zone by its offset or its name, for `dateutil`, which would guess at others."""
-    if seconds is None and name is None:
-        return None
-    if seconds is None:
-        if name not in _HOURS:
-            raise ValueError(name)
-        seconds = _HOURS[name] * 3_600
-    return timezone(timedelta(seconds=seconds))
+    if name is None:
+        return None if seconds is None else timezone(timedelta(seconds=seconds))
+    hours = _HOURS.get(name)
+    # An offset behind another name is read as POSIX has it, with the sign turned round.
+    if hours is None or seconds not in {None, hours * 3_600}:
+        raise ValueError(name)
+    return timezone(timedelta(hours=hours))
 
 
 def _from_epoch(number: float) -> datetime | None:
-    for unit in EPOCH_UNITS:
-        if EPOCH_SECONDS.start <= number / unit < EPOCH_SECONDS.stop:
+    for unit, numbers in EPOCHS.items():
+        if numbers.start <= number < numbers.stop:
             return EPOCH + timedelta(seconds=number / unit)
     return None
 

@@ -29,6 +29,8 @@ MOST_KEY_BYTES = 2_000
 """The longest id: Postgres refuses an index entry of more than a third of a page, 2,704 bytes with
 the account's id (its documentation, "B-Tree Indexes")."""
 
+_TOO_LONG_NUMBER = 10**MOST_KEY_BYTES
+
 SQL_INTEGERS = range(-(2**63), 2**63)
 """What a column of integers holds: 64 bits at Postgres, BigQuery and most others."""
 
@@ -48,6 +50,8 @@ def usable_key(row: object) -> str | int | float | None:
     key = row.get("id") if isinstance(row, dict) else None
     if isinstance(key, str):
         is_usable = 0 < len(key) <= MOST_KEY_BYTES and len(key.encode()) <= MOST_KEY_BYTES
+    elif isinstance(key, int):
+        is_usable = abs(key) < _TOO_LONG_NUMBER
     else:
         is_usable = not isinstance(key, (dict, list))
     return key if is_usable else None
@@ -99,17 +103,16 @@ class Normaliser:
         misfits: Misfits = []
         if not row.keys() <= self._known:
             custom = {name: value for name, value in row.items() if name not in self._known}
+        get = row.get
         for name, kept, convert in self._columns:
-            value = row.get(name)
-            if value is None or type(value) is kept:
-                record[name] = value
-                continue
-            before = len(misfits)
-            record[name] = convert(value, misfits)
-            if len(misfits) > before:
-                custom[name] = self._selected_part(value, ("properties", name))
+            value = get(name)
+            record[name] = (
+                value if value is None or type(value) is kept else convert(value, misfits)
+            )
         if misfits:
             unfit.update(misfits)
+            for name in dict.fromkeys(field.partition(".")[0] for field in misfits):
+                custom[name] = self._selected_part(get(name), ("properties", name))
         if self.keeps_misfits:
             record[CUSTOM_FIELDS] = custom or None
         return record
@@ -140,10 +143,14 @@ class Normaliser:
             columns = self._columns_of(schema, breadcrumb, flattened_levels - 1)
             declared = frozenset(schema["properties"])
             deselected = declared - {key for key, *_ in columns}
-            known = declared if flattened_levels > 0 else None
-            return None, _to_object(name, columns, deselected, known)
-        kept, convert = _SCALARS.get(kind, (None, _as_is))
-        return kept, _fitting(name, convert)
+            convert = _to_object(name, columns, deselected)
+            if flattened_levels > 0:
+                return None, _noting_undeclared(name, declared, convert)
+            if len(columns) == 1 and not deselected:
+                return None, _passing(*columns[0][:2], convert)
+            return None, convert
+        kept, convert_scalar = _SCALARS.get(kind, (None, _as_is))
+        return kept, _fitting(name, convert_scalar)
 
     def _selected_part(self, value: Any, breadcrumb: tuple[str, ...]) -> Any:  # noqa: ANN401
         """Return a value without what the catalog deselects in it."""
@@ -175,33 +182,27 @@ def _to_array(name: str, kept: type | None, convert_item: Conversion) -> Convers
         if type(value) is not list:
             misfits.append(name)
             return None
-        items = (
-            item if item is None or type(item) is kept else convert_item(item, misfits)
+        return [
+            result
             for item in value
-        )
-        return [item for item in items if item is not None]
+            if (
+                result := item
+                if type(item) is kept or item is None
+                else convert_item(item, misfits)
+            )
+            is not None
+        ]
 
     return convert
 
 
-def _to_object(
-    name: str, columns: Columns, deselected: frozenset[str], known: frozenset[str] | None
-) -> Conversion:
-    """Convert an object's properties; a copy is made only where something changes.
-
-    Args:
-        name: The object's.
-        columns: The selected ones of its declared properties.
-        deselected: The others.
-        known: The properties for which there is a place; None if there is for all.
-    """
+def _to_object(name: str, columns: Columns, deselected: frozenset[str]) -> Conversion:
+    """Convert an object's selected properties; a copy is made only where something changes."""
 
     def convert(value: Any, misfits: Misfits) -> dict[str, Any] | None:  # noqa: ANN401
         if type(value) is not dict:
             misfits.append(name)
             return None
-        if known is not None and not value.keys() <= known:
-            misfits.append(name)
         result: dict[str, Any] = value
         if deselected:
             result = {key: inner for key, inner in value.items() if key not in deselected}
@@ -214,6 +215,28 @@ def _to_object(
         return result
 
     return convert
+
+
+def _passing(key: str, kept: type | None, convert: Conversion) -> Conversion:
+    """Pass over objects whose one column, mostly an id, needs no conversion."""
+
+    def convert_unless_kept(value: Any, misfits: Misfits) -> Any:  # noqa: ANN401
+        if type(value) is dict and type(value.get(key)) is kept:
+            return value
+        return convert(value, misfits)
+
+    return convert_unless_kept
+
+
+def _noting_undeclared(name: str, declared: frozenset[str], convert: Conversion) -> Conversion:
+    """Convert objects that become columns: what is not declared has no place there."""
+
+    def convert_and_note(value: Any, misfits: Misfits) -> Any:  # noqa: ANN401
+        if type(value) is dict and not value.keys() <= declared:
+            misfits.append(name)
+        return convert(value, misfits)
+
+    return convert_and_note
 
 
 def _as_is(value: Any) -> Any:  # noqa: ANN401

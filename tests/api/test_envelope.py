@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_truto_ats.api.envelope import Page, decode_chunks, decode_object, decode_page
+from tap_truto_ats.api.envelope import MOST_LEVELS, Page, decode_chunks, decode_object, decode_page
 from tap_truto_ats.api.errors import BrokenBodyError, NoListError, TransientError
 
 if TYPE_CHECKING:
@@ -94,6 +94,15 @@ TEXTS: dict[str, tuple[bytes, list[Any], str | None]] = {
     "a cursor taken back": (b'{"next_cursor":"c1","result":[],"next_cursor":null}', [], None),
 }
 
+LEFT = MOST_LEVELS - 3
+"""Levels that are left within the object of a row."""
+
+
+def nested(levels: int, innermost: object = "") -> Any:
+    """Lists, each within another, and what the innermost is around."""
+    return [nested(levels - 1, innermost)] if levels else innermost
+
+
 # What is nearly JSON, by one value: body → rows and how many values were replaced.
 NEARLY: dict[str, tuple[bytes, list[Any], int]] = {
     "NUL": (rb'{"result":["a\u0000b", {"k\u0000": {"l": [["\u0000\u0000"]]}}]}',
@@ -115,6 +124,23 @@ NEARLY: dict[str, tuple[bytes, list[Any], int]] = {
                                ["\ufffd", 9007199254740993, 0.1], 1),
     "in another row": (b'{"result":[{"id":"1"},{"id":"2","x":"\xff"},{"id":"3"}]}',
                        [{"id": "1"}, {"id": "2", "x": "\ufffd"}, {"id": "3"}], 1),
+    "as deep as can be": (b'{"result":[{"x":' + b"[" * LEFT + b'""' + b"]" * LEFT + b"}]}",
+                          [{"x": nested(LEFT)}], 0),
+    "one level too deep": (
+        b'{"result":[{"x":' + b"[" * LEFT + b'[1, "\xff"]' + b"]" * LEFT + b"}]}",
+        [{"x": nested(LEFT, '[1, "\ufffd"]')}],
+        2,
+    ),
+    "too deep for any decoder": (
+        b'{"result":[{"id":1},{"x":' + b"[" * 3_000 + b"]" * 3_000 + b'},{"id":"]}"}]}',
+        [{"id": 1}, {"x": nested(LEFT, "[" * (3_000 - LEFT) + "]" * (3_000 - LEFT))}, {"id": "]}"}],
+        1,
+    ),
+    "too deep, in several places": (
+        b'{"result":[{"x":' + b"[" * LEFT + b'{"a":[]},{"b":"}"},[]' + b"]" * LEFT + b"}]}",
+        [{"x": nested(LEFT - 1, ['{"a":[]}', '{"b":"}"}', "[]"])}],
+        3,
+    ),
     "beside the rows": (b'{"a":NaN,"result":[{"id":"1"}]}', [{"id": "1"}], 1),
 }  # fmt: skip
 
@@ -163,7 +189,11 @@ BROKEN: dict[str, bytes] = {
     "UTF-16": '{"result": ["never.in.a.log"]}'.encode("utf-16"),
     "two bodies": b'{"result": []}{"result": ["never.in.a.log"]}',
     "a body and more": b'{"result": []} never.in.a.log',
-    "too deep a row": b'{"result": [{"id": 1, "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]}",
+    "too deep a row, cut off": b'{"result": [{"id": 1, "x": ' + b"[" * 100_000,
+    "too deep a row, a bracket too few": b'{"result": [{"x": '
+    + b"[" * 9_000
+    + b"]" * 8_999
+    + b"}]}",
 }
 
 
@@ -256,6 +286,12 @@ def test_a_body_cut_off_anywhere_is_broken() -> None:
             decode_page(body[:length])
         with pytest.raises(BrokenBodyError):
             joined([body[:length]])
+
+
+def test_brackets_in_texts_are_no_levels() -> None:
+    rows = [{"id": n, "x": "[{" * 3, "y": ["}"]} for n in range(200)]
+    body = json.dumps({"result": rows}).encode()
+    assert decode_page(body) == joined([body]) == Page(rows)
 
 
 def test_rows_are_handed_out_as_soon_as_they_have_arrived() -> None:

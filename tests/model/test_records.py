@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tap_truto_ats.model.records import Normaliser
+from tap_truto_ats.model.records import MOST_KEY_BYTES, Normaliser, usable_key
 from tap_truto_ats.truto_stream import SCHEMAS
 
 TIME = "2026-01-31T09:30:00.000000+00:00"
@@ -36,7 +36,7 @@ ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "list of nested": (
         {"interviewers": [{"id": 1}, {"id": "u2", "role": "lead"}, None, {}]},
-        {"interviewers": [{"id": "1"}, {"id": "u2", "role": "lead"}, None, {"id": None}]},
+        {"interviewers": [{"id": "1"}, {"id": "u2", "role": "lead"}, {"id": None}]},
     ),
     "empty list": ({"interviewers": []}, {"interviewers": []}),
     "date-time": ({"start_at": "2026-01-31 10:30:00+0100"}, {"start_at": TIME}),
@@ -53,25 +53,49 @@ ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"custom_fields": {"a": 1}, "x": 2},
         {"custom_fields": {"custom_fields": {"a": 1}, "x": 2}},
     ),
+}
+
+# Of these, some column cannot hold a part; the last item is how many values by field.
+MISFITS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, int]]] = {
     "text where an object belongs": (
         {"candidate": "c7"},
         {"custom_fields": {"candidate": "c7"}},
+        {"candidate": 1},
     ),
     "list where an object belongs": (
         {"application": [{"id": 1}]},
         {"custom_fields": {"application": [{"id": 1}]}},
+        {"application": 1},
     ),
     "object where a list belongs": (
         {"interviewers": {"id": 1}},
         {"custom_fields": {"interviewers": {"id": 1}}},
+        {"interviewers": 1},
     ),
     "list of texts where objects belong": (
         {"interviewers": ["u1", {"id": 2}]},
-        {"custom_fields": {"interviewers": ["u1", {"id": 2}]}},
+        {"interviewers": [{"id": "2"}], "custom_fields": {"interviewers": ["u1", {"id": 2}]}},
+        {"interviewers": 1},
     ),
     "list where raw data belongs": (
         {"remote_data": [1]},
         {"custom_fields": {"remote_data": [1]}},
+        {"remote_data": 1},
+    ),
+    "date-time that cannot be read": (
+        {"start_at": "soon", "end_at": "2026-01-31 09:30:00 UTC"},
+        {"end_at": TIME, "custom_fields": {"start_at": "soon"}},
+        {"start_at": 1},
+    ),
+    "date-time of two meanings": (
+        {"start_at": "03/04/2026"},
+        {"custom_fields": {"start_at": "03/04/2026"}},
+        {"start_at": 1},
+    ),
+    "two misfits and an unknown property": (
+        {"start_at": 1, "candidate": 2, "x": 3},
+        {"custom_fields": {"start_at": 1, "candidate": 2, "x": 3}},
+        {"start_at": 1, "candidate": 1},
     ),
 }
 
@@ -87,6 +111,16 @@ def test_a_row_becomes_a_record(row: dict[str, Any], filled: dict[str, Any]) -> 
     assert record == dict.fromkeys(COLUMNS) | filled
     assert list(record) == list(INTERVIEWS["properties"])
     assert not unreadable
+
+
+@pytest.mark.parametrize(("row", "filled", "counted"), MISFITS.values(), ids=MISFITS)
+def test_what_no_column_holds_is_kept_and_counted(
+    row: dict[str, Any], filled: dict[str, Any], counted: dict[str, int]
+) -> None:
+    unfit: Counter[str] = Counter()
+    record = Normaliser(INTERVIEWS, everything)(row, unfit)
+    assert record == dict.fromkeys(COLUMNS) | filled
+    assert unfit == counted
 
 
 def test_a_record_shares_no_type_with_its_look_alikes() -> None:
@@ -141,6 +175,9 @@ NESTED: dict[str, Any] = {
         "count": {"type": ["integer", "null"]},
         "score": {"type": ["number", "null"]},
         "anything": {},
+        "names": {"type": ["array", "null"], "items": {"type": ["string", "null"]}},
+        "list": {"type": ["array", "null"]},
+        "custom_fields": {"type": ["object", "null"]},
     }
 }
 
@@ -159,31 +196,57 @@ def test_date_times_are_normalised_at_every_depth() -> None:
     assert not unreadable
 
 
-def test_date_times_that_cannot_be_read_become_null_and_are_counted_by_field() -> None:
-    unreadable: Counter[str] = Counter()
+def test_date_times_that_cannot_be_read_are_kept_whole_and_counted_by_field() -> None:
+    unfit: Counter[str] = Counter()
     normalise = Normaliser(NESTED, everything)
     row = {
-        "seen_at": 1769851800,
-        "slot": {"begin": "soon"},
-        "moves": [{"at": "x"}, {"at": "2026-01-31T09:30:00Z"}, {"at": ""}],
+        "seen_at": "31.01.2026",
+        "slot": {"begin": "soon", "room": 1},
+        "moves": [{"at": "x", "y": 2}, None, {"at": "2026-01-31T09:30:00Z"}, {"at": ""}, 7],
     }
-    record = normalise(row, unreadable)
+    record = normalise(row, unfit)
     assert record["seen_at"] is None
-    assert record["slot"] == {"begin": None}
-    assert record["moves"] == [{"at": None}, {"at": TIME}, {"at": None}]
-    normalise({"seen_at": "never"}, unreadable)
-    assert unreadable == {"seen_at": 2, "slot.begin": 1, "moves.at": 2}
+    assert record["slot"] == {"begin": None, "room": 1}
+    assert record["moves"] == [{"at": None, "y": 2}, {"at": TIME}, {"at": None}]
+    assert record["custom_fields"] == row
+    normalise({"seen_at": "never"}, unfit)
+    assert unfit == {"seen_at": 2, "slot.begin": 1, "moves.at": 2, "moves": 1}
+
+
+def test_null_elements_are_left_out_where_items_are_declared() -> None:
+    unfit: Counter[str] = Counter()
+    row = {"moves": [None, {"at": None}], "names": ["a", None, 7], "list": [None, [None]]}
+    record = Normaliser(NESTED, everything)(row, unfit)
+    assert record["moves"] == [{"at": None}]
+    assert record["names"] == ["a", "7"]
+    assert record["list"] == [None, [None]]
+    assert record["custom_fields"] is None
+    assert not unfit
 
 
 @pytest.mark.parametrize(
     ("name", "value", "column"),
     [
         ("count", 3, 3),
+        ("count", 3.0, 3),
+        ("count", -0.0, 0),
+        ("count", 2**63 - 1, 2**63 - 1),
+        ("count", -(2**63), -(2**63)),
+        ("count", 2**63, None),
+        ("count", -(2**63) - 1, None),
+        ("count", 10**400, None),
+        ("count", 1e18, None),
+        ("count", 2.0**53, 2**53),
+        ("count", [3], None),
         ("count", True, None),
         ("count", 3.5, None),
         ("count", "3", None),
         ("score", 3, 3),
         ("score", 3.5, 3.5),
+        ("score", 2**53, 2**53),
+        ("score", 2**53 + 1, None),
+        ("score", 10**400, None),
+        ("score", "3.5", None),
         ("score", False, None),
         ("anything", [1, {"a": None}], [1, {"a": None}]),
     ],
@@ -192,6 +255,7 @@ def test_numbers_are_numbers(name: str, value: object, column: object) -> None:
     record = Normaliser(NESTED, everything)({name: value}, Counter())
     assert record[name] == column
     assert type(record[name]) is type(column)
+    assert record["custom_fields"] == ({name: value} if column is None else None)
 
 
 class TestSelection:
@@ -224,6 +288,12 @@ class TestSelection:
         record = self.without("candidate.id")(row, Counter())
         assert record["candidate"] == {"name": "Mocka O'Example"}
 
+    def test_what_is_deselected_is_not_in_a_misfit_that_is_kept(self) -> None:
+        row = {"candidate": {"id": 7}, "interviewers": ["u1", {"id": 2, "x": 3}]}
+        record = self.without("candidate", "interviewers.id")(row, Counter())
+        assert record["interviewers"] == [{"x": 3}]
+        assert record["custom_fields"] == {"interviewers": ["u1", {"x": 3}]}
+
     def test_custom_fields_are_left_out(self) -> None:
         record = self.without("custom_fields")({"id": 1, "x": 2, "candidate": "c7"}, Counter())
         assert set(record) == COLUMNS - {"custom_fields"}
@@ -241,3 +311,26 @@ class TestSelection:
         record = normalise({"id": 1, "remote_data": {"a": 1}, "location": "Room 1"}, Counter())
         assert "remote_data" not in record
         assert record["custom_fields"] == {"location": "Room 1"}
+
+
+@pytest.mark.parametrize(
+    ("given", "is_usable"),
+    [
+        ("a", True),
+        ("", False),
+        (None, False),
+        ([1], False),
+        ({"a": 1}, False),
+        (0, True),
+        (False, True),
+        (10**1_999, True),
+        (10**2_000, False),
+        ("x" * MOST_KEY_BYTES, True),
+        ("x" * (MOST_KEY_BYTES + 1), False),
+        ("ä" * (MOST_KEY_BYTES // 2), True),
+        ("ä" * (MOST_KEY_BYTES // 2 + 1), False),
+    ],
+    ids=lambda value: str(value)[:9],
+)
+def test_a_key_has_a_place_in_an_index(given: object, is_usable: object) -> None:
+    assert (usable_key({"id": given}) is not None) is is_usable

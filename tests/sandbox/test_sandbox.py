@@ -386,6 +386,12 @@ def test_a_fault_strikes_once(truto: Truto, fault: Row, status: int, text: str) 
     assert len(truto.rows("greenhouse")) == 24
 
 
+def test_a_body_may_be_of_any_bytes(truto: Truto) -> None:
+    body = bytes(range(256)).decode("latin-1")
+    truto.sandbox.fault(path=INTERVIEWS, kind="body_override", body=body, encoding="latin-1")
+    assert truto.interviews("greenhouse").content == bytes(range(256))
+
+
 @pytest.mark.parametrize("response_format", ["unified", "stream"])
 @pytest.mark.parametrize("kind", ["reset", "truncated"])
 def test_a_connection_breaks(truto: Truto, kind: str, response_format: str) -> None:

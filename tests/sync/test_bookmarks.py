@@ -48,7 +48,7 @@ READ: dict[str, tuple[dict[str, Any], str | None]] = {
         "2099-01-01T00:00:00.000000+00:00",
     ),
     "unreadable": ({"partitions": [partition("yesterday")]}, None),
-    "a number": ({"partitions": [partition(1772366400)]}, None),
+    "a number": ({"partitions": [partition(1772366400)]}, MARCH),
     "null": ({"partitions": [partition(None)]}, None),
     "another replication key": ({"partitions": [partition(MARCH, key="created_at")]}, None),
     "no replication key": (

@@ -151,22 +151,26 @@ class TestTurns:
         assert max(world.times("well")) < 1
 
     @pytest.mark.parametrize("concurrency", [1, 4, 5, 20, 50])
+    @pytest.mark.parametrize("count", [2, 3, 7])
     def test_none_has_more_than_its_share_of_the_places(
-        self, world: World, concurrency: int
+        self, world: World, count: int, concurrency: int
     ) -> None:
+        accounts = names("a", count)
         most = Counter[str | None]()
 
         def answer(request: Request) -> Answer:
             account = request.account_id
-            most[account] = max(most[account], world.under_way[account] + 1)
+            if all(len(world.times(one)) < 200 for one in accounts):
+                most[account] = max(most[account], world.under_way[account] + 1)
             return one_row(request)
 
         world.answer = answer
-        world.read(lists("ab", streams=40), concurrency)
-        assert most == dict.fromkeys("ab", max(concurrency // SHARES, 1))
+        world.read(lists(accounts, streams=200), concurrency)
+        assert set(most.values()) == {max(concurrency // min(count, SHARES), 1)}
 
-    def test_one_that_is_alone_has_all_places(self, world: World) -> None:
-        world.read({"a": [forking("a", "fan", 40)]}, concurrency=20)
+    @pytest.mark.parametrize("beside", ["", "b"])
+    def test_one_that_is_alone_or_left_over_has_all_places(self, world: World, beside: str) -> None:
+        world.read({"a": [forking("a", "fan", 40)], **lists(beside)}, concurrency=20)
         assert world.most_under_way == 20
 
     def test_one_that_is_slow_keeps_no_other_waiting_that_comes_back(self, world: World) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_truto_ats.model.resources import RESOURCES
-from tap_truto_ats.sync.turns import SHARES
 from tests.end_to_end.hasty import hasty, stopped
 from tests.harness import spread
 
@@ -231,7 +230,9 @@ def test_a_slow_account_leaves_places_to_those_that_come_back_after_a_wait(
         catalog=tap.catalog("interviews"),
         max_concurrency=concurrency,
     )
-    assert asked(sandbox, interviews).count(slow) <= concurrency // SHARES
+    order = asked(sandbox, interviews)
+    last = max(number for number, account in enumerate(order) if account != slow)
+    assert order[:last].count(slow) <= concurrency // 2  # One of the others may have been done.
 
 
 def test_accounts_are_read_breadth_first(sandbox: Sandbox, tap: Tap) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Output: TypeAlias = deque[tuple[Task[Any], Sequence[Any], bool]]
 
 SHARES = 5
-"""The places are enough for so many accounts that take as many as they can."""
+"""The places are enough for so many accounts that take as many as they can; fewer share them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -155,7 +155,7 @@ class Turns:
         self.failing = 0
         """Requests under way for accounts that fail."""
         self._most_failing = max(places // 2, 1)
-        self._most_of_one = max(places // SHARES, 1) if len(tasks) > 1 else places
+        self._places = places
         self.closed_until = 0.0
         """When the limit that holds for all accounts allows the next request."""
         self._clock = clock
@@ -176,8 +176,9 @@ class Turns:
         """
         if not queue.has_work and not queue.under_way:
             self.queues.pop(queue.account_id, None)
-        most = self._most_of_one if queue.has_answered else 1
-        if queue.has_turn or not queue.has_work or queue.under_way >= most:
+        share = self._places // min(len(self.queues) or 1, SHARES)
+        most = share if queue.has_answered else 1
+        if queue.has_turn or not queue.has_work or queue.under_way >= max(most, 1):
             return
         queue.has_turn = True
         if until := queue.waits_until(self._clock()):

@@ -344,7 +344,7 @@ class TestClock:
 
     @pytest.mark.parametrize("ahead", [timedelta(hours=-5), timedelta(), timedelta(days=400)])
     @pytest.mark.parametrize("status", [200, 404])
-    def test_it_is_the_date_of_the_last_answer(
+    def test_it_is_the_date_of_an_answer(
         self, sandbox: Sandbox, request_: Request, ahead: timedelta, status: int
     ) -> None:
         there = datetime.now(timezone.utc) + ahead
@@ -355,6 +355,19 @@ class TestClock:
         with suppress(AccountError):
             reader.fetch(request_, Usage())
         assert abs(reader.now() - there) < timedelta(minutes=5)
+
+    @pytest.mark.parametrize("days", [(0, 400), (400, 0), (0, -400), (-400, 0), (400, 800)])
+    def test_of_several_it_is_the_earliest(
+        self, sandbox: Sandbox, request_: Request, days: tuple[int, ...]
+    ) -> None:
+        """A proxy's clock may be years ahead."""
+        now = datetime.now(timezone.utc)
+        reader = client(sandbox)
+        for ahead in days:
+            headers = {"Date": f"{now + timedelta(ahead):%a, %d %b %Y %H:%M:%S} GMT"}
+            sandbox.fault(path=PATH, kind="headers", headers=headers)
+            fetched(reader, request_)
+        assert abs(reader.now() - now - timedelta(min(days))) < timedelta(minutes=5)
 
     @pytest.mark.parametrize("date", [None, "soon"])
     def test_without_one_it_is_this_machines(

@@ -172,3 +172,33 @@ def test_the_bookmark_is_near_the_newest_row(
     newest = max(row["updated_at"] for row in sandbox.interviews(provider.account))
     lag = datetime.fromisoformat(newest) - bookmark
     assert timedelta(0) <= lag <= took + timedelta(hours=zoneless)
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00"])
+def test_dates_of_the_year_1_end_no_run(
+    tap: Tap, sandbox: Sandbox, ids: dict[str, str], moment: str
+) -> None:
+    """What some providers give for no date."""
+    dated = [{"id": str(number), "updated_at": moment} for number in range(3)]
+    fault = {"path": PATH, "integrated_account_id": ids["pinpoint"], "times": None}
+    sandbox.fault(kind="rows", rows=dated, **fault)
+    first = tap()
+    assert {row["integrated_account_id"] for row in first.records()} == set(ids.values())
+    for run in (first, tap(state=first.state)):
+        assert (run.code, run.errors) == (0, [])
+        assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("date", ["Sat, 01 Jan 2061 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_wrong_date_of_one_answer_does_not_hide_that_rows_moved(
+    sandbox: Sandbox, house: Warehouse, date: str
+) -> None:
+    provider = Provider(sandbox, "greenhouse", 0, zoneless=False)
+    sandbox.account(provider.account, paging="offset", order="oldest change first")
+    house.settle()
+    for place in range(6):
+        provider.change(place, updated_at=f"2026-07-0{place + 1}")
+    sandbox.fault(path="/integrated-account", kind="headers", headers={"Date": date})
+    sandbox.fault(path=PATH, skip=1, acts=[provider.changes(0)])
+    house.sync()
+    house.settle()

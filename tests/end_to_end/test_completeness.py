@@ -58,6 +58,12 @@ class Family:
         is_above = self.parents == "jobs" and len(offer(self.children, self.provider).required) > 1
         return "candidates" if is_above else self.children
 
+    def child_of(self, parent: str, number: str = "77") -> dict[str, Any]:
+        """The fields that make a child that of a parent."""
+        if self.parents == "candidates":
+            return {"candidate": {"id": parent}}
+        return {"applications": [{"id": number, "job": {"id": parent}}]}
+
     def set_up(self, sandbox: Sandbox, order: str) -> tuple[str, list[str]]:
         """Make an account; return it and its parents as they are listed, two a page.
 
@@ -69,8 +75,9 @@ class Family:
         if self.children == "candidates":
             for job in sandbox.rows("jobs", account):
                 number = f"9{job['id'][-1]}"
-                applications = [{"id": number, "job": {"id": job["id"]}}]
-                sandbox.add_row("candidates", account, id=number, applications=applications)
+                sandbox.add_row(
+                    "candidates", account, id=number, **self.child_of(job["id"], number)
+                )
         for day, row in enumerate(sandbox.rows(self.parents, account), 1):
             moment = f"2026-06-0{day}"
             sandbox.change_row(self.parents, account, row["id"], updated_at=moment)
@@ -139,6 +146,78 @@ class TestMovedParents:
         house.sync()
         house.settle()
         assert house.bookmark(account) == "2026-07-02T00:00:00.000000+00:00"
+
+
+class TestMovedChildren:
+    """Children that move to another parent while they are listed by their parents."""
+
+    @pytest.mark.parametrize("is_new", [False, True], ids=["asked before", "new"])
+    @pytest.mark.parametrize(
+        "family",
+        [
+            Family("jobscore", "applications", "candidates"),
+            Family("breezy", "candidates", "jobs"),
+            Family("sagehr", "candidates", "jobs"),
+        ],
+        ids=str,
+    )
+    def test_none_is_deleted(
+        self,
+        tap: Tap,
+        sandbox: Sandbox,
+        family: Family,
+        is_new: bool,  # noqa: FBT001
+    ) -> None:
+        account, _ = family.set_up(sandbox, "by age")
+        settings = {"max_concurrency": 1}
+        house = Warehouse(tap, sandbox, family.children, whole=True, settings=settings)
+        house.settle()
+        requests = sandbox.requests(path(family.children))
+        first, *_, last = [dict(one["params"])[family.parameter] for one in requests]
+        sandbox.add_row(family.children, account, id="55", **family.child_of(last))
+        house.settle()
+        to = "987" if is_new else first
+        made = {"add": family.parents, "fields": {"id": to}}
+        moved = {"change": family.children, "key": "55", "fields": family.child_of(to)}
+        acts = [{"account": account, **act} for act in ([made] if is_new else []) + [moved]]
+        sandbox.fault(path=path(family.children), skip=1, acts=acts)
+        house.sync()
+        house.settle()
+        assert (account, "55") in house.table
+
+
+class TestOddParents:
+    """Parents with odd ids, or with none for a moment."""
+
+    @staticmethod
+    def list_candidates(sandbox: Sandbox, *ids: Any) -> None:
+        """List candidates with these ids once."""
+        listed = [{"id": one} for one in ids]
+        sandbox.fault(path=path("candidates"), kind="rows", rows=listed)
+
+    def test_one_without_an_id_keeps_the_bookmark(self, tap: Tap, sandbox: Sandbox) -> None:
+        account = account_of(sandbox, "jobscore")
+        house = Warehouse(tap, sandbox, "applications", settings={"lookback_seconds": 0})
+        house.settle()
+        before = house.bookmark(account)
+        children = sandbox.rows("applications", account)
+        for day, row in enumerate(children, 1):
+            moment = f"2026-07-0{day}"
+            sandbox.change_row("applications", account, row["id"], updated_at=moment)
+        lacks = children[0]["candidate"]["id"]
+        keys = [row["id"] for row in sandbox.rows("candidates", account)]
+        self.list_candidates(sandbox, *(None if key == lacks else key for key in keys))
+        run = house.sync()
+        assert len(told(run, "parents of applications came without an id")) == 1
+        assert house.bookmark(account) == before
+        house.settle()
+
+    def test_one_whose_id_is_zero_is_asked_for(self, tap: Tap, sandbox: Sandbox) -> None:
+        account_of(sandbox, "jobscore")
+        self.list_candidates(sandbox, 0, "1")
+        assert tap(catalog=tap.catalog("applications")).code == 0
+        made = sandbox.requests(path("applications"))
+        assert [dict(one["params"])["candidate_id"] for one in made] == ["0", "1"]
 
 
 @pytest.mark.parametrize(
@@ -604,15 +683,18 @@ class TestDroppedRows:
         house.settle()
         assert len(house.sync().records(resource)) < len(house.table)
 
+    @pytest.mark.parametrize("beside", [{}, {"updated_at": None}], ids=["dated", "undated"])
     @pytest.mark.parametrize("lookback", [0, 3600])
     def test_the_servers_word_counts_that_a_row_changed(
-        self, tap: Tap, sandbox: Sandbox, lookback: int
+        self, tap: Tap, sandbox: Sandbox, lookback: int, beside: dict[str, Any]
     ) -> None:
-        """Whatever the row tells itself; also when the same row changes again."""
+        """Whatever the row and others tell themselves; also when the same row changes again."""
         account = account_of(sandbox, "greenhouse")
+        row, other, *_ = sandbox.rows("interviews", account)
+        if beside:
+            sandbox.change(account, other["id"], **beside)
         house = Warehouse(tap, sandbox, "interviews", settings={"lookback_seconds": lookback})
         house.settle()
-        row = sandbox.rows("interviews", account)[0]
         for day in range(1, 4):
             changed = {"location": f"Room {day}", "touched": f"2026-07-0{day}"}
             sandbox.change(account, row["id"], **changed)
@@ -659,7 +741,7 @@ class TestSingleRows:
     @pytest.fixture
     def house(self, tap: Tap, sandbox: Sandbox) -> Warehouse:
         account_of(sandbox, "workable", candidates=10)
-        settings = {"max_retries": 1, "max_concurrency": 1}
+        settings = {"max_retries": 1, "max_concurrency": 1, "lookback_seconds": 0}
         return Warehouse(tap, sandbox, "candidates", hydrated=True, settings=settings)
 
     @staticmethod
@@ -698,6 +780,21 @@ class TestSingleRows:
         assert run.code == 0
         assert len(told(run, "were not found by their ids", "Its bookmark stays")) == 1
         assert house.table.keys() == house.source().keys()
+        house.settle()
+
+    @pytest.mark.parametrize("count", [1, 2, 4])
+    def test_all_that_changed_come_in_full_in_the_end(
+        self, sandbox: Sandbox, house: Warehouse, count: int
+    ) -> None:
+        """Though none of them was found for a moment, that of the bookmark included."""
+        house.settle()
+        (account,) = house.partitions()
+        for day, row in enumerate(sandbox.rows("candidates")[-count:], 1):
+            changed = {"updated_at": f"2026-07-0{day}", "first_name": "New"}
+            sandbox.change_row("candidates", account, row["id"], **changed)
+            single = f"{path('candidates')}/{row['id']}"
+            sandbox.fault(path=single, status=404, remote=True)
+        assert house.sync().code == 0
         house.settle()
 
     def test_where_no_row_can_be_had_alone_few_are_asked_for(

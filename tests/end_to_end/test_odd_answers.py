@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from tests.end_to_end.hasty import hasty
 from tests.harness import deselect, rows, table
 
 if TYPE_CHECKING:
@@ -275,17 +276,25 @@ class TestTransport:
         assert len(run.errors) == 1
         assert run.states[-1]["bookmarks"].get("interviews", {}) == {}
 
-    def test_a_body_that_drips_is_a_timeout(self, tap: Tap) -> None:
+    @pytest.mark.parametrize("name", ["unified", "stream"])
+    @pytest.mark.parametrize("path", ["/integrated-account/", PATH], ids=["capabilities", "rows"])
+    def test_a_body_that_drips_is_a_timeout(self, sandbox: Sandbox, path: str, name: str) -> None:
         stop = threading.Event()
 
         def drip(handler: BaseHTTPRequestHandler) -> None:
-            handler.send_header("Content-Length", "1000")
+            drips = 100 if handler.path.startswith(path) else 0
+            body = b'{"result": []}'
+            handler.send_header("Content-Length", str(drips + len(body)))
             handler.end_headers()
-            while not stop.wait(0.1):
+            handler.wfile.write(body[:-1])
+            while drips and not stop.wait(0.1):
                 handler.wfile.write(b" ")
+                drips -= 1
+            handler.wfile.write(body[-1:])
 
+        tap = hasty(sandbox, **{"tap_truto_ats.api.client:LONGEST_TIMEOUT": 0.3})
         with serving(drip) as url:
-            run = tap(api_url=url, request_timeout_seconds=1, **self.SETTINGS)
+            run = tap(api_url=url, response_format=name, **self.SETTINGS)
             stop.set()
         assert run.code == 1
         assert len(run.errors) == 1

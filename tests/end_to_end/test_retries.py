@@ -386,6 +386,22 @@ class TestTokens:
         assert [one["status"] for one in sandbox.requests()].count(401) == 1
         assert table(run) == rows(sandbox.interviews())
 
+    @pytest.mark.parametrize("max_retries", [1, 5])
+    @pytest.mark.parametrize("before", [{"status": 502}, {"kind": "reset"}], ids=str)
+    def test_one_behind_another_fault_passes(
+        self,
+        sandbox: Sandbox,
+        tap: Tap,
+        ids: dict[str, str],
+        before: dict[str, Any],
+        max_retries: int,
+    ) -> None:
+        for fault in (before, {"status": 401}):
+            sandbox.fault(path=PATH, integrated_account_id=ids["greenhouse"], **fault)
+        run = tap(max_retries=max_retries)
+        assert (run.code, run.errors) == (0, [])
+        assert table(run) == rows(sandbox.interviews())
+
     def test_two_end_the_run(self, sandbox: Sandbox, tap: Tap) -> None:
         sandbox.fault(path=PATH, skip=1, status=401, times=None)
         run = tap(max_concurrency=1, max_retries=8)
@@ -697,6 +713,19 @@ class TestEnds:
         where = {"path": PATH, "integrated_account_id": account, "later_pages": later_pages}
         sandbox.fault(times=2, **where, **nothing)
         run = tap(page_size=3, response_format=response_format, max_retries=8)
+        assert (run.code, run.errors) == (0, [])
+        assert table(run) == rows(sandbox.interviews())
+        assert account in run.bookmarks
+
+    @pytest.mark.parametrize("before", ["reset", "truncated", "garbage"])
+    @pytest.mark.parametrize("later_pages", [False, True])
+    def test_null_behind_other_faults_is_asked_for_again(
+        self, sandbox: Sandbox, tap: Tap, account: str, before: str, *, later_pages: bool
+    ) -> None:
+        where = {"path": PATH, "integrated_account_id": account, "later_pages": later_pages}
+        sandbox.fault(times=2, **where, kind=before)
+        sandbox.fault(**where, kind="null_result")
+        run = tap(page_size=3, max_retries=8)
         assert (run.code, run.errors) == (0, [])
         assert table(run) == rows(sandbox.interviews())
         assert account in run.bookmarks

@@ -124,9 +124,10 @@ class TestEachOfThem:
 
     @pytest.mark.parametrize("emit", [False, True])
     def test_read_whole_it_is_fetched_once_or_for_deletions_once_more(
-        self, sandbox: Sandbox, tap: Tap, parent: str, provider: str, *, emit: bool
+        self, sandbox: Sandbox, parent: str, provider: str, *, emit: bool
     ) -> None:
         one_account(sandbox, provider)
+        tap = hasty(sandbox)
         streams = (parent, *children(parent, provider))
         catalog = tap.catalog(*streams)
         for stream in streams:
@@ -317,3 +318,17 @@ def test_a_parent_that_appears_while_the_stream_is_read_is_asked_for_in_the_next
     for stream in ("candidates", "applications"):
         found = keys(first.records(stream)) | keys(second.records(stream))
         assert found == keys(sandbox.rows(stream))
+
+
+def test_read_whole_for_deletions_the_pages_of_a_stream_are_its_childrens_parents(
+    sandbox: Sandbox, tap: Tap
+) -> None:
+    """Of several pages, each is fetched twice, since rows move; and once more for new parents."""
+    one_account(sandbox, "jobscore", candidates=6)
+    streams = ("candidates", "applications")
+    catalog = tap.catalog(*streams)
+    for stream in streams:
+        full_table(catalog, stream)
+    run = tap(catalog=catalog, emit_activate_version_messages=True, page_size=2)
+    assert_right(run, sandbox, *streams)
+    assert len(sandbox.requests(BASE + "candidates")) == (2 + 1) * 3

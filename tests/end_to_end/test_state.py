@@ -16,7 +16,7 @@ from tap_truto_ats.singer import writer
 from tap_truto_ats.singer.inputs import Context
 from tap_truto_ats.sync.bookmarks import PARTITION_KEY
 from tap_truto_ats.tap import TapTrutoAts
-from tests.end_to_end.hasty import hasty, stopped
+from tests.end_to_end.hasty import CONSTANTS, hasty, stopped
 from tests.harness import Run, Tap, full_table, rows, spread, table
 
 if TYPE_CHECKING:
@@ -341,6 +341,23 @@ class TestTimes:
         constants = {"tap_truto_ats.singer.writer:STATE_SECONDS": seconds}
         run = stopped(tap, are_out, constants, page_size=3)
         assert accounts_of(run.state) == others
+
+    def test_none_is_owed_while_answers_hold_no_rows(self, sandbox: Sandbox, tap: Tap) -> None:
+        parents = 300
+        accounts = [{"provider": "fountain", "candidates": parents, "interviews": 0}]
+        made = sandbox.reset(accounts=[*accounts, {"provider": "pinpoint"}], rate_limits=False)
+        slow, other = [one["id"] for one in made]
+        delay = {"kind": "delay", "seconds": 0.1, "times": None}
+        sandbox.fault(path=PATH, integrated_account_id=slow, **delay)
+
+        def is_out(written: str) -> bool:
+            lines = [line for line in written.split("\n")[:-1] if '"STATE"' in line]
+            return any(other in accounts_of(json.loads(line)["value"]) for line in lines)
+
+        constants = CONSTANTS | {"tap_truto_ats.singer.writer:STATE_SECONDS": 0.5}
+        stopped(tap, is_out, constants, max_concurrency=2)
+        asked = [dict(one["params"])["integrated_account_id"] for one in sandbox.requests(PATH)]
+        assert asked.count(slow) < parents
 
     def test_none_is_owed_while_an_account_of_many_parents_is_read(self, sandbox: Sandbox) -> None:
         accounts = [{"provider": "fountain", "candidates": 40}] + [{"provider": "pinpoint"}] * 3

@@ -39,9 +39,9 @@ def accounts(sandbox: Sandbox, broken: int, healthy: int, **options: Any) -> tup
     return ids[:broken], ids[broken:]
 
 
-def asked(sandbox: Sandbox) -> list[str]:
+def asked(sandbox: Sandbox, path: str = BASE) -> list[str]:
     """The accounts in the order of the unified calls for them."""
-    made = [one for one in sandbox.requests() if one["path"].startswith(BASE)]
+    made = [one for one in sandbox.requests() if one["path"].startswith(path)]
     return [dict(one["params"])["integrated_account_id"] for one in made]
 
 
@@ -207,6 +207,32 @@ def test_hanging_accounts_leave_the_other_slots_to_the_healthy(sandbox: Sandbox)
     # After the first stream has used up its two tries, the other one has one.
     made = Counter(order)
     assert {one: made[one] for one in broken} == dict.fromkeys(broken, 2 + len(streams) - 1)
+
+
+def test_a_slow_account_leaves_places_to_those_that_come_back_after_a_wait(
+    sandbox: Sandbox, tap: Tap
+) -> None:
+    concurrency = 10
+    made = sandbox.reset(
+        accounts=[{"provider": "fountain", "candidates": count} for count in (40, 9, 9)],
+        interviews=2,
+        rate_limits=False,
+    )
+    slow, *healthy = [one["id"] for one in made]
+    interviews = BASE + "interviews"
+    sandbox.fault(path=interviews, integrated_account_id=slow, kind="delay", seconds=60, times=None)
+    wish = {"status": 429, "headers": {"Retry-After": "1"}}
+    for one in healthy:
+        sandbox.fault(path=BASE + "candidates", integrated_account_id=one, **wish)
+    stopped(
+        tap,
+        lambda _: are_asked(sandbox, healthy, 1 + 9) and slow in asked(sandbox, interviews),
+        catalog=tap.catalog("interviews"),
+        max_concurrency=concurrency,
+    )
+    order = asked(sandbox, interviews)
+    last = max(number for number, account in enumerate(order) if account != slow)
+    assert order[:last].count(slow) <= concurrency // 2  # One of the others may have been done.
 
 
 def test_accounts_are_read_breadth_first(sandbox: Sandbox, tap: Tap) -> None:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tap_truto_ats.api.errors import FEW_TRIES, BrokenBodyError, NoListError
 from tap_truto_ats.sync import retries
 from tap_truto_ats.sync.retries import seconds_to_wait
 from tests.sync.steps import failure
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from tap_truto_ats.api.errors import TransientError
 
 UNLIMITED = 10**9
 
@@ -25,7 +32,7 @@ def test_waits_are_random_below_bounds_that_double_up_to_a_minute(
         return high / 2
 
     monkeypatch.setattr(random, "uniform", uniform)
-    failed: Counter[int | None] = Counter()
+    failed: Counter[Hashable] = Counter()
     waits = [seconds_to_wait(failed, failure(), UNLIMITED) for _ in range(10)]
     highs = [0.5, 1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert bounds == [(0, high) for high in highs]
@@ -64,7 +71,7 @@ TRIES: dict[str, tuple[list[int], int, float, int]] = {
 def test_a_request_is_given_up_after_so_many_tries(
     statuses: list[int], most: int, worth: float, made: int
 ) -> None:
-    failed: Counter[int | None] = Counter()
+    failed: Counter[Hashable] = Counter()
     number = 0
     while True:
         status = statuses[number % len(statuses)]
@@ -74,3 +81,23 @@ def test_a_request_is_given_up_after_so_many_tries(
             break
     assert number == made
     assert failed.total() == made
+
+
+# Errors in their turn, and how many tries are made until one of them is what the request ends with.
+KINDS: dict[str, tuple[list[TransientError], int]] = {
+    "null": ([NoListError()], FEW_TRIES),
+    "null behind what never came": ([failure(None), failure(None), NoListError()], FEW_TRIES + 2),
+    "null behind what broke off": ([BrokenBodyError("x"), NoListError()], FEW_TRIES + 1),
+    "another status": ([failure(500), failure(502, tries=2)], 3),
+    "the same status": ([failure(502), failure(502, tries=2)], 2),
+}
+
+
+@pytest.mark.parametrize(("errors", "made"), KINDS.values(), ids=KINDS)
+def test_errors_of_another_kind_use_up_no_tries_of_the_last(
+    errors: list[TransientError], made: int
+) -> None:
+    failed: Counter[Hashable] = Counter()
+    *_, last = errors
+    waits = [seconds_to_wait(failed, one, UNLIMITED) for one in [*errors, *[last] * 9]]
+    assert waits.index(None) + 1 == made

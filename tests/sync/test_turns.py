@@ -15,7 +15,7 @@ from tap_truto_ats.api.limits import ACCOUNT_LIMIT, PERIOD, TOKEN_LIMIT, RateLim
 from tap_truto_ats.api.request import ArrivingPage, Request
 from tap_truto_ats.sync.scheduler import TICK
 from tap_truto_ats.sync.tasks import Fork, Task
-from tap_truto_ats.sync.turns import Turns
+from tap_truto_ats.sync.turns import SHARES, Turns
 from tests.sync.simulation import World
 from tests.sync.steps import failure, in_turn, one_row, one_row_unless, pages, refusal
 
@@ -150,6 +150,41 @@ class TestTurns:
         assert world.times("well")[0] == 0
         assert max(world.times("well")) < 1
 
+    @pytest.mark.parametrize("concurrency", [1, 4, 5, 20, 50])
+    @pytest.mark.parametrize("count", [2, 3, 7])
+    def test_none_has_more_than_its_share_of_the_places(
+        self, world: World, count: int, concurrency: int
+    ) -> None:
+        accounts = names("a", count)
+        most = Counter[str | None]()
+
+        def answer(request: Request) -> Answer:
+            account = request.account_id
+            if all(len(world.times(one)) < 200 for one in accounts):
+                most[account] = max(most[account], world.under_way[account] + 1)
+            return one_row(request)
+
+        world.answer = answer
+        world.read(lists(accounts, streams=200), concurrency)
+        assert set(most.values()) == {max(concurrency // min(count, SHARES), 1)}
+
+    @pytest.mark.parametrize("beside", ["", "b"])
+    def test_one_that_is_alone_or_left_over_has_all_places(self, world: World, beside: str) -> None:
+        world.read({"a": [forking("a", "fan", 40)], **lists(beside)}, concurrency=20)
+        assert world.most_under_way == 20
+
+    def test_one_that_is_slow_keeps_no_other_waiting_that_comes_back(self, world: World) -> None:
+        world.seconds = lambda request: 60.0 if "slow/" in request.path else 0.1
+        world.refuse = lambda request: (
+            Refusal("account", world.now, 5.0)
+            if request.account_id == "b" and 0 < world.now < 5
+            else None
+        )
+        tasks: Tasks = {"a": [forking("a", "slow", 40)], **lists("b", streams=9)}
+        world.read(tasks, concurrency=10)
+        assert len(world.times("b")) == 9
+        assert max(world.times("b")) < 6
+
     def test_what_several_wait_for_is_counted_once(self, world: World) -> None:
         shared = Task(None, pages(Request("shared", {}, "a")), "a")
 
@@ -185,6 +220,12 @@ class TestTicks:
         world.seconds = lambda _: seconds
         assert world.read(lists("ab", streams=3)) != []
         gaps = [late - early for early, late in pairwise([0.0, *world.yielded])]
+        assert max(gaps) <= TICK + 1e-6
+
+    def test_it_comes_where_answers_hold_no_rows(self, world: World) -> None:
+        world.answer = lambda _: Page([])
+        assert world.read({"a": [forking("a", "fan", 50)]}, concurrency=1) == []
+        gaps = [late - early for early, late in pairwise([0.0, *world.yielded, world.now])]
         assert max(gaps) <= TICK + 1e-6
 
     def test_nothing_comes_without_a_reason(self, world: World) -> None:
@@ -481,6 +522,14 @@ class TestEnds:
     def test_a_token_that_is_taken_the_second_time_ends_nothing(self, world: World) -> None:
         world.answer = in_turn(Page([1]), failure(401, tries=2, is_of_run=True), Page([2]))
         assert world.read(lists("a", streams=3), max_retries=8) == [1, 2, 2]
+
+    @pytest.mark.parametrize("retries", [0, 1, 8])
+    def test_nor_does_one_that_is_refused_once_behind_another_fault(
+        self, world: World, retries: int
+    ) -> None:
+        refused = failure(401, tries=2, is_of_run=True)
+        world.answer = in_turn(*[failure(502)] * retries, refused, Page([1]))
+        assert world.read(lists("a"), max_retries=retries) == [1]
 
     def test_a_first_error_of_parallel_branches_is_the_forks(self, world: World) -> None:
         wrong = refusal(422)

@@ -101,47 +101,46 @@ class AccountRows:
         sync, innermost = self.sync, requires[-1]
         sync.parent = innermost.resource.removesuffix("s")
         evidence, marks = sync.evidence, set[int]()
-        evidence.marks = marks
-        while evidence.reads < MOST_READS:
+        doubts, evidence.marks = evidence.doubts, marks
+        while True:
             known = len(marks)
             parents = yield from lists.of(innermost, evidence.reads)
             evidence.add(parents.evidence)
             bindings = parents.bindings(requires, self.query.params(sync.account, None))
-            refusals = yield from self._read_for_each(bindings, innermost.resource)
-            if error := refusals.error() or parents.error():
-                raise error
+            if len(bindings) > 1 and not evidence.reads:
+                logger.info(
+                    "Account %s: %d %s, a request each or more: at the account's limit %s"
+                    " (h:mm:ss).",
+                    sync.account.id,
+                    len(bindings),
+                    innermost.resource,
+                    timedelta(seconds=round(expected_seconds(len(bindings)))),
+                )
+            refusals = Refusals(innermost.resource)
+            yield Fork(refusals.attempts(self._read(binding, None) for binding in bindings))
+            if refusals.gone:
+                doubts[Doubt.GONE] += refusals.gone
+            error = refusals.error() or parents.error()
             # A row that moves to a parent that was asked before it shows in no list.
             is_exact = evidence.is_exact and len(bindings) > 1
-            if not is_exact or len(marks) == known:
-                return not refusals.are_all_gone
+            if error or not is_exact or len(marks) == known:
+                break
             evidence.reads += 1
-        evidence.doubts[Doubt.MOVED] += 1
-        return True
-
-    def _read_for_each(self, bindings: Sequence[dict[str, str]], parents: str) -> Steps[Refusals]:
-        """Read the list of each parent; these are named by their resource."""
-        account, doubts = self.sync.account, self.sync.evidence.doubts
-        if len(bindings) > 1 and not self.sync.evidence.reads:
-            logger.info(
-                "Account %s: %d %s, a request each or more: at the account's limit %s (h:mm:ss).",
-                account.id,
-                len(bindings),
-                parents,
-                timedelta(seconds=round(expected_seconds(len(bindings)))),
-            )
-        refusals = Refusals(parents)
-        yield Fork(refusals.attempts(self._read(binding, None) for binding in bindings))
-        if refusals.gone:
-            doubts[Doubt.GONE] += refusals.gone
-        if doubts[Doubt.GONE] or doubts[Doubt.PARENTS_WITHOUT_ID]:
+            if evidence.reads == MOST_READS:
+                doubts[Doubt.MOVED] += 1
+                break
+        without_id = parents.evidence.doubts[Doubt.PARENTS_WITHOUT_ID]
+        if doubts[Doubt.GONE] or without_id:
             logger.warning(
                 "Account %s: of %s, %d were gone when their turn came and %d had no `id`.",
-                account,
-                parents,
+                sync.account.id,
+                innermost.resource,
                 doubts[Doubt.GONE],
-                doubts[Doubt.PARENTS_WITHOUT_ID],
+                without_id,
             )
-        return refusals
+        if error:
+            raise error
+        return not refusals.are_all_gone
 
     def end(self) -> None:
         """Take note that all lists were read.

@@ -212,6 +212,18 @@ class TestOddParents:
         assert house.bookmark(account) == before
         house.settle()
 
+    def test_one_without_an_id_is_told_once_though_all_are_listed_again(
+        self, tap: Tap, sandbox: Sandbox
+    ) -> None:
+        account = account_of(sandbox, "jobscore")
+        keys = [row["id"] for row in sandbox.rows("candidates", account)]
+        for _ in range(2):
+            self.list_candidates(sandbox, None, *keys)
+        run = Warehouse(tap, sandbox, "applications", whole=True).sync()
+        assert len(sandbox.requests(path("candidates"))) == 2
+        assert len(told(run, "had no `id`")) == len(told(run, "and 1 had no `id`")) == 1
+        assert not run.of("ACTIVATE_VERSION", "applications")
+
     def test_one_whose_id_is_zero_is_asked_for(self, tap: Tap, sandbox: Sandbox) -> None:
         account_of(sandbox, "jobscore")
         self.list_candidates(sandbox, 0, "1")

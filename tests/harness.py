@@ -175,7 +175,6 @@ class Tap:
             "api_url": self.sandbox.url,
             "api_token": self.sandbox.token,
             "max_retries": 2,
-            "include_eeocs": True,
         }
         return {name: value for name, value in (base | settings).items() if value is not None}
 

@@ -405,7 +405,8 @@ class TestTimes:
     def test_no_two_follow_each_other_that_are_the_same(self, sandbox: Sandbox) -> None:
         sandbox.reset(providers=VARIOUS, interviews=4, candidates=3, jobs=2, rate_limits=False)
         tap = hasty(sandbox)
-        run = tap(catalog=tap.catalog("integrated_accounts", *RESOURCES), max_concurrency=5)
+        catalog = tap.catalog("integrated_accounts", *RESOURCES)
+        run = tap(catalog=catalog, max_concurrency=5, include_eeocs=True)
         texts = [json.dumps(one) for one in run.messages]
         assert not [
             one for one, after in itertools.pairwise(texts) if one == after and '"STATE"' in one

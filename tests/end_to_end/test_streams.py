@@ -324,7 +324,10 @@ class TestFailures:
     def test_what_a_provider_does_not_offer_costs_one_look(
         self, sandbox: Sandbox, tap: Tap, ids: dict[str, str]
     ) -> None:
-        run = tap(catalog=tap.catalog("interviews", "offices", "tags", "eeocs", "organizations"))
+        run = tap(
+            catalog=tap.catalog("interviews", "offices", "tags", "eeocs", "organizations"),
+            include_eeocs=True,
+        )
         assert run.code == 0
         asked = sandbox.requests(f"/integrated-account/{ids['ceipal']}/capabilities")
         assert len(asked) == 1

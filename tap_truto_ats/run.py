@@ -14,7 +14,7 @@ from tap_truto_ats.sync.parents import ParentLists
 from tap_truto_ats.sync.scheduler import Scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from tap_truto_ats.sync.account_sync import AccountSync, SyncTask
@@ -33,6 +33,8 @@ class Run:
     start: datetime
     is_test: bool = False
     """Whether each account is only tested, as `--test` does."""
+    on_end: Callable[[dict[str, Any]], None] = lambda _: None
+    """Takes what is recorded of each account sync that has ended, when its rows are out."""
 
     @property
     def wants_remote_data(self) -> bool:
@@ -115,4 +117,8 @@ class Run:
             if is_end:
                 sync.end(task.error)
                 yield sync, ()
-                self.report.add(sync)
+
+    def note(self, sync: AccountSync) -> None:
+        """Take note of an account sync that has ended and whose rows are out."""
+        self.report.add(sync)
+        self.on_end(sync.record())

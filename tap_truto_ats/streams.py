@@ -1,8 +1,8 @@
-"""The streams: integrated accounts, and every declared resource of the unified ATS API."""
+"""The streams of the unified ATS API: one for every declared resource."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -11,13 +11,13 @@ from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import Self, override
 
 from tap_truto_ats.model.instants import earlier, format_instant
-from tap_truto_ats.model.records import CUSTOM_FIELDS, REMOTE_DATA, dig
-from tap_truto_ats.model.resources import ACCOUNTS
-from tap_truto_ats.sync.account_sync import AccountSync, Mode
+from tap_truto_ats.model.records import CUSTOM_FIELDS, REMOTE_DATA
+from tap_truto_ats.sync.account_sync import Mode
 from tap_truto_ats.sync.bookmarks import PARTITION_KEY
-from tap_truto_ats.sync.evidence import Doubt, Evidence
+from tap_truto_ats.sync.evidence import Doubt
 from tap_truto_ats.sync.plans import Plan
 from tap_truto_ats.sync.query import Query
+from tap_truto_ats.sync.scope import scope_of
 from tap_truto_ats.sync.tasks import Steps, Task, until_rows
 from tap_truto_ats.truto_stream import SCHEMAS, TrutoStream
 
@@ -30,40 +30,10 @@ if TYPE_CHECKING:
 
     from tap_truto_ats.model.declaration import Resource
     from tap_truto_ats.run import Run
-    from tap_truto_ats.sync.account_sync import SyncTask
+    from tap_truto_ats.sync.account_sync import AccountSync, SyncTask
     from tap_truto_ats.sync.accounts import Account
     from tap_truto_ats.sync.parents import ParentLists
-
-UNREAD = (Mode.INACTIVE, Mode.NOT_OFFERED)
-"""The modes in which nothing is read, so that nothing of the state changes."""
-
-
-class IntegratedAccountsStream(TrutoStream):
-    """The accounts in the run's scope, whatever their status."""
-
-    name = ACCOUNTS
-    key_columns = primary_keys = ("id",)
-
-    def __init__(self, tap: Tap, run: Run) -> None:
-        """Load the schema file that is named like the stream."""
-        super().__init__(tap, run, self.name, SCHEMAS.get_schema(self.name))
-
-    @override
-    def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
-        for row in self.run.accounts.read():
-            name = dig(row, "integration", "name")
-            unfit: Counter[str] = Counter()
-            yield self, [self._normalise({**row, "integration_name": name}, unfit)]
-            self._tell_of_values(row["id"], unfit)
-            if self.version is not None:
-                self._bookmarks.note_whole_read(str(row["id"]))
-        self._compare_accounts()
-
-    @override
-    def missing(self) -> str | None:
-        if self.run.accounts.failures:
-            return "accounts could not be looked up"
-        return super().missing()
+    from tap_truto_ats.sync.scope import Scope
 
 
 class UnifiedStream(TrutoStream):
@@ -88,6 +58,8 @@ class UnifiedStream(TrutoStream):
         """How many accounts were read whole."""
         self._reasons: dict[str, None] = {}
         """Why the others were not."""
+        self._due: dict[str, str] = {}
+        """By account: why it has to be read whole."""
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
@@ -106,6 +78,7 @@ class UnifiedStream(TrutoStream):
         by_name = {stream.name: stream for stream in streams}
         for stream in streams:
             stream._warn_of_future()  # noqa: SLF001 - a stream of the same class
+        self._note_departed(streams)
         for read in self.run.read(self.tasks(streams)):
             if read is None:
                 yield self, []
@@ -127,9 +100,35 @@ class UnifiedStream(TrutoStream):
         reasons = ", ".join(self._reasons) or "their syncs did not end"
         return f"{total - self._complete} of {total} accounts were not read whole ({reasons})"
 
+    def _note_departed(self, streams: Sequence[Self]) -> None:
+        """Take note of the accounts that the state knows and that Truto no longer lists."""
+        departed: dict[str, None] = {}
+        for stream in streams:
+            for account in stream._no_longer_listed():  # noqa: SLF001 - a stream of the same class
+                sync = stream._begin(account)  # noqa: SLF001 - a stream of the same class
+                sync.mode = Mode.NOT_LISTED
+                self.run.note(sync)
+                departed[account.id] = None
+        if departed:
+            self.logger.warning(
+                "Truto no longer lists %d accounts that the state knows: %s.",
+                len(departed),
+                ", ".join(departed),
+            )
+
     def tasks(self, streams: Sequence[Self]) -> dict[str | None, Iterator[SyncTask]]:
         """Plan the syncs of each account, which `run.read` carries out one after another."""
         by_name = {stream.name: stream for stream in streams}
+        due: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for stream in streams:
+            for reason in stream._find_due():  # noqa: SLF001 - a stream of the same class
+                due[reason][stream.name] += 1
+        for reason, numbers in due.items():
+            self.logger.info(
+                "Read whole, since %s: %s.",
+                reason,
+                ", ".join(f"{name} ({n} accounts)" for name, n in sorted(numbers.items())),
+            )
         return {one.id: self._tasks_of(one, by_name) for one in self.run.accounts.all()}
 
     def records(self, sync: AccountSync, rows: Sequence[Any]) -> list[Record]:
@@ -143,6 +142,7 @@ class UnifiedStream(TrutoStream):
             record = normalise(row, unfit)
             record[PARTITION_KEY] = account_id
             records.append(record)
+        self._extracted_at = sync.tick(self.run.client.now())
         return records
 
     def close(self, sync: AccountSync) -> None:
@@ -160,24 +160,24 @@ class UnifiedStream(TrutoStream):
         self._tell_of_values(account, sync.unfit, sync.usage.replaced)
         if sync.error:
             self.run.accounts.fail(account, sync.error, self.name)
-        elif self._is_incremental and sync.mode not in UNREAD and self._advance(sync):
-            self.write_state()
+        elif sync.status == "succeeded":
+            self._advance(sync)
+        if sync.rows or (sync.is_whole and sync.is_complete):
+            self._bookmarks.note_time(account.id, sync.read_at)
         sync.new_bookmark = self._bookmarks.get(account.id)
-        sync.made_lately.clear()  # The report keeps the syncs.
-        if self.version is not None and sync.rows:
-            self._bookmarks.note_rows(account.id)
+        self.run.note(sync)
+        self.write_state()
         if reasons := evidence.blocking_deletions(self.name):
             self._reasons[" and ".join(reasons)] = None
             return
         self._complete += 1
         if sync.mode is Mode.NOT_OFFERED:
             self._not_offered.add(account.id)
-        elif self.version is not None:
-            self._bookmarks.note_whole_read(account.id)
 
     def _tasks_of(self, account: Account, streams: Mapping[str, Self]) -> Iterator[SyncTask]:
         """Yield an account's tasks; one that lists parents may be needed before its turn."""
         lists = self.run.parent_lists(account)
+        lists.wants_all |= any(account.id in one._due for one in streams.values())  # noqa: SLF001
         lists.selected = [stream.resource for stream in streams.values()]
         lists.make = lambda name: streams[name]._task(account, lists) if name in streams else None  # noqa: SLF001
         yield from filter(None, map(lists.task, streams))
@@ -222,40 +222,57 @@ class UnifiedStream(TrutoStream):
     def _is_incremental(self) -> bool:
         return self.replication_method == REPLICATION_INCREMENTAL and not self.run.settings.is_raw
 
+    @cached_property
+    def _scope(self) -> Scope:
+        columns = (breadcrumb for breadcrumb, is_selected in self.mask.items() if is_selected)
+        return scope_of(self.name, self.run.settings, columns)
+
+    def _find_due(self) -> Iterator[str]:
+        """Find the accounts that have to be read whole, and yield the reason for each."""
+        days = self.run.settings.full_read_every_days
+        for account in self.run.accounts.all():
+            if reason := self._bookmarks.due(account.id, self._scope, days):
+                self._due[account.id] = reason
+                yield reason
+
     def _account_sync(self, account: Account) -> AccountSync:
-        # Making the bookmarks gives each stream that was begun an entry in the state.
         bookmarks = self._bookmarks
-        sync = AccountSync(
-            stream=self.name,
-            account=account,
-            evidence=Evidence(self.run.client.now, is_exact=self.version is not None),
-        )
+        sync = self._begin(account)
+        sync.is_first = not bookmarks.has_been_read(account.id)
+        sync.whole_because = self._due.get(account.id)
+        sync.ids_known = bookmarks.ids_known(account.id)
+        if bookmarks.is_narrowed(account.id, self._scope):
+            sync.evidence.doubts[Doubt.NARROWED] += 1
         if self._is_incremental and (bookmark := bookmarks.get(account.id)):
             sync.bookmark = bookmark
-            sync.changed_since = earlier(bookmark, self.run.settings.lookback_seconds)
             sync.rows_known = bookmarks.rows_known(account.id)
-            # Truto may leave out rows that are not dated when it is asked for changes.
-            sync.asks = not bookmarks.has_undated_rows(account.id)
+            if not sync.whole_because:
+                sync.changed_since = earlier(bookmark, self.run.settings.lookback_seconds)
+                # Truto may leave out rows that are not dated when it is asked for changes.
+                sync.asks = not bookmarks.has_undated_rows(account.id)
         sync.lists_all = not self.run.is_test and self._query.lists_all(account, sync.asked_since)
         return sync
 
-    def _advance(self, sync: AccountSync) -> bool:
-        """Move the bookmark of an account that was read to its end; return whether it moved."""
-        evidence = sync.evidence
-        if blocks := evidence.blocking_bookmark(self.name):
+    def _advance(self, sync: AccountSync) -> None:
+        """Move the bookmark of an account that was read to its end, and note a whole read."""
+        evidence, account = sync.evidence, sync.account
+        blocks = evidence.blocking_bookmark(self.name)
+        if blocks and self._is_incremental:
             self.logger.warning(
                 "Account %s: %s. Its bookmark stays, so that the next run reads them again.",
-                sync.account,
+                account,
                 " and ".join(blocks),
             )
-            return False
-        has_moved = self._bookmarks.advance(
-            sync.account.id,
-            evidence.read_until(),
-            sync.checksum_until,
-            has_undated=evidence.undated > 0,
-        )
-        if sync.mode is Mode.WHOLE and not evidence.blocking_deletions(self.name):
-            self._bookmarks.note_whole_read(sync.account.id)
-            has_moved = True
-        return has_moved
+        if blocks:
+            return
+        if self._is_incremental:
+            self._bookmarks.advance(
+                account.id,
+                evidence.read_until(),
+                sync.checksum_until,
+                has_undated=evidence.undated > 0,
+            )
+        # Rows without an id, say, are there in every run: they would make it due for ever.
+        is_enough = sync.is_first or sync.whole_because or sync.is_complete
+        if sync.is_whole and is_enough:
+            self._bookmarks.note_whole_read(account.id, self._scope, sync.ids)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
+from tap_truto_ats.account_streams import AccountSyncsStream, IntegratedAccountsStream
 from tap_truto_ats.model.resources import RESOURCES
 from tap_truto_ats.report import watching
 from tap_truto_ats.run import Run
 from tap_truto_ats.settings.schema import SCHEMA
 from tap_truto_ats.singer.command_line import CommandLineTap
-from tap_truto_ats.streams import IntegratedAccountsStream, UnifiedStream
+from tap_truto_ats.streams import UnifiedStream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,7 @@ class TapTrutoAts(CommandLineTap):
     @override
     def discover_streams(self) -> Sequence[Stream]:
         return [
+            AccountSyncsStream(self, self.run),
             IntegratedAccountsStream(self, self.run),
             *(UnifiedStream(self, self.run, resource) for resource in RESOURCES.values()),
         ]

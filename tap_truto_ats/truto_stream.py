@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from functools import cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,10 @@ from typing_extensions import override
 from tap_truto_ats.model.records import Normaliser
 from tap_truto_ats.model.resources import ACCOUNTS
 from tap_truto_ats.singer.stream import PagedStream
+from tap_truto_ats.sync.account_sync import AccountSync
+from tap_truto_ats.sync.accounts import Account
 from tap_truto_ats.sync.bookmarks import Bookmarks
+from tap_truto_ats.sync.evidence import Evidence
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -51,6 +55,26 @@ class TrutoStream(PagedStream):
             flattened_levels=self.flattened_levels,
         )
 
+    def _begin(self, account: Account) -> AccountSync:
+        """Begin an account's sync, later than all that the state knows of the account."""
+        now, before = self.run.client.now(), self._bookmarks.read_at(account.id)
+        deletes = self.version is not None
+        return AccountSync(
+            stream=self.name,
+            account=account,
+            evidence=Evidence(self.run.client.now, is_exact=deletes),
+            started_at=max(now, before + timedelta(microseconds=1)) if before else now,
+            deletes=deletes,
+        )
+
+    def _no_longer_listed(self) -> list[Account]:
+        """Return the accounts that the state knows, where the run covers all that there are."""
+        accounts = self.run.accounts
+        if accounts.part or accounts.evidence.blocking_deletions(ACCOUNTS):
+            return []
+        listed = {account.id for account in accounts.all()}
+        return [Account(one) for one in self._bookmarks.accounts() if one not in listed]
+
     def _tell_of_values(self, account: object, unfit: Counter[str], replaced: int = 0) -> None:
         """Log how many of an account's values did not come through as they were."""
         if replaced:
@@ -81,6 +105,8 @@ class TrutoStream(PagedStream):
 
     @override
     def missing(self) -> str | None:
+        if part := self.run.accounts.part:
+            return f"the run covers a part of the accounts (`{part}`)"
         if not self.run.accounts.all():
             return "no account was found"
         if doubts := self.run.accounts.evidence.blocking_deletions(ACCOUNTS):

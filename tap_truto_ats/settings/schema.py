@@ -124,11 +124,19 @@ class Settings:
         "Accounts whose rows carry no `updated_at`: once read whole, later runs ask only for what "
         "starts or ends within this many days before the run, or later.",
     )
-    full_read_every_days: int = _setting(
-        th.IntegerType(minimum=1),
+    full_read_every_days: int | None = _setting(
+        th.IntegerType(minimum=0),
         "Days between whole reads",
-        "With a schedule window: after this many days an account is read whole again.",
+        "After so many days each account is read whole again, so that late changes, changes "
+        "without a date and deletions come to light. Null or 0 switches it off.",
         default=7,
+    )
+    changed_parents_only: bool = _setting(
+        th.BooleanType,
+        "Ask by changed parents only",
+        "Where rows are asked for by their parents, such as candidates: between whole reads, only "
+        "by parents that changed since they were read last, or that do not tell.",
+        default=False,
     )
     hydrate: tuple[str, ...] = _setting(
         th.ArrayType(th.StringType),
@@ -153,11 +161,13 @@ class Settings:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:
-        """Read a configuration; a setting that is null counts as absent."""
+        """Read a configuration; a setting that is null counts as absent, unless it may be None."""
         values: dict[str, Any] = {}
+        optional = {one.name for one in fields(cls) if "None" in str(one.type)}
         for name, definition in SCHEMA["properties"].items():
-            given = config.get(name)
-            values[name] = definition.get("default") if given is None else given
+            values[name] = config.get(name)
+            if values[name] is None and not (name in config and name in optional):
+                values[name] = definition.get("default")
             if "integer" in definition["type"] and values[name] is not None:
                 values[name] = int(values[name])  # A variable's 50.0 is an integer, too.
         values["api_url"] = values["api_url"].rstrip("/")

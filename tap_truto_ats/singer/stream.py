@@ -18,7 +18,6 @@ from __future__ import annotations
 import abc
 import sys
 from contextlib import ExitStack
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream, Tap
@@ -35,6 +34,7 @@ from tap_truto_ats.singer.writer import PageWriter, RecordLine
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
+    from datetime import datetime
 
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
@@ -59,7 +59,7 @@ class PagedStream(Stream, abc.ABC):
 
     _has_sent_schema = False
     _extracted_at: datetime | None = None
-    """When the page of the record at hand arrived."""
+    """The time that the records at hand carry; `get_pages` sets it."""
 
     def __init__(self, tap: Tap, schema: dict[str, Any], name: str | None = None) -> None:
         """Remember the tap, which has the writer, the state and the other streams."""
@@ -105,7 +105,6 @@ class PagedStream(Stream, abc.ABC):
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
         for _, records in self.get_pages([self]):
-            self._extracted_at = datetime.now(timezone.utc)
             yield from records
             self._writer.flush()
             self._write_due_state()
@@ -184,7 +183,6 @@ class PagedStream(Stream, abc.ABC):
 
     def write(self, records: list[Record]) -> None:
         """Write a page, in one go unless the user has set up something for each record."""
-        self._extracted_at = datetime.now(timezone.utc)
         if is_plain(self.stream_maps):
             version, extracted_at = self.version, self._extracted_at
             self._writer.write_records(

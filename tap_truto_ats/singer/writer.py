@@ -17,7 +17,7 @@ from typing_extensions import override
 from tap_truto_ats.singer.output import writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from singer_sdk.helpers.types import TapState
@@ -58,6 +58,8 @@ class PageWriter(MsgSpecWriter):
         self.is_state_out = False
         """Whether the last message was a STATE, and no bookmark moved since."""
         self._due_at = 0.0
+        self.before_state: Callable[[], None] = lambda: None
+        """Writes what has to come before the next STATE."""
         with suppress(AttributeError, OSError):  # Stdout is no pipe, or the system is not Linux.
             fcntl.fcntl(sys.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
@@ -78,6 +80,7 @@ class PageWriter(MsgSpecWriter):
 
     def write_state(self, state: TapState) -> None:
         """Write a STATE message, unless it would be the same as the last message."""
+        self.before_state()
         if not self.is_state_out:
             self.write_message(StateMessage(value=state))
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tap_truto_ats.api.request import Usage
+from tap_truto_ats.model.instants import format_instant
 from tap_truto_ats.sync.evidence import Doubt, Evidence
 
 if TYPE_CHECKING:
@@ -25,17 +26,30 @@ class Mode(Enum):
     """How an account is read, and why so, in the words of the report and of `--test`."""
 
     CHANGES = "incremental", "its rows carry the time of their last change"
+    DUE = "whole", "its next whole read is due"
     WHOLE = "whole", "its rows do not carry the time of their last change"
     UNKNOWN = "whole", "it is not documented what its rows carry"
     CHOSEN = "whole", "the catalog or the response format asks for it"
     WINDOW = "schedule window", "it was read whole not long ago"
+    PARENTS = "changed parents", "it was read whole not long ago"
     NOT_OFFERED = "not offered", "its provider does not list the resource"
-    INACTIVE = "inactive", "its status is not active"
+    INACTIVE = "not active", "its status is not active"
+    NOT_LISTED = "not listed", "Truto does not list the account any more"
 
     def __init__(self, words: str, reason: str) -> None:
         """Name the two parts of a mode."""
         self.words = words
         self.reason = reason
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all rows are read."""
+        return self.words == "whole"
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether nothing is read, so that nothing of the state changes."""
+        return self in {Mode.NOT_OFFERED, Mode.INACTIVE, Mode.NOT_LISTED}
 
 
 @dataclass(slots=True, eq=False)
@@ -47,12 +61,24 @@ class AccountSync:
     account: Account
     evidence: Evidence
     """What tells whether all rows have come."""
+    started_at: datetime
+    """By Truto's clock, and later than all that records of earlier runs carry."""
     bookmark: datetime | None = None
     """The bookmark before the run; with None, the account is read whole."""
     changed_since: datetime | None = None
     """The bookmark less the lookback: older changes were emitted by an earlier run."""
+    deletes: bool = False
+    """Whether the target is to delete what does not come."""
+    whole_because: str | None = None
+    """Why all rows are to come, though the account was read before."""
+    is_first: bool = True
+    """Whether no earlier run has read the account to its end."""
     rows_known: int | None = None
     """The checksum of the rows that the last run saw; None if none is known."""
+    ids_known: int | None = None
+    """That of the ids that the last whole read saw."""
+    ids: int = 0
+    """That of the ids that came."""
     asks: bool = True
     """Whether Truto is asked for changes, where the provider can be."""
     lists_all: bool = False
@@ -81,6 +107,60 @@ class AccountSync:
     unfit: Counter[str] = field(default_factory=Counter)
     """By field: how many values their column could not hold."""
 
+    read_at: datetime = field(init=False)
+    """The latest time that its records carry."""
+
+    def __post_init__(self) -> None:
+        """Begin at its start."""
+        self.read_at = self.started_at
+
+    def tick(self, now: datetime) -> datetime:
+        """Return the time that records carry which came now."""
+        self.read_at = max(self.read_at, now)
+        return self.read_at
+
+    def wants_all(self) -> bool:
+        """Return whether a list of several pages is read again, so that no row slips by.
+
+        Where all rows are read in every run, other ids than the last time are reason enough.
+        """
+        has_changed = self.parent is None and self.ids != self.ids_known
+        return self.deletes or bool(self.whole_because) or has_changed
+
+    @property
+    def asks_all(self) -> bool:
+        """Whether all rows there are were asked for."""
+        is_first = self.mode is Mode.CHANGES and self.changed_since is None
+        return is_first or (self.mode is not None and self.mode.is_whole)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all rows were asked for, and none of them was held back."""
+        return self.asks_all and not self.held_back
+
+    @property
+    def words(self) -> str | None:
+        """How it was read, by what came of it; None if it failed before that was known."""
+        if self.asks_all:
+            return Mode.DUE.words if self.is_whole else Mode.CHANGES.words
+        return self.mode and self.mode.words
+
+    @property
+    def status(self) -> str:
+        """How it ended, in a word."""
+        if self.error:
+            return "failed"
+        return "skipped" if self.mode and self.mode.is_skipped else "succeeded"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether each row that exists has come, or that changed, where that was asked for."""
+        if self.error or self.mode is None or self.mode.is_skipped:
+            return False
+        evidence = self.evidence
+        blocks = evidence.blocking_deletions if self.is_whole else evidence.blocking_bookmark
+        return not blocks(self.stream)
+
     def end(self, error: AccountError | None) -> None:
         """Take note that no further row comes."""
         self.has_ended, self.error = True, error
@@ -88,6 +168,28 @@ class AccountSync:
             self.evidence.doubts[Doubt.FAILED] += 1
         if self.mode is Mode.INACTIVE:
             self.evidence.doubts[Doubt.INACTIVE] += 1
+
+    def record(self) -> dict[str, Any]:
+        """Return what is recorded of it once it has ended: columns of `account_syncs`."""
+        return {
+            "integrated_account_id": self.account.id,
+            "stream": self.stream,
+            "tenant_id": self.account.tenant_id,
+            "integration_name": self.account.provider,
+            "started_at": format_instant(self.started_at),
+            "ended_at": format_instant(self.tick(self.evidence.now())),
+            "mode": self.words,
+            "status": self.status,
+            "is_complete": self.is_complete,
+            "records": self.rows,
+            "requests": self.usage.requests,
+            "retries": self.usage.retries,
+            "waited_seconds": round(self.usage.waited_seconds, 1),
+            "bookmark_before": self.bookmark and format_instant(self.bookmark),
+            "bookmark_after": self.new_bookmark and format_instant(self.new_bookmark),
+            "error": self.error and str(self.error),
+            "error_status": self.error and self.error.status,
+        }
 
     def checksum_until(self, bookmark: datetime | None) -> int:
         """Return the checksum of the rows that came, and that were made up to the bookmark."""

@@ -45,6 +45,7 @@ class Account:
     """An integrated account; whatever is not known of it is None."""
 
     id: str
+    tenant_id: str | None = None
     provider: str | None = None
     status: str | None = None
     is_blocked: bool = False
@@ -120,7 +121,7 @@ class Accounts:
         """
         listed: dict[str, Account] = {}
         for row in self._look_up() if self._named else self._list():
-            account = _account(row)
+            account = account_of(row)
             if account.id not in listed:
                 listed[account.id] = account
                 yield row
@@ -136,6 +137,12 @@ class Accounts:
             for _ in self.read():
                 pass
         return list((self._named | (self._listed or {})).values())
+
+    @property
+    def part(self) -> str | None:
+        """The setting by which the run covers a part of the accounts; None if it covers all."""
+        names = ("integrated_account_ids", "tenant_ids")
+        return next((name for name in names if getattr(self.settings, name)), None)
 
     @property
     def inactive(self) -> list[Account]:
@@ -172,7 +179,7 @@ class Accounts:
                 Request(ACCOUNTS, params),
                 self.evidence,
                 self._take,
-                wants_all=self.settings.emit_activate_version_messages,
+                wants_all=lambda: self.settings.emit_activate_version_messages,
             )
             tasks.append(Task(None, steps))
         found: set[str] = set()
@@ -248,9 +255,11 @@ def _path(account: Account) -> str:
     return f"{ACCOUNTS}/{quote(account.id, safe='')}"
 
 
-def _account(row: dict[str, Any]) -> Account:
+def account_of(row: dict[str, Any]) -> Account:
+    """Return the account of a row of `/integrated-account`."""
     return Account(
         id=str(row["id"]),
+        tenant_id=str(row["tenant_id"]) if row.get("tenant_id") else None,
         provider=_lower(dig(row, "integration", "name")),
         status=_lower(dig(row, "status")),
     )

@@ -5,19 +5,31 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from tap_truto_ats.model.instants import LONG_AGO, format_instant, parse_instant
+from tap_truto_ats.sync.scope import is_narrower, merged, widened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from datetime import datetime
 
+    from tap_truto_ats.sync.scope import Scope
+
 PARTITION_KEY = "integrated_account_id"
 KEY, VALUE = "replication_key", "replication_key_value"
 WHOLE_READ_AT = "whole_read_at"
+KNOWN_SINCE = "known_since"
+READ_AT = "read_at"
+SCOPE = "scope"
 CHECKSUM = "rows_checksum"
+IDS = "ids_checksum"
 UNDATED = "undated_rows"
 MISSING_SINCE = "missing_since"
+
+
+MOST_AHEAD = timedelta(days=1)
+"""By how much a time in the state may be ahead: no machine's clock is off by more."""
 
 
 @cache
@@ -34,8 +46,11 @@ class Bookmarks:
 
     A partition may also hold:
 
-    - `whole_read_at`: the start of the last run that read the account whole, if its rows carry no
-      replication key or the stream is read whole in every run
+    - `whole_read_at`: the start of the last run that read the account whole
+    - `known_since`: where that is not known, the start of the first run that asked for it
+    - `read_at`: the latest time that a record of the account carried
+    - `scope`: the checksums of the settings that decide which rows and columns come
+    - `ids_checksum`: that of the ids that the last whole read saw
     - `rows_checksum`: that of the rows that the last run saw
     - `undated_rows`: true if some rows do not tell when they last changed, so that the account
       cannot be asked for changes alone
@@ -71,9 +86,13 @@ class Bookmarks:
         """Return up to which change the account was read; None without a readable bookmark."""
         return self._moment(self._by_account.get(account_id, {}))
 
+    def accounts(self) -> list[str]:
+        """Return the accounts that the state knows."""
+        return list(self._by_account)
+
     def in_future(self) -> dict[str, datetime]:
         """Return by account the bookmarks that no clock can have set: they are off by a day."""
-        limit = self.run_start + timedelta(days=1)
+        limit = self.run_start + MOST_AHEAD
         moments = ((account_id, self.get(account_id)) for account_id in self._by_account)
         return {account_id: moment for account_id, moment in moments if moment and moment > limit}
 
@@ -90,13 +109,70 @@ class Bookmarks:
         """Return the start of the last run that read the account whole; None if there was none."""
         return parse_instant(self._by_account.get(account_id, {}).get(WHOLE_READ_AT))
 
-    def note_rows(self, account_id: str) -> None:
-        """Remember that rows of the account are out."""
-        self._partition(account_id)
+    def has_been_read(self, account_id: str) -> bool:
+        """Return whether an earlier run has read the account to its end."""
+        return bool(self.get(account_id) or self.whole_read_at(account_id))
 
-    def note_whole_read(self, account_id: str) -> None:
-        """Remember that this run has read the account whole; its rows must all be out."""
-        self._partition(account_id)[WHOLE_READ_AT] = format_instant(self.run_start)
+    def ids_known(self, account_id: str) -> int | None:
+        """Return the checksum of the ids that the last whole read saw; None if unknown."""
+        checksum: int | None = self._by_account.get(account_id, {}).get(IDS)
+        return checksum
+
+    def due(self, account_id: str, scope: Scope, days: int | None) -> str | None:
+        """Return in words why an account that was read before has to be read whole; None if not.
+
+        Accounts come due spread over the days, each at its own time of the period, by its id.
+
+        Args:
+            account_id: The account.
+            scope: What decides which rows and columns come in this run.
+            days: The period; without one, only a change of the scope counts.
+        """
+        if not self.has_been_read(account_id):
+            return None
+        partition = self._by_account[account_id]
+        if changes := widened(partition.setdefault(SCOPE, scope), scope):
+            return f"{' and '.join(changes)} changed"
+        if not days:
+            return None
+        if not (since := self.whole_read_at(account_id)):
+            # The state of an earlier release: to begin now would read all accounts at once.
+            now = format_instant(self.run_start)
+            since = parse_instant(partition.setdefault(KNOWN_SINCE, now)) or LONG_AGO
+        period = timedelta(days=days)
+        share = crc32(account_id.encode()) / 2**32
+        began = self.run_start - (self.run_start - LONG_AGO - period * share) % period
+        is_read = began <= since <= self.run_start + MOST_AHEAD
+        return None if is_read else f"{days} days have passed"
+
+    def is_narrowed(self, account_id: str, scope: Scope) -> bool:
+        """Return whether rows that came in earlier runs are older than `start_date` now."""
+        known: Scope | None = self._by_account.get(account_id, {}).get(SCOPE)
+        return known is not None and is_narrower(known, scope)
+
+    def read_at(self, account_id: str) -> datetime | None:
+        """Return the latest time that a record of the account carried, by the state."""
+        return parse_instant(self._by_account.get(account_id, {}).get(READ_AT))
+
+    def note_time(self, account_id: str, latest: datetime) -> None:
+        """Remember the latest time that a record of the account carries."""
+        self._partition(account_id)[READ_AT] = format_instant(latest)
+
+    def note_whole_read(self, account_id: str, scope: Scope, ids: int) -> None:
+        """Remember that this run has read the account whole; its rows must all be out.
+
+        Args:
+            account_id: The account.
+            scope: What decided which rows and columns came.
+            ids: The checksum of their ids.
+        """
+        partition = self._partition(account_id)
+        partition.pop(KNOWN_SINCE, None)
+        partition |= {
+            WHOLE_READ_AT: format_instant(self.run_start),
+            SCOPE: merged(partition.get(SCOPE, scope), scope),
+            IDS: ids,
+        }
 
     def advance(
         self,

@@ -45,6 +45,8 @@ class Doubt(Enum):
     GONE = True, True, "parents of {} were gone when their turn came"
     NOT_IN_FULL = True, False, "rows of {} were not found by their ids, and came as listed"
     NO_LIST = True, True, "null or nothing came in place of {}"
+    ONCE = False, True, "other rows of {} came than the last time, and they were read once only"
+    NARROWED = False, True, "rows of {} that came earlier are older than `start_date`"
     NOT_OFFERED = False, True, "{} was not found, which its provider may list"
     INACTIVE = False, True, "its status is not active"
     WITHOUT_ID = False, True, "rows of {} came without an id"
@@ -82,6 +84,8 @@ class Evidence:
     so that each list is looked at alone."""
     reads: int = 0
     """How often all lists have been read before."""
+    is_paged: bool = False
+    """Whether a list has several pages, so that rows may slip by."""
     undated: int = 0
     """Rows that do not tell when they last changed."""
     doubts: Counter[Doubt] = field(default_factory=Counter)
@@ -97,6 +101,7 @@ class Evidence:
         if other.began is not None and (self.began is None or other.began_at < self.began_at):
             self.began, self.began_at = other.began, other.began_at
         self.doubts.update(other.doubts)
+        self.is_paged |= other.is_paged
 
     def blocking_bookmark(self, name: str) -> list[str]:
         """Return, in words, why a row that changed may not have come; empty if all have."""
@@ -186,6 +191,7 @@ class Tally:
             AccountError: The pages do not end.
         """
         self.pages += 1
+        self.evidence.is_paged |= self.pages > 1
         has_ids, self._before = self.rows > self._before, self.rows
         if has_ids:
             self._stale = self._stale + 1 if self._page in self._known_pages else 0

@@ -39,7 +39,7 @@ def read_list(
     evidence: Evidence,
     take: Take,
     *,
-    wants_all: bool = False,
+    wants_all: Callable[[], bool] = bool,
     only_first: bool = False,
 ) -> Steps[None]:
     """Request a list from its first page to the end of its cursor.
@@ -53,7 +53,8 @@ def read_list(
         request: The first page.
         evidence: What the list is evidence for.
         take: Takes the rows of each page.
-        wants_all: Whether a deletion alone, which nothing shows, must not hide a row.
+        wants_all: Returns, once the list has come, whether a row must not be hidden by a deletion
+            alone, which nothing shows.
         only_first: Request no page that follows.
 
     Raises:
@@ -73,7 +74,7 @@ def read_list(
             continue
         tally.end()
         reads += 1
-        may_lack = tally.pages > 1 and (wants_all or tally.found < tally.rows)
+        may_lack = tally.pages > 1 and (wants_all() or tally.found < tally.rows)
         if only_first or not evidence.is_exact or not (tally.found if is_again else may_lack):
             return
     evidence.doubts[Doubt.MOVED] += 1

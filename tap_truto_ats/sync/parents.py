@@ -208,7 +208,7 @@ class ParentLists:
             request,
             parents.evidence,
             partial(parents.take, binding),
-            wants_all=self.wants_all and not reads,
+            wants_all=lambda: self.wants_all and not reads,
             only_first=self.only_first,
         )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from tap_truto_ats.model.declaration import Offer, Resource
     from tap_truto_ats.settings.schema import Settings
-    from tap_truto_ats.sync.accounts import Account
     from tap_truto_ats.sync.bookmarks import Bookmarks
     from tap_truto_ats.sync.query import Query
     from tap_truto_ats.sync.tasks import Steps
@@ -94,7 +92,7 @@ class Plan:
 
     def _read(self, sync: AccountSync, lists: ParentLists) -> Steps[None]:
         account, offer = sync.account, self.resource.offer(sync.account.provider)
-        window = self._window(account, offer)
+        window = self._window(sync, offer)
         sync.mode = self._mode(sync, offer, window)
         if not_taken := self.query.filters_not_taken(account):
             logger.info(
@@ -104,6 +102,8 @@ class Plan:
                 ", ".join(not_taken),
                 self.resource.name,
             )
+        # Rows that are all read are compared with the last time, from the second time on.
+        sync.evidence.is_exact |= sync.asks_all and not (sync.is_first or sync.changed_since)
         rows = AccountRows(self.resource, self.query, sync, window)
         if offer and offer.lists_partially and self.resource.name in self.settings.hydrate:
             rows.singles = None if self.settings.is_raw else Refusals(f"rows of {sync.stream}")
@@ -127,18 +127,18 @@ class Plan:
         """Return how the account is read: asked for changes, for a part of a schedule, or whole."""
         if self.bookmarks is None:
             return Mode.CHOSEN
+        if sync.whole_because:
+            return Mode.DUE
         if sync.asks and self.query.change_parameters(offer):
             return Mode.CHANGES
         if window:
             return Mode.WINDOW
         return Mode.UNKNOWN if offer is None or offer.fills is None else Mode.WHOLE
 
-    def _window(self, account: Account, offer: Offer | None) -> datetime | None:
+    def _window(self, sync: AccountSync, offer: Offer | None) -> datetime | None:
         """Return the start of the part of the schedule that is read; None for all of it."""
         days, bookmarks = self.settings.schedule_window_days, self.bookmarks
         if days is None or bookmarks is None or not (offer and offer.schedule):
             return None
-        read_at, run_start = bookmarks.whole_read_at(account.id), bookmarks.run_start
-        limit = timedelta(days=self.settings.full_read_every_days)
-        is_recent = read_at and timedelta(0) <= run_start - read_at < limit
-        return earlier(run_start, days * 86_400) if is_recent else None
+        is_whole = sync.whole_because or not bookmarks.whole_read_at(sync.account.id)
+        return None if is_whole else earlier(bookmarks.run_start, days * 86_400)

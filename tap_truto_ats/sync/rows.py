@@ -79,6 +79,7 @@ class AccountRows:
         yield from self._read({}, None if self.is_trusted else sync.changed_since)
         if sync.held_back and self._may_be_new():
             yield from self._read({}, sync.changed_since, wants_old=True)
+            sync.held_back = 0
 
     def _read_changes(self) -> Steps[None]:
         """Read what changed by the server's word, before all is read for rows without a date."""
@@ -101,7 +102,9 @@ class AccountRows:
         sync, innermost = self.sync, requires[-1]
         sync.parent = innermost.resource.removesuffix("s")
         evidence, marks = sync.evidence, set[int]()
-        doubts, evidence.marks = evidence.doubts, marks
+        doubts = evidence.doubts
+        if sync.deletes:
+            evidence.marks = marks
         while True:
             known = len(marks)
             parents = yield from lists.of(innermost, evidence.reads)
@@ -122,8 +125,7 @@ class AccountRows:
                 doubts[Doubt.GONE] += refusals.gone
             error = refusals.error() or parents.error()
             # A row that moves to a parent that was asked before it shows in no list.
-            is_exact = evidence.is_exact and len(bindings) > 1
-            if error or not is_exact or len(marks) == known:
+            if error or not (sync.deletes and len(bindings) > 1) or len(marks) == known:
                 break
             evidence.reads += 1
             if evidence.reads == MOST_READS:
@@ -149,6 +151,9 @@ class AccountRows:
             AccountError: Single rows were refused.
         """
         sync, singles = self.sync, self.singles
+        is_again = not sync.is_first and sync.evidence.is_paged and not sync.wants_all()
+        if sync.parent and is_again and sync.ids != sync.ids_known:
+            sync.evidence.doubts[Doubt.ONCE] += 1
         if self.are_filters_refused:
             logger.info(
                 "Account %s refuses to be asked for a part of %s: it was read whole.",
@@ -209,7 +214,7 @@ class AccountRows:
         arriving = ArrivingPage() if self.query.streams else None
         request = Request(self.resource.path, params, self.sync.account.id, arriving=arriving)
         evidence = self.sync.evidence
-        yield from read_list(request, evidence, take, wants_all=evidence.is_exact)
+        yield from read_list(request, evidence, take, wants_all=self.sync.wants_all)
 
     def _take(
         self,
@@ -222,7 +227,7 @@ class AccountRows:
         """Take note of the rows of a page, and hand out those that are wanted, all in full."""
         sync, query = self.sync, self.query
         sync.has_pages = True
-        bookmark = sync.bookmark
+        bookmark, asks_all = sync.bookmark, sync.asks_all
         wanted: list[Any] = []
         dated: Any = None
         for given in rows:
@@ -238,8 +243,10 @@ class AccountRows:
             if self.parents:
                 self.parents.add(binding, row)
             is_old = since is not None and changed is not None and changed < since
+            mark = crc32(str(key).encode()) if asks_all or not self.is_trusted else 0
+            sync.ids += mark * is_new
             if changed is not None and not wants_old and not self.is_trusted:
-                mark, made = crc32(str(key).encode()), min(changed, created(row) or changed)
+                made = min(changed, created(row) or changed)
                 if made > tally.recent_from:
                     sync.made_lately.append((made, mark))
                 else:

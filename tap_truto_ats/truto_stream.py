@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 from functools import cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -57,13 +56,12 @@ class TrutoStream(PagedStream):
 
     def _begin(self, account: Account) -> AccountSync:
         """Begin an account's sync, later than all that the state knows of the account."""
-        now, before = self.run.client.now(), self._bookmarks.read_at(account.id)
         deletes = self.version is not None
         return AccountSync(
             stream=self.name,
             account=account,
             evidence=Evidence(self.run.client.now, is_exact=deletes),
-            started_at=max(now, before + timedelta(microseconds=1)) if before else now,
+            known_until=self._bookmarks.read_at(account.id),
             deletes=deletes,
         )
 

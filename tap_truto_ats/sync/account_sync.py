@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -61,8 +62,8 @@ class AccountSync:
     account: Account
     evidence: Evidence
     """What tells whether all rows have come."""
-    started_at: datetime
-    """By Truto's clock, and later than all that records of earlier runs carry."""
+    known_until: datetime | None = None
+    """The latest time that records of earlier runs carry."""
     bookmark: datetime | None = None
     """The bookmark before the run; with None, the account is read whole."""
     changed_since: datetime | None = None
@@ -107,12 +108,15 @@ class AccountSync:
     unfit: Counter[str] = field(default_factory=Counter)
     """By field: how many values their column could not hold."""
 
+    started_at: datetime = field(init=False)
+    """By Truto's clock, but later than all that records of earlier runs carry."""
     read_at: datetime = field(init=False)
-    """The latest time that its records carry."""
+    """The latest time that its own records carry."""
 
     def __post_init__(self) -> None:
-        """Begin at its start."""
-        self.read_at = self.started_at
+        """Begin, whatever the clocks of earlier runs showed."""
+        earliest = self.known_until and self.known_until + timedelta(microseconds=1)
+        self.started_at = self.read_at = max(filter(None, (self.evidence.now(), earliest)))
 
     def tick(self, now: datetime) -> datetime:
         """Return the time that records carry which came now."""

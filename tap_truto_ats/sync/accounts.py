@@ -45,13 +45,13 @@ class Account:
     """An integrated account; whatever is not known of it is None."""
 
     id: str
-    tenant_id: str | None = None
     provider: str | None = None
     status: str | None = None
     is_blocked: bool = False
     resources: frozenset[str] | None = None
     is_described: bool = False
     """Whether its capabilities have been asked for."""
+    tenant_id: str | None = None
 
     def __str__(self) -> str:
         """Name the account in a log line."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from tap_truto_ats.api.client import TrutoClient
 from tap_truto_ats.report import Report
 from tap_truto_ats.settings.schema import Settings
 from tap_truto_ats.sync.accounts import Accounts
+from tap_truto_ats.sync.fan_out import Notes
 from tap_truto_ats.sync.parents import ParentLists
 from tap_truto_ats.sync.scheduler import Scheduler
 
@@ -33,6 +34,10 @@ class Run:
     start: datetime
     is_test: bool = False
     """Whether each account is only tested, as `--test` does."""
+    under_way: set[AccountSync] = field(default_factory=set)
+    """The account syncs that have begun and not ended."""
+    notes: Notes = field(default_factory=Notes)
+    """When to note how far fan-outs are."""
     on_end: Callable[[dict[str, Any]], None] = lambda _: None
     """Takes what is recorded of each account sync that has ended, when its rows are out."""
 
@@ -120,5 +125,6 @@ class Run:
 
     def note(self, sync: AccountSync) -> None:
         """Take note of an account sync that has ended and whose rows are out."""
+        self.under_way.discard(sync)
         self.report.add(sync)
         self.on_end(sync.record())

@@ -79,16 +79,20 @@ class UnifiedStream(TrutoStream):
         for stream in streams:
             stream._warn_of_future()  # noqa: SLF001 - a stream of the same class
         self._note_departed(streams)
-        for read in self.run.read(self.tasks(streams)):
-            if read is None:
-                yield self, []
-                continue
-            sync, rows = read
-            stream = by_name[sync.stream]
-            if sync.has_ended:
-                stream.close(sync)
-            elif rows:
-                yield stream, stream.records(sync, rows)
+        try:
+            for read in self.run.read(self.tasks(streams)):
+                if read is None:
+                    yield self, []
+                elif (sync := read[0]).has_ended:
+                    by_name[sync.stream].close(sync)
+                else:
+                    stream = by_name[sync.stream]
+                    yield stream, stream.records(*read)
+                if self.run.notes.are_due(self.run.client.limiter.admitted):
+                    self._note_fan_outs(by_name)
+        except SystemExit:
+            self._note_fan_outs(by_name)
+            raise
         for stream in streams:
             stream._compare_accounts()  # noqa: SLF001 - a stream of the same class
 
@@ -164,6 +168,7 @@ class UnifiedStream(TrutoStream):
             self._advance(sync)
         if sync.rows or (sync.is_whole and sync.is_complete):
             self._bookmarks.note_time(account.id, sync.read_at)
+        self._note_fan_out(sync)
         sync.new_bookmark = self._bookmarks.get(account.id)
         self.run.note(sync)
         self.write_state()
@@ -173,6 +178,16 @@ class UnifiedStream(TrutoStream):
         self._complete += 1
         if sync.mode is Mode.NOT_OFFERED:
             self._not_offered.add(account.id)
+
+    def _note_fan_outs(self, streams: Mapping[str, Self]) -> None:
+        """Note in the state how far all fan-outs are; the rows that came are out."""
+        for sync in self.run.under_way:
+            streams[sync.stream]._note_fan_out(sync)  # noqa: SLF001 - a stream of the same class
+
+    def _note_fan_out(self, sync: AccountSync) -> None:
+        if sync.fan_out and not sync.deletes:
+            self._bookmarks.note_fan_out(sync.account.id, sync.fan_out.state(sync.rows))
+            self.write_state()
 
     def _tasks_of(self, account: Account, streams: Mapping[str, Self]) -> Iterator[SyncTask]:
         """Yield an account's tasks; one that lists parents may be needed before its turn."""
@@ -184,6 +199,7 @@ class UnifiedStream(TrutoStream):
 
     def _task(self, account: Account, lists: ParentLists) -> SyncTask:
         sync = self._account_sync(account)
+        self.run.under_way.add(sync)
         steps = self._test(sync, lists) if self.run.is_test else self._plan.steps(sync, lists)
         return Task(sync, steps, account.id, sync.usage)
 
@@ -236,18 +252,22 @@ class UnifiedStream(TrutoStream):
                 yield reason
 
     def _account_sync(self, account: Account) -> AccountSync:
-        bookmarks = self._bookmarks
+        bookmarks, settings = self._bookmarks, self.run.settings
         sync = self._begin(account)
         sync.is_first = not bookmarks.has_been_read(account.id)
         sync.whole_because = self._due.get(account.id)
         sync.ids_known = bookmarks.ids_known(account.id)
+        sync.scope, sync.fan_out_known = self._scope, bookmarks.fan_out(account.id)
         if bookmarks.is_narrowed(account.id, self._scope):
             sync.evidence.doubts[Doubt.NARROWED] += 1
+        known_until = bookmarks.parents_known_until(account.id)
+        if settings.changed_parents_only and known_until and not sync.whole_because:
+            sync.parents_since = earlier(known_until, settings.lookback_seconds)
         if self._is_incremental and (bookmark := bookmarks.get(account.id)):
             sync.bookmark = bookmark
             sync.rows_known = bookmarks.rows_known(account.id)
             if not sync.whole_because:
-                sync.changed_since = earlier(bookmark, self.run.settings.lookback_seconds)
+                sync.changed_since = earlier(bookmark, settings.lookback_seconds)
                 # Truto may leave out rows that are not dated when it is asked for changes.
                 sync.asks = not bookmarks.has_undated_rows(account.id)
         sync.lists_all = not self.run.is_test and self._query.lists_all(account, sync.asked_since)
@@ -265,6 +285,8 @@ class UnifiedStream(TrutoStream):
             )
         if blocks:
             return
+        if sync.fan_out:
+            self._bookmarks.note_parents(account.id, sync.fan_out.known_until)
         if self._is_incremental:
             self._bookmarks.advance(
                 account.id,
@@ -275,4 +297,5 @@ class UnifiedStream(TrutoStream):
         # Rows without an id, say, are there in every run: they would make it due for ever.
         is_enough = sync.is_first or sync.whole_because or sync.is_complete
         if sync.is_whole and is_enough:
-            self._bookmarks.note_whole_read(account.id, self._scope, sync.ids)
+            ids = 0 if sync.is_resumed else sync.ids
+            self._bookmarks.note_whole_read(account.id, self._scope, ids)

@@ -13,10 +13,13 @@ from tap_truto_ats.model.instants import format_instant
 from tap_truto_ats.sync.evidence import Doubt, Evidence
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from tap_truto_ats.api.errors import AccountError
     from tap_truto_ats.sync.accounts import Account
+    from tap_truto_ats.sync.fan_out import FanOut
+    from tap_truto_ats.sync.scope import Scope
     from tap_truto_ats.sync.tasks import Task
 
 SyncTask: TypeAlias = "Task[AccountSync | None]"
@@ -76,6 +79,16 @@ class AccountSync:
     """Whether no earlier run has read the account to its end."""
     rows_known: int | None = None
     """The checksum of the rows that the last run saw; None if none is known."""
+    scope: Scope = field(default_factory=dict)
+    """What decides which rows and columns come."""
+    parents_since: datetime | None = None
+    """Parents that last changed before then are not asked for; None if all are."""
+    fan_out_known: Mapping[str, Any] = field(default_factory=dict)
+    """How far an earlier run came that could not ask for all parents."""
+    is_resumed: bool = False
+    """Whether a part of the rows came in an earlier run."""
+    fan_out: FanOut | None = None
+    """How far it is, where rows are asked for by their parents."""
     ids_known: int | None = None
     """That of the ids that the last whole read saw."""
     ids: int = 0

@@ -24,6 +24,8 @@ READ_AT = "read_at"
 SCOPE = "scope"
 CHECKSUM = "rows_checksum"
 IDS = "ids_checksum"
+FAN_OUT = "fan_out"
+PARENTS = "parents_known_until"
 UNDATED = "undated_rows"
 MISSING_SINCE = "missing_since"
 
@@ -51,6 +53,9 @@ class Bookmarks:
     - `read_at`: the latest time that a record of the account carried
     - `scope`: the checksums of the settings that decide which rows and columns come
     - `ids_checksum`: that of the ids that the last whole read saw
+    - `parents_known_until`: where rows are asked for by parents, the latest change of a parent up
+      to which the last complete read knew all
+    - `fan_out`: how far such a read came that could not be ended
     - `rows_checksum`: that of the rows that the last run saw
     - `undated_rows`: true if some rows do not tell when they last changed, so that the account
       cannot be asked for changes alone
@@ -150,6 +155,28 @@ class Bookmarks:
         known: Scope | None = self._by_account.get(account_id, {}).get(SCOPE)
         return known is not None and is_narrower(known, scope)
 
+    def parents_known_until(self, account_id: str) -> datetime | None:
+        """Return up to which change the parents of the last complete read were known."""
+        return parse_instant(self._by_account.get(account_id, {}).get(PARENTS))
+
+    def fan_out(self, account_id: str) -> dict[str, Any]:
+        """Return how far a fan-out came that could not be ended; empty if there was none."""
+        given = self._by_account.get(account_id, {}).get(FAN_OUT)
+        return given if isinstance(given, dict) else {}
+
+    def note_fan_out(self, account_id: str, fan_out: dict[str, Any] | None) -> None:
+        """Remember how far a fan-out is; None forgets it."""
+        self._note(account_id, FAN_OUT, fan_out)
+
+    def note_parents(self, account_id: str, known_until: datetime | None) -> None:
+        """Remember up to which change the parents are known that a complete read has asked for."""
+        self._note(account_id, PARENTS, known_until and format_instant(known_until))
+
+    def _note(self, account_id: str, name: str, value: object) -> None:
+        self._by_account.get(account_id, {}).pop(name, None)
+        if value:
+            self._partition(account_id)[name] = value
+
     def read_at(self, account_id: str) -> datetime | None:
         """Return the latest time that a record of the account carried, by the state."""
         return parse_instant(self._by_account.get(account_id, {}).get(READ_AT))
@@ -164,15 +191,13 @@ class Bookmarks:
         Args:
             account_id: The account.
             scope: What decided which rows and columns came.
-            ids: The checksum of their ids.
+            ids: The checksum of their ids; 0 if it is not known.
         """
         partition = self._partition(account_id)
         partition.pop(KNOWN_SINCE, None)
-        partition |= {
-            WHOLE_READ_AT: format_instant(self.run_start),
-            SCOPE: merged(partition.get(SCOPE, scope), scope),
-            IDS: ids,
-        }
+        partition[WHOLE_READ_AT] = format_instant(self.run_start)
+        self._note(account_id, SCOPE, merged(partition.get(SCOPE, scope), scope))
+        self._note(account_id, IDS, ids)
 
     def advance(
         self,
@@ -201,11 +226,8 @@ class Bookmarks:
         if read_until is not None and (before is None or read_until > before):
             partition[KEY] = self._replication_key
             partition[VALUE] = format_instant(read_until)
-        known = checksum(self._moment(partition))
-        for name, value in ((CHECKSUM, known), (UNDATED, has_undated)):
-            partition.pop(name, None)
-            if value:
-                partition[name] = value
+        self._note(account_id, CHECKSUM, checksum(self._moment(partition)))
+        self._note(account_id, UNDATED, has_undated)
         return partition != then
 
     def newly_missing(self, found: Collection[str]) -> set[str]:

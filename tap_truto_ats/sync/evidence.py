@@ -96,6 +96,11 @@ class Evidence:
             self.began, self.began_at = self.now(), time.monotonic()
         return self.began
 
+    def resume(self, began: datetime) -> None:
+        """Take note that an earlier run made the first request."""
+        seconds = max((self.now() - began).total_seconds(), 0.0)
+        self.began, self.began_at = began, time.monotonic() - seconds
+
     def add(self, other: Evidence) -> None:
         """Add the evidence of the list of parents by which rows are asked for."""
         if other.began is not None and (self.began is None or other.began_at < self.began_at):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tap_truto_ats.api.errors import AccountError
 from tap_truto_ats.api.request import Request
@@ -29,6 +29,16 @@ CHANGED = ("updated_at", "last_interaction_at")
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """Names of parameters with their values."""
+
+
+class Binding(NamedTuple):
+    """The values of required parameters by which rows are asked for."""
+
+    position: tuple[str, ...]
+    """The values alone, the id of the innermost parent last."""
+    params: dict[str, str]
+    changed: datetime
+    """When that parent last changed; `LONG_AGO` if it does not tell."""
 
 
 @dataclass
@@ -72,8 +82,8 @@ class Parents:
 
     def bindings(
         self, requirements: Sequence[Requirement], params: Mapping[str, Any]
-    ) -> list[dict[str, str]]:
-        """Return the values of the required parameters, with the last changed parents first.
+    ) -> list[Binding]:
+        """Return the values of the required parameters, in the order of the parents' ids.
 
         Of several parameters, only combinations that exist are returned: a candidate with its job.
 
@@ -81,13 +91,16 @@ class Parents:
             requirements: All that are required, the one for these parents last.
             params: The request's own parameters; a parent that contradicts them is left out.
         """
-        found: dict[Pairs, None] = {}
+        found: dict[Pairs, datetime] = {}
         *above, innermost = (requirement.parameter for requirement in requirements)
-        for value, listed_by in sorted(self.changed, key=self.changed.__getitem__, reverse=True):
+        for (value, listed_by), changed in self.changed.items():
             pairs = (*(pair for pair in listed_by if pair[0] in above), (innermost, value))
             if all(str(params.get(name, wanted)) == wanted for name, wanted in pairs):
-                found[pairs] = None
-        return list(map(dict, found))
+                found[pairs] = max(changed, found.get(pairs, LONG_AGO))
+        return sorted(
+            Binding(tuple(value for _, value in pairs), dict(pairs), changed)
+            for pairs, changed in found.items()
+        )
 
 
 @dataclass
@@ -191,7 +204,10 @@ class ParentLists:
             above = yield from self.of(offer.requires[-1], reads)
             parents.evidence.add(above.evidence)
             bindings = above.bindings(offer.requires, params)
-            each = (self._read(parents, request.having(one), one, reads) for one in bindings)
+            each = (
+                self._read(parents, request.having(one.params), one.params, reads)
+                for one in bindings
+            )
             yield Fork(parents.refusals.attempts(each))
         else:
             yield from self._read(parents, request, {}, reads)

@@ -12,6 +12,7 @@ from tap_truto_ats.api.errors import AccountError
 from tap_truto_ats.model.instants import earlier
 from tap_truto_ats.sync.account_sync import AccountSync, Mode
 from tap_truto_ats.sync.evidence import Doubt
+from tap_truto_ats.sync.fan_out import read_by_parents
 from tap_truto_ats.sync.parents import ParentLists, Parents
 from tap_truto_ats.sync.refusals import Refusals
 from tap_truto_ats.sync.rows import AccountRows
@@ -113,7 +114,7 @@ class Plan:
         requires = offer.requires if offer else ()
         if all(requirement.parameter in given for requirement in requires):
             yield from rows.read()
-        elif not (yield from rows.read_by_parents(requires, lists)):
+        elif not (yield from read_by_parents(rows, requires, lists)):
             yield from lists.describe()
             if not account.offers(self.resource.name):
                 self._is_not_offered(sync)
@@ -129,6 +130,8 @@ class Plan:
             return Mode.CHOSEN
         if sync.whole_because:
             return Mode.DUE
+        if sync.parents_since:
+            return Mode.PARENTS
         if sync.asks and self.query.change_parameters(offer):
             return Mode.CHANGES
         if window:
@@ -140,5 +143,7 @@ class Plan:
         days, bookmarks = self.settings.schedule_window_days, self.bookmarks
         if days is None or bookmarks is None or not (offer and offer.schedule):
             return None
-        is_whole = sync.whole_because or not bookmarks.whole_read_at(sync.account.id)
-        return None if is_whole else earlier(bookmarks.run_start, days * 86_400)
+        is_first = bookmarks.whole_read_at(sync.account.id) is None
+        if is_first or sync.whole_because or sync.parents_since:
+            return None
+        return earlier(bookmarks.run_start, days * 86_400)

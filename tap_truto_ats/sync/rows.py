@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -12,24 +11,23 @@ from urllib.parse import quote
 from zlib import crc32
 
 from tap_truto_ats.api.errors import AccountError
-from tap_truto_ats.api.limits import expected_seconds
 from tap_truto_ats.api.request import ArrivingPage, Request
 from tap_truto_ats.model.records import usable_key
 from tap_truto_ats.sync.evidence import Doubt
-from tap_truto_ats.sync.lists import MOST_READS, read_list
+from tap_truto_ats.sync.lists import read_list
 from tap_truto_ats.sync.query import created
-from tap_truto_ats.sync.refusals import Refusals
 from tap_truto_ats.sync.tasks import Fork, Rows, Steps, answer_to
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime
 
-    from tap_truto_ats.model.declaration import Requirement, Resource
+    from tap_truto_ats.model.declaration import Resource
     from tap_truto_ats.sync.account_sync import AccountSync
     from tap_truto_ats.sync.evidence import Tally
-    from tap_truto_ats.sync.parents import ParentLists, Parents
+    from tap_truto_ats.sync.parents import Parents
     from tap_truto_ats.sync.query import Query
+    from tap_truto_ats.sync.refusals import Refusals
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +54,8 @@ class AccountRows:
     """Whether some list was read with the filters that the tap adds by itself."""
     are_filters_refused: bool = False
     """Whether the lists are read without them, since they were refused."""
+    handed_out: int = 0
+    """Rows handed out so far."""
 
     def params(self) -> dict[str, Any]:
         """Return the parameters of a first page, but for those that are required."""
@@ -76,73 +76,17 @@ class AccountRows:
         if self.is_trusted and not sync.asks and sync.changed_since:
             yield from self._read_changes()
         self.is_trusted &= sync.asks
-        yield from self._read({}, None if self.is_trusted else sync.changed_since)
+        yield from self.read_list({}, None if self.is_trusted else sync.changed_since)
         if sync.held_back and self._may_be_new():
-            yield from self._read({}, sync.changed_since, wants_old=True)
+            yield from self.read_list({}, sync.changed_since, wants_old=True)
             sync.held_back = 0
 
     def _read_changes(self) -> Steps[None]:
         """Read what changed by the server's word, before all is read for rows without a date."""
         parents, self.parents = self.parents, None
         self.sync.asks = True
-        yield from self._read({}, None)
+        yield from self.read_list({}, None)
         self.sync.asks, self.parents = False, parents
-
-    def read_by_parents(self, requires: Sequence[Requirement], lists: ParentLists) -> Steps[bool]:
-        """Read a list for each parent; a parent that is refused does not keep the others back.
-
-        All rows that come are handed out: it is the requests that take time.
-
-        Returns:
-            False if not a single parent was found to exist.
-
-        Raises:
-            AccountError: The parents could not be listed, or some were refused.
-        """
-        sync, innermost = self.sync, requires[-1]
-        sync.parent = innermost.resource.removesuffix("s")
-        evidence, marks = sync.evidence, set[int]()
-        doubts = evidence.doubts
-        if sync.deletes:
-            evidence.marks = marks
-        while True:
-            known = len(marks)
-            parents = yield from lists.of(innermost, evidence.reads)
-            evidence.add(parents.evidence)
-            bindings = parents.bindings(requires, self.query.params(sync.account, None))
-            if len(bindings) > 1 and not evidence.reads:
-                logger.info(
-                    "Account %s: %d %s, a request each or more: at the account's limit %s"
-                    " (h:mm:ss).",
-                    sync.account.id,
-                    len(bindings),
-                    innermost.resource,
-                    timedelta(seconds=round(expected_seconds(len(bindings)))),
-                )
-            refusals = Refusals(innermost.resource)
-            yield Fork(refusals.attempts(self._read(binding, None) for binding in bindings))
-            if refusals.gone:
-                doubts[Doubt.GONE] += refusals.gone
-            error = refusals.error() or parents.error()
-            # A row that moves to a parent that was asked before it shows in no list.
-            if error or not (sync.deletes and len(bindings) > 1) or len(marks) == known:
-                break
-            evidence.reads += 1
-            if evidence.reads == MOST_READS:
-                doubts[Doubt.MOVED] += 1
-                break
-        without_id = parents.evidence.doubts[Doubt.PARENTS_WITHOUT_ID]
-        if doubts[Doubt.GONE] or without_id:
-            logger.warning(
-                "Account %s: of %s, %d were gone when their turn came and %d had no `id`.",
-                sync.account.id,
-                innermost.resource,
-                doubts[Doubt.GONE],
-                without_id,
-            )
-        if error:
-            raise error
-        return not refusals.are_all_gone
 
     def end(self) -> None:
         """Take note that all lists were read.
@@ -172,7 +116,7 @@ class AccountRows:
             if error := singles.error():
                 raise error
 
-    def _read(
+    def read_list(
         self, binding: dict[str, str], since: datetime | None, *, wants_old: bool = False
     ) -> Steps[None]:
         """Read one list, without the tap's own filters if it is refused with them.
@@ -259,16 +203,20 @@ class AccountRows:
         if dated and query.is_local(dated):
             sync.evidence.is_local = True
         in_full = self.singles and Fork(map(partial(self._in_full, self.singles), wanted))
-        yield in_full or Rows(wanted)
+        yield in_full or self._hand_out(wanted)
+
+    def _hand_out(self, rows: list[Any]) -> Rows:
+        self.handed_out += len(rows)
+        return Rows(rows)
 
     def _in_full(self, singles: Refusals, row: dict[str, Any]) -> Steps[None]:
         is_over = singles.has_given_up or singles.are_absent
         if is_over or not (yield from singles.attempt(self._single(row))):
-            yield Rows([row])
+            yield self._hand_out([row])
 
     def _single(self, row: dict[str, Any]) -> Steps[None]:
         path = f"{self.resource.path}/{quote(str(row['id']), safe='')}"
         account = self.sync.account
         params = self.query.single_params(account)
         page = yield from answer_to(Request(path, params, account.id, single=True))
-        yield Rows([{**row, **page.rows[0], "id": row["id"]}])
+        yield self._hand_out([{**row, **page.rows[0], "id": row["id"]}])

@@ -192,7 +192,8 @@ class PagedStream(Stream, abc.ABC):
             )
         else:
             for record in records:
-                self._writer.write_mapped(self._generate_record_messages(record))
+                for message in self._generate_record_messages(record):
+                    self._writer.write_message(message)
 
     @property
     def flattened_levels(self) -> int:

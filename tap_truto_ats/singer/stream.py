@@ -30,7 +30,7 @@ from typing_extensions import Self, override
 
 from tap_truto_ats.api.errors import RunError
 from tap_truto_ats.singer.catalogs import refusals
-from tap_truto_ats.singer.maps import flat_names, flattened_levels, is_plain, mapped
+from tap_truto_ats.singer.maps import flat_names, flattened_levels, is_plain
 from tap_truto_ats.singer.writer import PageWriter, RecordLine
 
 if TYPE_CHECKING:
@@ -290,7 +290,7 @@ class PagedStream(Stream, abc.ABC):
     @override
     def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
         for stream_map in self.stream_maps:
-            columns = mapped(stream_map, record)
+            columns = stream_map.transform(record)
             if columns is not None:
                 yield RecordMessage(
                     stream=stream_map.stream_alias,

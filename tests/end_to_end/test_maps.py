@@ -183,6 +183,42 @@ def test_shortened_keys_are_the_keys_in_postgres(
     assert {one["id"]: one["app__id"] for one in found}["undeclared"] == "a1"
 
 
+def test_what_a_map_hides_is_in_no_column(tap: Tap, sandbox: Sandbox, ids: dict[str, str]) -> None:
+    hidden = {"location": [SECRET], "start_at": SECRET, "candidate": {"id": "c", "name": SECRET}}
+    sandbox.fault(path=PATH, kind="rows", rows=[{"id": "1", "color": "red", **hidden}])
+    maps = {"location": None, "start_at": "str(md5(str(start_at)))", "candidate": "None"}
+    run = tap(stream_maps={"interviews": maps}, integrated_account_ids=[ids["ashby"]], **FLAT)
+    check(run)
+    (record,) = run.records()
+    assert json.loads(record["custom_fields"]) == {"color": "red"}
+    assert SECRET not in run.stdout
+
+
+def test_postgres_takes_what_expressions_give(
+    tap: Tap, sandbox: Sandbox, ids: dict[str, str], database: Postgres, tmp_path: Path
+) -> None:
+    sandbox.fault(path=PATH, kind="rows", rows=ODD)
+    maps = {
+        "full": "id == 'full'",
+        "people": "[one['id'] for one in interviewers or []]",
+        "nul": r"'a\x00b'",
+        "whole": "_",
+        "day": "datetime.date(2026, 1, 2)",
+        "number": "10 ** 30",
+        "__key_properties__": None,
+    }
+    run = tap(stream_maps={"interviews": maps}, integrated_account_ids=[ids["ashby"]])
+    check(run)
+    config = settings(database, "mapped", **CAREFUL)
+    load(run, "meltanolabs-target-postgres", config, tmp_path)
+    found = {one["id"]: one for one in query(database, "SELECT * FROM mapped.interviews")}
+    assert found.keys() == {one["id"] for one in ODD}
+    full = found["full"]
+    assert (full["full"], full["people"], full["nul"]) == ("true", '["u1"]', "a\ufffdb")
+    assert (json.loads(full["whole"])["id"], full["number"]) == ("full", str(10**30))
+    assert str(full["day"]) == "2026-01-02"
+
+
 def test_two_columns_of_one_name_are_refused_before_any_request(tap: Tap, sandbox: Sandbox) -> None:
     run = tap(stream_maps={"interviews": {"candidate__id": f"'{SECRET}'"}}, **FLAT)
     assert (run.code, run.stdout) == (1, "")

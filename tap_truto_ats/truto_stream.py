@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from tap_truto_ats.model.records import Normaliser
 from tap_truto_ats.model.resources import ACCOUNTS
+from tap_truto_ats.singer.maps import flattened_levels
 from tap_truto_ats.singer.stream import PagedStream
 from tap_truto_ats.sync.bookmarks import Bookmarks
 
@@ -48,7 +49,7 @@ class TrutoStream(PagedStream):
             self.effective_schema,
             self.mask.__getitem__,
             self._fields,
-            flattened_levels=self.flattened_levels,
+            flattened_levels=flattened_levels(self.stream_maps),
         )
 
     def _tell_of_values(self, account: object, unfit: Counter[str], replaced: int = 0) -> None:

@@ -155,7 +155,9 @@ class TestParquet:
         assert run.bookmarks == {}
 
 
-@pytest.mark.parametrize("root", ["nope://bucket", "s3://bucket/x"])
+@pytest.mark.parametrize(
+    "root", ["nope://bucket", "s3://bucket/x", "http://localhost:1/x", "data:,x", "\0"]
+)
 def test_a_place_for_files_that_cannot_be_used_is_refused_in_a_line(
     tap: Tap, tmp_path: Path, root: str
 ) -> None:

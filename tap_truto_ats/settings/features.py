@@ -79,11 +79,15 @@ def _check_expression(place: str, expression: str) -> Iterator[str]:
 
 def check_faker(config: Mapping[str, Any]) -> Iterator[str]:
     """Say what is wrong with `faker_config`: that the package `faker` refuses it."""
-    locale = config.get("locale")
-    if locale is None or find_spec("faker") is None:
+    if find_spec("faker") is None:
         return
+    faker = import_module("faker").Faker
     try:
-        import_module("faker").Faker(locale).name()
+        faker.seed(config.get("seed"))
+    except TypeError:  # The SDK reads 1.5 as a `Decimal`.
+        yield "takes for seed a whole number or a string"
+    try:
+        faker(config.get("locale")).name()
     except AttributeError:
         yield "takes for locale what the package `faker` knows, such as en_US or de_DE"
 

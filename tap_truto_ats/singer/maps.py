@@ -69,7 +69,10 @@ def mapper_for(
             two columns would have one name.
     """
     given = {name: copy(config[name]) for name in MAPPING if config.get(name) is not None}
-    columns = {name: {*one.schema["properties"], REMOTE_DATA} for name, one in streams.items()}
+    columns = {
+        name: {REMOTE_DATA, *one.schema["properties"], *one.effective_schema.get("properties", ())}
+        for name, one in streams.items()
+    }
     definitions = _definitions(given.get("stream_maps", {}), columns)
     others, mapper = PluginMapper({}, logger), PluginMapper(given, logger)
     for name, stream in streams.items():

@@ -34,6 +34,8 @@ SCHEMA: dict[str, Any] = {
         "custom_fields": {"type": ["object", "null"]},
     },
 }
+ADDED: dict[str, Any] = {"properties": {"shade": TEXT}}
+"""What a catalog may have beside the columns of the stream, and lack of them."""
 SELECTION = {"interviews": True, "jobs": False}
 FLAT = {"flattening_enabled": True, "flattening_max_depth": 1}
 SHORT = FLAT | {"flattening_max_key_length": 15}
@@ -62,7 +64,7 @@ def catalog() -> Catalog:
 
 def streams() -> dict[str, Any]:
     return {
-        name: SimpleNamespace(schema=SCHEMA, selected=selected)
+        name: SimpleNamespace(schema=SCHEMA, effective_schema=ADDED, selected=selected)
         for name, selected in SELECTION.items()
     }
 
@@ -125,6 +127,11 @@ class TestSelection:
         (line,) = caught.value.errors
         assert line.startswith("Setting 'stream_maps' knows no stream 'p")
         assert line.endswith("it takes interviews, jobs.")
+
+    @pytest.mark.parametrize("column", ["candidate", "shade", "remote_data"])
+    def test_what_the_stream_or_its_catalog_has_may_be_left_out(self, column: str) -> None:
+        (one,) = of_the_tap(stream_maps={"i*": {column: None}}).stream_maps["interviews"]
+        assert column not in one.transformed_schema["properties"]
 
     def test_an_unselected_stream_under_a_selected_ones_name_takes_nothing_from_it(self) -> None:
         given = catalog()

@@ -29,7 +29,7 @@ from typing_extensions import override
 from tap_truto_ats.api.errors import RunError
 from tap_truto_ats.settings.checks import problems
 from tap_truto_ats.settings.environment import from_environment
-from tap_truto_ats.singer.catalogs import unknown
+from tap_truto_ats.singer.catalogs import unknown_streams
 from tap_truto_ats.singer.inputs import check_config, read_catalog, read_state
 from tap_truto_ats.singer.maps import mapper_for
 from tap_truto_ats.singer.output import target_watched, writing
@@ -60,7 +60,7 @@ class CommandLineTap(Tap, abc.ABC):
 
     @override
     def setup_mapper(self) -> None:
-        if surplus := unknown(self.catalog, self.streams):
+        if surplus := unknown_streams(self.catalog, self.streams):
             self.logger.warning(
                 "The catalog selects streams that do not exist: %s. Discover it anew.",
                 ", ".join(surplus),

@@ -89,9 +89,7 @@ def mapper_for(
     options = get_flattening_options(config)  # type: ignore[arg-type]
     for name, stream_maps in mapper.stream_maps.items():
         for stream_map, definition in zip(stream_maps, definitions[name], strict=True):
-            default = {} if ELSE in definition else {column: column for column in columns[name]}
-            made = default | definition
-            _finish(stream_map, options, {one for one in columns[name] if made.get(one) != one})
+            _finish(stream_map, options, _replaced(definition, columns[name]))
     mapper.stream_maps = others.stream_maps | mapper.stream_maps
     return mapper
 
@@ -130,6 +128,13 @@ def _definitions(
             else:
                 own[stream] = definition
     return {name: [own.get(name, {}), *copies[name]] for name in columns}
+
+
+def _replaced(definition: dict[str, Any], columns: Collection[str]) -> set[str]:
+    """Return the columns that a map leaves out or makes anew."""
+    kept = () if ELSE in definition else columns
+    made = {column: column for column in kept} | definition
+    return {column for column in columns if made.get(column) != column}
 
 
 def _refuse(line: str) -> NoReturn:

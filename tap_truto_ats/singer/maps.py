@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import logging
 from collections import Counter
 from copy import copy
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -35,7 +36,6 @@ from tap_truto_ats.model.records import CUSTOM_FIELDS, REMOTE_DATA, Normaliser
 from tap_truto_ats.settings.features import ELSE, NULL, OPTIONS, SOURCE
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Collection, Mapping, Sequence
 
     from singer_sdk import Stream
@@ -68,6 +68,8 @@ def mapper_for(
         ConfigValidationError: A map is of no stream or column or has no effect, or two streams or
             two columns would have one name.
     """
+    # It quotes filters, which may hold a secret.
+    logging.getLogger("singer_sdk.mapper").setLevel(logging.WARNING)
     given = {name: copy(config[name]) for name in MAPPING if config.get(name) is not None}
     columns = {
         name: {REMOTE_DATA, *one.schema["properties"], *one.effective_schema.get("properties", ())}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -96,6 +97,17 @@ class TestStreams:
         assert "Traceback" not in run.stderr
         assert SECRET not in run.stderr
         assert sandbox.requests() == []
+
+
+@pytest.mark.parametrize("level", [None, "DEBUG"])
+def test_no_log_quotes_a_filter(tap: Tap, ids: dict[str, str], level: str | None) -> None:
+    run = tap(
+        stream_maps={"interviews": {"__filter__": f"location != '{SECRET}'"}},
+        integrated_account_ids=[ids["ashby"]],
+        env=os.environ | ({"TAP_TRUTO_ATS_LOGLEVEL": level} if level else {}),
+    )
+    check(run)
+    assert SECRET not in run.stderr
 
 
 @pytest.mark.parametrize(

@@ -221,9 +221,7 @@ def _fit_values(stream_map: CustomStreamMap) -> None:
             value = evaluate(**given)
             if column is None:
                 return value
-            text = json.dumps({VALUE: value}, default=msgspec.to_builtins)
-            (row,) = decode_object(text.encode()).rows  # Without what databases refuse.
-            value = normalisers[column](row, unfit)[VALUE]
+            value = normalisers[column]({VALUE: _storable(value)}, unfit)[VALUE]
         except Exception as error:  # noqa: BLE001 - the user's expression can raise anything
             reason = type(error.__cause__ or error).__name__
         else:
@@ -241,6 +239,18 @@ def _fit_values(stream_map: CustomStreamMap) -> None:
         raise RunError(message)  # Out here, since the caught error's text may quote the record.
 
     stream_map._eval = evaluate_and_fit  # type: ignore[assignment,method-assign]  # noqa: SLF001
+
+
+def _storable(value: Any) -> Any:  # noqa: ANN401
+    """Return a value as JSON has it, without what databases refuse.
+
+    Raises:
+        TypeError: JSON has no such value.
+    """
+    if value is None or (type(value) is str and value.isascii() and value.isprintable()):
+        return value
+    text = json.dumps({VALUE: value}, default=msgspec.to_builtins)
+    return decode_object(text.encode()).rows[0][VALUE]
 
 
 def flat_names(stream_map: StreamMap, names: Sequence[str]) -> list[str]:

@@ -47,6 +47,8 @@ MAPPING = ("stream_maps", "stream_map_config", "faker_config")
 VALUE = "value"
 """What a value is called while it is fitted to its column, whatever that is called."""
 
+_encode = json.JSONEncoder(default=msgspec.to_builtins).encode
+
 
 def mapper_for(
     config: Mapping[str, Any],
@@ -249,8 +251,7 @@ def _storable(value: Any) -> Any:  # noqa: ANN401
     """
     if value is None or (type(value) is str and value.isascii() and value.isprintable()):
         return value
-    text = json.dumps({VALUE: value}, default=msgspec.to_builtins)
-    return decode_object(text.encode()).rows[0][VALUE]
+    return decode_object(_encode({VALUE: value}).encode()).rows[0][VALUE]
 
 
 def flat_names(stream_map: StreamMap, names: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from tap_truto_ats.model.resources import ACCOUNTS
 from tap_truto_ats.sync.account_sync import Mode
 from tap_truto_ats.sync.accounts import account_of
 from tap_truto_ats.sync.bookmarks import PARTITION_KEY
-from tap_truto_ats.truto_stream import SCHEMAS, TrutoStream
+from tap_truto_ats.truto_stream import TrutoStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,8 +32,8 @@ class IntegratedAccountsStream(TrutoStream):
     key_columns = primary_keys = ("id",)
 
     def __init__(self, tap: Tap, run: Run) -> None:
-        """Load the schema file that is named like the stream."""
-        super().__init__(tap, run, self.name, SCHEMAS.get_schema(self.name))
+        """Take what the streams of a run share."""
+        super().__init__(tap, run, self.name)
 
     @override
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
@@ -81,8 +81,8 @@ class AccountSyncsStream(TrutoStream):
     """None, since the rows of earlier runs stay."""
 
     def __init__(self, tap: Tap, run: Run) -> None:
-        """Load the schema file that is named like the stream."""
-        super().__init__(tap, run, self.name, SCHEMAS.get_schema(self.name))
+        """Take what the streams of a run share."""
+        super().__init__(tap, run, self.name)
         self._held: list[dict[str, Any]] = []
         """The rows of account syncs that ended since the last STATE."""
 

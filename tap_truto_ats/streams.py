@@ -19,7 +19,7 @@ from tap_truto_ats.sync.plans import Plan
 from tap_truto_ats.sync.query import Query
 from tap_truto_ats.sync.scope import scope_of
 from tap_truto_ats.sync.tasks import Steps, Task, until_rows
-from tap_truto_ats.truto_stream import SCHEMAS, TrutoStream
+from tap_truto_ats.truto_stream import TrutoStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,15 +42,9 @@ class UnifiedStream(TrutoStream):
     key_columns = primary_keys = (PARTITION_KEY, "id")
 
     def __init__(self, tap: Tap, run: Run, resource: Resource) -> None:
-        """Load the schema file that is named like the resource."""
-        schema = SCHEMAS.get_schema(resource.name)
-        columns = {
-            name: definition
-            for name, definition in schema["properties"].items()
-            if name != REMOTE_DATA or run.wants_remote_data
-        }
-        super().__init__(tap, run, resource.name, {**schema, "properties": columns})
-        self._fields = frozenset(schema["properties"])
+        """Take the resource, whose raw data are a column only where they are wanted."""
+        without = () if run.wants_remote_data else (REMOTE_DATA,)
+        super().__init__(tap, run, resource.name, without=without)
         self.replication_key = resource.replication_key
         self.selected_by_default = resource.is_default
         self.resource = resource

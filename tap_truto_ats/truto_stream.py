@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from functools import cached_property
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from singer_sdk.schema.source import SchemaDirectory
 from typing_extensions import override
 
 from tap_truto_ats.model.records import Normaliser
 from tap_truto_ats.model.resources import ACCOUNTS
+from tap_truto_ats.singer.maps import flattened_levels
 from tap_truto_ats.singer.stream import PagedStream
 from tap_truto_ats.sync.account_sync import AccountSync
 from tap_truto_ats.sync.accounts import Account
@@ -20,6 +21,7 @@ from tap_truto_ats.sync.evidence import Evidence
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Collection
 
     from singer_sdk import Tap
 
@@ -31,9 +33,11 @@ SCHEMAS = SchemaDirectory(files("tap_truto_ats.model") / "schemas")
 class TrutoStream(PagedStream):
     """What all streams have in common: a schema file, the run, and what the state knows."""
 
-    def __init__(self, tap: Tap, run: Run, name: str, schema: dict[str, Any]) -> None:
-        """Take what the streams of a run share."""
-        super().__init__(tap, schema=schema, name=name)
+    def __init__(self, tap: Tap, run: Run, name: str, *, without: Collection[str] = ()) -> None:
+        """Load the schema file that is named like the stream, but for some of its columns."""
+        schema = SCHEMAS.get_schema(name)
+        columns = {key: one for key, one in schema["properties"].items() if key not in without}
+        super().__init__(tap, schema={**schema, "properties": columns}, name=name)
         self.run = run
         self._fields = frozenset(schema["properties"])
         """The properties that are no custom fields, whether or not they are columns."""
@@ -51,7 +55,7 @@ class TrutoStream(PagedStream):
             self.effective_schema,
             self.mask.__getitem__,
             self._fields,
-            flattened_levels=self.flattened_levels,
+            flattened_levels=flattened_levels(self.stream_maps),
         )
 
     def _begin(self, account: Account) -> AccountSync:

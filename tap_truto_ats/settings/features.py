@@ -46,17 +46,22 @@ BATCH_SCHEMA = th.ObjectType(
 NULL = (None, "__NULL__")
 """In stream maps: what leaves out a stream or a column."""
 
-FILTER = "__filter__"
-OPTIONS = ("__alias__", "__else__", FILTER, "__key_properties__", "__source__")
+ALIAS, ELSE, FILTER, SOURCE = "__alias__", "__else__", "__filter__", "__source__"
+OPTIONS = (ALIAS, ELSE, FILTER, "__key_properties__", SOURCE)
 """In stream maps: what is no column."""
 
 
 def check_maps(maps: Mapping[str, Any]) -> Iterator[str]:
     """Say what is wrong with `stream_maps`: options that do not exist, and expressions."""
     for name, definition in maps.items():
-        for column, expression in definition.items() if isinstance(definition, dict) else ():
+        columns = definition if isinstance(definition, dict) else {}
+        if ALIAS in columns and SOURCE in columns:
+            yield f"takes no {ALIAS} with {SOURCE} for {name}: its own name is that of the copy"
+        for column, expression in columns.items():
             if column.startswith("__") and column not in OPTIONS:
                 yield f"has no '{column}' for {name}: it takes {', '.join(OPTIONS)}"
+            elif expression in NULL and column in {ALIAS, SOURCE}:
+                yield f"takes a string for {name}.{column}"
             elif expression not in NULL and (column not in OPTIONS or column == FILTER):
                 yield from _check_expression(f"{name}.{column}", expression)
 
@@ -74,20 +79,17 @@ def _check_expression(place: str, expression: str) -> Iterator[str]:
 
 def check_faker(config: Mapping[str, Any]) -> Iterator[str]:
     """Say what is wrong with `faker_config`: that the package `faker` refuses it."""
-    locale = config.get("locale")
-    if locale is None or find_spec("faker") is None:
+    if find_spec("faker") is None:
         return
+    faker = import_module("faker").Faker
     try:
-        import_module("faker").Faker(locale).name()
+        faker.seed(config.get("seed"))
+    except TypeError:  # The SDK reads 1.5 as a `Decimal`.
+        yield "takes for seed a whole number or a string"
+    try:
+        faker(config.get("locale")).name()
     except AttributeError:
         yield "takes for locale what the package `faker` knows, such as en_US or de_DE"
-
-
-def _expressions(definition: object) -> Iterator[tuple[str, str]]:
-    for column, expression in definition.items() if isinstance(definition, dict) else ():
-        is_option = column.startswith("__") and column != "__filter__"
-        if expression not in NULL and not is_option:
-            yield column, expression
 
 
 def check_flattening(config: Mapping[str, Any]) -> Iterator[str]:

@@ -109,7 +109,7 @@ def _places(
         yield from _places(inner, (*breadcrumb, "properties", name))
 
 
-def unknown(catalog: Catalog, known: Collection[str]) -> list[str]:
+def unknown_streams(catalog: Catalog, known: Collection[str]) -> list[str]:
     """Return the streams that a catalog selects and that do not exist."""
     return [
         name

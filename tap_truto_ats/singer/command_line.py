@@ -22,18 +22,14 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Tap
-from singer_sdk.exceptions import (
-    ConfigValidationError,
-    MapExpressionError,
-    StreamMapConfigError,
-)
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from tap_truto_ats.api.errors import RunError
 from tap_truto_ats.settings.checks import problems
 from tap_truto_ats.settings.environment import from_environment
-from tap_truto_ats.singer.catalogs import unknown
+from tap_truto_ats.singer.catalogs import unknown_streams
 from tap_truto_ats.singer.inputs import check_config, read_catalog, read_state
 from tap_truto_ats.singer.maps import mapper_for
 from tap_truto_ats.singer.output import target_watched, writing
@@ -64,15 +60,14 @@ class CommandLineTap(Tap, abc.ABC):
 
     @override
     def setup_mapper(self) -> None:
-        if surplus := unknown(self.catalog, self.streams):
+        if surplus := unknown_streams(self.catalog, self.streams):
             self.logger.warning(
                 "The catalog selects streams that do not exist: %s. Discover it anew.",
                 ", ".join(surplus),
             )
-        selection = {stream.name: stream.selected for stream in self.streams.values()}
-        if not any(selection.values()):
+        if not any(stream.selected for stream in self.streams.values()):
             self.logger.warning("No stream is selected, so that nothing is read.")
-        self.mapper = mapper_for(self.config, self.catalog, selection, self.logger)
+        self.mapper = mapper_for(self.config, self.catalog, self.streams, self.logger)
 
     @abc.abstractmethod
     def stop(self, exit_code: int) -> None:
@@ -187,16 +182,9 @@ class CommandLineTap(Tap, abc.ABC):
         try:
             yield
         except ConfigValidationError as error:
-            lines = error.errors
-        except MapExpressionError:  # It quotes the expression.
-            lines = ["Setting 'stream_maps' takes a name, or an expression of one, for __alias__."]
-        except StreamMapConfigError as error:
-            lines = [f"Setting 'stream_maps': {error}"]
-        else:
-            return
-        for line in lines:
-            cls.logger.error("%s", line)
-        sys.exit(1)
+            for line in error.errors:
+                cls.logger.error("%s", line)  # noqa: TRY400 - the user's to mend: no traceback
+            sys.exit(1)
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:

@@ -6,35 +6,54 @@ These private names of singer-sdk are used, since no public one does the same;
 | private name | why it is needed |
 |---|---|
 | `helpers._flattening.flatten_key` | tells what a column is called once it is flattened |
-| `CustomStreamMap._eval` | knows which column fails; its error quotes the expression |
+| `helpers._flattening.get_flattening_options` | flattens what has been mapped and fitted |
+| `CustomStreamMap._eval` | knows the column of each value; its error quotes the expression |
 """
 
 from __future__ import annotations
 
 import fnmatch
+import json
+import logging
+from collections import Counter
 from copy import copy
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.helpers._flattening import flatten_key
-from singer_sdk.mapper import CustomStreamMap, PluginMapper, SameRecordTransform
+import msgspec
+from singer_sdk.exceptions import ConfigValidationError, StreamMapConfigError
+from singer_sdk.helpers._flattening import flatten_key, get_flattening_options
+from singer_sdk.mapper import (
+    CustomStreamMap,
+    PluginMapper,
+    RemoveRecordTransform,
+    SameRecordTransform,
+)
 from singer_sdk.singerlib import Catalog
 
+from tap_truto_ats.api.envelope import decode_object
 from tap_truto_ats.api.errors import RunError
+from tap_truto_ats.model.records import CUSTOM_FIELDS, REMOTE_DATA, Normaliser
+from tap_truto_ats.settings.features import ELSE, NULL, OPTIONS, SOURCE
 
 if TYPE_CHECKING:
-    import logging
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    from singer_sdk import Stream
+    from singer_sdk.helpers._flattening import FlatteningOptions
     from singer_sdk.mapper import StreamMap
 
 MAPPING = ("stream_maps", "stream_map_config", "faker_config")
+
+VALUE = "value"
+"""What a value is called while it is fitted to its column, whatever that is called."""
+
+_encode = json.JSONEncoder(default=msgspec.to_builtins).encode
 
 
 def mapper_for(
     config: Mapping[str, Any],
     catalog: Catalog,
-    selection: Mapping[str, bool],
+    streams: Mapping[str, Stream],
     logger: logging.Logger,
 ) -> PluginMapper:
     """Make the maps of all streams; only the selected ones are mapped as the settings say.
@@ -44,44 +63,82 @@ def mapper_for(
     Args:
         config: The settings.
         catalog: What is known of the streams.
-        selection: By each stream's name: whether it is selected.
+        streams: All streams, by name.
         logger: Where the mapper logs.
 
     Raises:
-        ConfigValidationError: A map is of no stream, or flattening gives two columns one name.
+        ConfigValidationError: A map is of no stream or column or has no effect, or two streams or
+            two columns would have one name.
     """
-    given = {name: copy(value) for name, value in config.items() if value is not None}
-    for source in _sources(given.get("stream_maps", {})):
-        if not fnmatch.filter(selection, source):
-            names = ", ".join(selection)
-            _refuse(f"Setting 'stream_maps' knows no stream '{source}': it takes {names}.")
-    bare = {name: value for name, value in given.items() if name not in MAPPING}
-    others, mapper = PluginMapper(bare, logger), PluginMapper(given, logger)
-    for name, is_selected in selection.items():
+    # It quotes filters, which may hold a secret.
+    logging.getLogger("singer_sdk.mapper").setLevel(logging.WARNING)
+    given = {name: copy(config[name]) for name in MAPPING if config.get(name) is not None}
+    columns = {
+        name: {REMOTE_DATA, *one.schema["properties"], *one.effective_schema.get("properties", ())}
+        for name, one in streams.items()
+    }
+    definitions = _definitions(given.get("stream_maps", {}), columns)
+    others, mapper = PluginMapper({}, logger), PluginMapper(given, logger)
+    for name, stream in streams.items():
         if entry := catalog.get(name):
             try:
-                (mapper if is_selected else others).register_raw_streams_from_catalog(
+                (mapper if stream.selected else others).register_raw_streams_from_catalog(
                     Catalog({name: entry})
                 )
-            except ValueError as error:
-                _refuse(
-                    f"Settings of flattening do not fit {name}: {error}. Give a greater"
-                    " 'flattening_max_key_length', or another 'flattening_separator'."
-                )
-    for stream_map in (one for maps in mapper.stream_maps.values() for one in maps):
-        if isinstance(stream_map, CustomStreamMap):
-            _name_columns(stream_map)
-        if stream_map.flattening_enabled:
-            _rename(stream_map)
+            except StreamMapConfigError as error:
+                _refuse(f"Setting 'stream_maps': {error}")
+            except Exception:  # noqa: BLE001 - the alias is an expression, which can raise anything
+                _refuse_alias()
+    _refuse_one_name_for_two([one for maps in mapper.stream_maps.values() for one in maps])
+    options = get_flattening_options(config)  # type: ignore[arg-type]
+    for name, stream_maps in mapper.stream_maps.items():
+        for stream_map, definition in zip(stream_maps, definitions[name], strict=True):
+            _finish(stream_map, options, _replaced(definition, columns[name]))
     mapper.stream_maps = others.stream_maps | mapper.stream_maps
     return mapper
 
 
-def _sources(maps: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the streams, or the patterns of streams, that stream maps are about."""
-    for name, definition in maps.items():
-        if name != "__else__":
-            yield definition.get("__source__", name) if isinstance(definition, dict) else name
+def _definitions(
+    maps: Mapping[str, Any], columns: Mapping[str, Collection[str]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return what stream maps say of each stream: of itself, and then of each copy of it.
+
+    Args:
+        maps: The setting.
+        columns: By each stream's name: its columns, whether or not they are selected.
+    """
+    own: dict[str, dict[str, Any]] = {}
+    copies: dict[str, list[dict[str, Any]]] = {name: [] for name in columns}
+    for name, given in maps.items():
+        if name == ELSE:
+            continue
+        definition = given if isinstance(given, dict) else {}
+        found = fnmatch.filter(columns, definition.get(SOURCE, name))
+        if not found:
+            source, names = definition.get(SOURCE, name), ", ".join(columns)
+            _refuse(f"Setting 'stream_maps' knows no stream '{source}': it takes {names}.")
+        for column, expression in definition.items():
+            is_left_out = expression in NULL and column not in OPTIONS
+            if is_left_out and not any(column in columns[stream] for stream in found):
+                _refuse(f"Setting 'stream_maps' leaves out '{column}' of {name}: there is none.")
+        for stream in found:
+            if SOURCE in definition:
+                copies[stream].append(definition)
+            elif stream in own and stream != name:
+                _refuse(
+                    f"Setting 'stream_maps' has two maps of {stream}, of which '{name}' alone would"
+                    " count: put them together, or put the one with the stream's own name last."
+                )
+            else:
+                own[stream] = definition
+    return {name: [own.get(name, {}), *copies[name]] for name in columns}
+
+
+def _replaced(definition: dict[str, Any], columns: Collection[str]) -> set[str]:
+    """Return the columns that a map leaves out or makes anew."""
+    kept = () if ELSE in definition else columns
+    made = {column: column for column in kept} | definition
+    return {column for column in columns if made.get(column) != column}
 
 
 def _refuse(line: str) -> NoReturn:
@@ -89,36 +146,112 @@ def _refuse(line: str) -> NoReturn:
     raise ConfigValidationError(summary, errors=[line], schema={}) from None
 
 
-def _name_columns(stream_map: CustomStreamMap) -> None:
-    """Have an expression that fails named by its column; its record and its text may be secret."""
-    evaluate = stream_map._eval  # noqa: SLF001 - see the top
+def _refuse_alias() -> NoReturn:
+    _refuse("Setting 'stream_maps' takes a name, or an expression of one, for __alias__.")
 
-    def evaluate_or_name(**given: Any) -> Any:  # noqa: ANN401
+
+def _refuse_one_name_for_two(stream_maps: Sequence[StreamMap]) -> None:
+    names = [one.stream_alias for one in stream_maps if not isinstance(one, RemoveRecordTransform)]
+    for name, count in Counter(names).items():
+        if not name or not isinstance(name, str):
+            _refuse_alias()
+        if count > 1:
+            _refuse(f"Setting 'stream_maps' calls {count} streams '{name}', which mixes up rows.")
+
+
+def _finish(stream_map: StreamMap, options: FlatteningOptions, replaced: Collection[str]) -> None:
+    """Have records fit their SCHEMA, flattened or not, and nothing replaced in `custom_fields`.
+
+    A record gets exactly the columns of its SCHEMA: the SDK's flattening leaves an object that is
+    null under its own name.
+
+    Args:
+        stream_map: A map that does not flatten yet.
+        options: How to flatten.
+        replaced: The columns that the map leaves out or makes anew. As they came, they would stand
+            in `custom_fields` where their values did not fit.
+    """
+    if isinstance(stream_map, CustomStreamMap):
+        _fit_values(stream_map)
+    stream_map.flattening_options = options
+    name = stream_map.stream_alias
+    try:
+        schema = stream_map.flatten_schema(stream_map.transformed_schema)
+    except ValueError as error:
+        _refuse(
+            f"Settings of flattening do not fit {name}: {error}. Give a greater"
+            " 'flattening_max_key_length', or another 'flattening_separator'."
+        )
+    columns = schema["properties"]
+    keys = flat_names(stream_map, stream_map.transformed_key_properties or ())
+    if missing := [key for key in keys if key not in columns]:
+        _refuse(f"Setting 'stream_maps' takes no object for the key {missing[0]} of {name}.")
+    if "required" in schema:
+        required = flat_names(stream_map, schema["required"])
+        schema = schema | {"required": [column for column in required if column in columns]}
+    stream_map.transformed_schema, stream_map.transformed_key_properties = schema, keys
+    flatten = stream_map.flatten_record
+
+    def flatten_and_fit(record: dict[str, Any]) -> dict[str, Any]:
+        custom = record.get(CUSTOM_FIELDS)
+        if replaced and isinstance(custom, dict):
+            kept = {name: value for name, value in custom.items() if name not in replaced}
+            record = record | {CUSTOM_FIELDS: kept or None}
+        result = flatten(record)
+        return {column: result.get(column) for column in columns}
+
+    if not is_plain([stream_map]):
+        stream_map.flatten_record = flatten_and_fit  # type: ignore[method-assign]
+
+
+def _fit_values(stream_map: CustomStreamMap) -> None:
+    """Have the values of expressions fit their columns; one that fails is named by its column.
+
+    Its record and its text may be secret.
+    """
+    evaluate = stream_map._eval  # noqa: SLF001 - see the top
+    keys = stream_map.transformed_key_properties or ()
+    normalisers = {
+        column: Normaliser({"properties": {VALUE: schema}}, lambda _: True)
+        for column, schema in stream_map.transformed_schema["properties"].items()
+    }
+
+    def evaluate_and_fit(**given: Any) -> Any:  # noqa: ANN401
+        column = given["property_name"]
+        unfit: Counter[str] = Counter()
         try:
-            return evaluate(**given)
-        except RecursionError:
-            raise
+            value = evaluate(**given)
+            if column is None:
+                return value
+            value = normalisers[column]({VALUE: _storable(value)}, unfit)[VALUE]
         except Exception as error:  # noqa: BLE001 - the user's expression can raise anything
             reason = type(error.__cause__ or error).__name__
+        else:
+            if not unfit and not (value is None and column in keys):
+                return value
+            reason = "its column does not take what comes out"
+            if unfit:
+                reason += ", unless str(…), int(…), float(…) or bool(…) is around the expression"
         if "fake." in given["expr"]:
             reason += " (`fake` is of the package `faker`)"
         message = (
             f"Setting 'stream_maps' fails on a record of {stream_map.stream_name}, for"
-            f" {given['property_name'] or '__filter__'}: {reason}."
+            f" {column or '__filter__'}: {reason}."
         )
         raise RunError(message)  # Out here, since the caught error's text may quote the record.
 
-    stream_map._eval = evaluate_or_name  # type: ignore[assignment,method-assign]  # noqa: SLF001
+    stream_map._eval = evaluate_and_fit  # type: ignore[assignment,method-assign]  # noqa: SLF001
 
 
-def _rename(stream_map: StreamMap) -> None:
-    """Have keys, and what is required, called as the flattened columns are."""
-    schema, keys = stream_map.transformed_schema, stream_map.transformed_key_properties
-    if keys:
-        stream_map.transformed_key_properties = flat_names(stream_map, keys)
-    if "required" in schema:
-        names = flat_names(stream_map, schema["required"])
-        schema["required"] = [name for name in names if name in schema["properties"]]
+def _storable(value: Any) -> Any:  # noqa: ANN401
+    """Return a value as JSON has it, without what databases refuse.
+
+    Raises:
+        TypeError: JSON has no such value.
+    """
+    if value is None or (type(value) is str and value.isascii() and value.isprintable()):
+        return value
+    return decode_object(_encode({VALUE: value}).encode()).rows[0][VALUE]
 
 
 def flat_names(stream_map: StreamMap, names: Sequence[str]) -> list[str]:
@@ -140,18 +273,3 @@ def is_plain(stream_maps: Sequence[StreamMap]) -> bool:
     """Return whether records go out as they are."""
     types = [type(one) for one in stream_maps]
     return types == [SameRecordTransform] and not stream_maps[0].flattening_enabled
-
-
-def mapped(stream_map: StreamMap, record: dict[str, Any]) -> dict[str, Any] | None:
-    """Map a record, so that it has exactly the columns of its SCHEMA; None if it is left out.
-
-    The SDK's flattening gives an object that is null one column of its own name.
-
-    Raises:
-        RunError: An expression of the user's fails.
-        RecursionError: The record nests too deep.
-    """
-    result = stream_map.transform(record)
-    if result is None:
-        return None
-    return {column: result.get(column) for column in stream_map.transformed_schema["properties"]}

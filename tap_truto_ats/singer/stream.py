@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import abc
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream, Tap
@@ -29,7 +29,7 @@ from typing_extensions import Self, override
 
 from tap_truto_ats.api.errors import RunError
 from tap_truto_ats.singer.catalogs import refusals
-from tap_truto_ats.singer.maps import flat_names, flattened_levels, is_plain, mapped
+from tap_truto_ats.singer.maps import flat_names, is_plain
 from tap_truto_ats.singer.writer import PageWriter, RecordLine
 
 if TYPE_CHECKING:
@@ -119,8 +119,9 @@ class PagedStream(Stream, abc.ABC):
             RunError: A file could not be written.
         """
         try:
-            batch_config.storage.get_url("")
-        except ValueError:
+            with suppress(ImportError):  # It comes again below.
+                batch_config.storage.get_url("")
+        except Exception:  # noqa: BLE001 - other packages read the address
             message = (
                 "Setting 'batch_config.storage.root' takes a folder, or an address as fsspec's."
             )
@@ -190,12 +191,8 @@ class PagedStream(Stream, abc.ABC):
             )
         else:
             for record in records:
-                self._writer.write_mapped(self._generate_record_messages(record))
-
-    @property
-    def flattened_levels(self) -> int:
-        """How many levels of objects become columns."""
-        return flattened_levels(self.stream_maps)
+                for message in self._generate_record_messages(record):
+                    self._writer.write_message(message)
 
     @override
     def _generate_schema_messages(self) -> Generator[SchemaMessage, None, None]:
@@ -287,7 +284,7 @@ class PagedStream(Stream, abc.ABC):
     @override
     def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
         for stream_map in self.stream_maps:
-            columns = mapped(stream_map, record)
+            columns = stream_map.transform(record)
             if columns is not None:
                 yield RecordMessage(
                     stream=stream_map.stream_alias,

@@ -170,6 +170,57 @@ REFUSED: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         "Setting 'stream_maps' has no '__filters__' for interviews",
         ["__filter__"],
     ),
+    "a copy of two names": (
+        maps(__source__="jobs", __alias__=SECRET),
+        "Setting 'stream_maps' takes no __alias__ with __source__ for interviews",
+        ["its own name"],
+    ),
+    "another name that is null": (
+        maps(__alias__=None),
+        "Setting 'stream_maps' takes a string for interviews.__alias__",
+        [],
+    ),
+    "a source that is null": (
+        maps(__source__="__NULL__"),
+        "Setting 'stream_maps' takes a string for interviews.__source__",
+        [],
+    ),
+    "another name that fails": (
+        maps(__alias__=f"'{SECRET}' / 0"),
+        "Setting 'stream_maps' takes a name, or an expression of one",
+        ["__alias__"],
+    ),
+    "another name that is a number": (
+        maps(__alias__="4242"),
+        "Setting 'stream_maps' takes a name, or an expression of one",
+        ["__alias__"],
+    ),
+    "a column left out that does not exist": (
+        maps(locations=None, x=f"'{SECRET}'"),
+        "Setting 'stream_maps' leaves out 'locations' of interviews",
+        [],
+    ),
+    "a map that another one replaces": (
+        {"stream_maps": {"interviews": {"location": f"'{SECRET}'"}, "*": {"x": "id"}}},
+        "Setting 'stream_maps' has two maps of interviews",
+        ["'*' alone"],
+    ),
+    "two streams of one name": (
+        {"stream_maps": {"*": {"__alias__": "all"}}},
+        "Setting 'stream_maps' calls ",
+        ["streams 'all'"],
+    ),
+    "a copy under the name of another stream": (
+        {"stream_maps": {"integrated_accounts": {"__source__": "interviews"}}},
+        "Setting 'stream_maps' calls 2 streams 'integrated_accounts'",
+        [],
+    ),
+    "a key that is taken apart": (
+        {"flattening_enabled": True, "flattening_max_depth": 1}
+        | maps(__key_properties__=["candidate"]),
+        "Setting 'stream_maps' takes no object for the key candidate of interviews",
+        [],
+    ),
     "flattening of no depth": (
         {"flattening_enabled": True},
         "Setting 'flattening_max_depth' takes an integer of at least 0",

@@ -208,7 +208,7 @@ class TestRecords:
 
     def test_a_stream_map_still_works(self) -> None:
         writer = Collector()
-        own = {"id": "str(id)", "double": "score * 2", "__filter__": "id == 1"}
+        own = {"id": "str(id)", "double": "float(score * 2)", "__filter__": "id == 1"}
         tap = OneTap(config={"stream_maps": {"own": own}}, message_writer=writer)
         tap.streams["own"].sync()
         (record,) = (one["record"] for one in writer.of("RECORD"))

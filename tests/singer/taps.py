@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream
@@ -75,6 +76,7 @@ class OwnStream(PagedStream):
 
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
         for stream in streams:
+            stream._extracted_at = datetime.now(timezone.utc)
             yield stream, [dict(row) for row in ROWS]
 
     def missing(self) -> str | None:

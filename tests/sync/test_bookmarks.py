@@ -243,7 +243,7 @@ class TestFacts:
         state: dict[str, Any] = {}
         marks = bookmarks(state)
         assert marks.whole_read_at("a1") is None
-        marks.note_whole_read("a1")
+        marks.note_whole_read("a1", {}, 0)
         assert marks.whole_read_at("a1") == RUN_START
         assert state == {
             "partitions": [

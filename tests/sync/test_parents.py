@@ -8,6 +8,7 @@ import pytest
 
 from tap_truto_ats.api.envelope import Page
 from tap_truto_ats.model.declaration import Requirement
+from tap_truto_ats.model.instants import LONG_AGO, parse_instant
 from tap_truto_ats.model.resources import RESOURCES
 from tap_truto_ats.sync.account_sync import AccountSync
 from tap_truto_ats.sync.accounts import Account
@@ -51,10 +52,16 @@ def page(*keys: str, cursor: str | None = None) -> Page:
     return Page([{"id": one} for one in keys], cursor)
 
 
+def params_of(parents: Parents, *requires: Requirement) -> list[dict[str, str]]:
+    return [one.params for one in parents.bindings(requires, {})]
+
+
 class TestParents:
     """What is kept of parents, and in which order others are requested by them."""
 
-    def test_the_last_changed_come_first_and_the_undated_last(self, parents: Parents) -> None:
+    def test_they_come_in_the_order_of_their_ids_and_tell_when_they_changed(
+        self, parents: Parents
+    ) -> None:
         rows = [
             {"id": "undated"},
             {"id": "may", "updated_at": MAY},
@@ -63,8 +70,11 @@ class TestParents:
         ]
         for row in rows:
             parents.add({}, row)
-        order = [one["candidate_id"] for one in parents.bindings([CANDIDATE], {})]
-        assert order == ["july", "june", "may", "undated"]
+        found = parents.bindings([CANDIDATE], {})
+        assert [one.position for one in found] == [("july",), ("june",), ("may",), ("undated",)]
+        assert [one.params["candidate_id"] for one in found] == ["july", "june", "may", "undated"]
+        moments = [*map(parse_instant, (JULY, JUNE, MAY)), LONG_AGO]
+        assert [one.changed for one in found] == moments
 
     @pytest.mark.parametrize("row", [{}, {"id": None}, {"id": ""}, {"id": {}}, {"id": [1]}, 5])
     def test_one_without_an_id_is_no_parent(self, parents: Parents, row: object) -> None:
@@ -73,24 +83,20 @@ class TestParents:
 
     def test_an_id_is_sent_as_text(self, parents: Parents) -> None:
         parents.add({}, {"id": 7})
-        assert parents.bindings([CANDIDATE], {}) == [{"candidate_id": "7"}]
+        assert params_of(parents, CANDIDATE) == [{"candidate_id": "7"}]
 
     def test_only_pairs_that_exist_are_requested(self, parents: Parents) -> None:
         for job, candidate in (("j1", "a"), ("j2", "b"), ("j2", "a")):
             parents.add({"job_id": job}, {"id": candidate})
         found = parents.bindings([JOB, CANDIDATE], {})
-        assert sorted(tuple(one.values()) for one in found) == [
-            ("j1", "a"),
-            ("j2", "a"),
-            ("j2", "b"),
-        ]
+        assert [one.position for one in found] == [("j1", "a"), ("j2", "a"), ("j2", "b")]
 
     def test_a_parent_of_several_is_requested_once_where_these_are_not_required(
         self, parents: Parents
     ) -> None:
         for job in ("j1", "j2"):
             parents.add({"job_id": job}, {"id": "a"})
-        assert parents.bindings([CANDIDATE], {}) == [{"candidate_id": "a"}]
+        assert params_of(parents, CANDIDATE) == [{"candidate_id": "a"}]
 
     @pytest.mark.parametrize(
         ("params", "pairs"),
@@ -108,7 +114,7 @@ class TestParents:
         parents.add({"job_id": "j1"}, {"id": "a"})
         parents.add({"job_id": "j2"}, {"id": "b"})
         found = parents.bindings([JOB, CANDIDATE], params)
-        assert sorted(" ".join(one.values()) for one in found) == pairs
+        assert [" ".join(one.position) for one in found] == pairs
 
     def test_those_that_could_not_be_listed_are_summed_up(self, parents: Parents) -> None:
         assert parents.error() is None
@@ -208,7 +214,7 @@ class TestLists:
         taken = take(listing.ask(CANDIDATE, JOB), answers, name)
         assert sorted(taken.requested) == ["candidates 1", "candidates 2", "jobs"]
         pairs = listing.found[0].bindings([JOB, CANDIDATE], {})
-        assert sorted(one["job_id"] for one in pairs) == ["1", "2"]
+        assert [one.params["job_id"] for one in pairs] == ["1", "2"]
 
     def test_only_first_pages_are_requested_for_a_test(self, clocks: Clocks) -> None:
         listing = Listing(clocks, "lever", only_first=True)

@@ -80,6 +80,13 @@ INSTANTS: dict[str, tuple[object, str]] = {
     "epoch milliseconds as text": (" 1769851800123 ", "2026-01-31T09:30:00.123000"),
     "fraction": (1_769_851_800.5, "2026-01-31T09:30:00.500000"),
     "fraction as text": ("1769851800.5", "2026-01-31T09:30:00.500000"),
+    "digits that look like a date and a time": ("1711121800930.5", "2024-03-22T15:36:40.930500"),
+    "date with a zone": ("2026-01-31+01:00", "2026-01-30T23:00:00.000000"),
+    "date with a zone in the west": ("2026-01-31-05:00", "2026-01-31T05:00:00.000000"),
+    "date in UTC": ("2026-01-31Z", "2026-01-31T00:00:00.000000"),
+    "underscore": ("2026-01-31_09:30:00", "2026-01-31T09:30:00.000000"),
+    "zone in lower case": ("jan 31 2026 9:30 am utc", "2026-01-31T09:30:00.000000"),
+    "blanks of other kinds": ("31\u00a0Jan 2026 9:30\u202fAM", "2026-01-31T09:30:00.000000"),
 }
 
 NO_INSTANTS: dict[str, Any] = {
@@ -123,6 +130,11 @@ NO_INSTANTS: dict[str, Any] = {
     "zone and another offset": "2026-01-31 09:30:00 CET+0100",
     "American zone and an offset": "2026-01-31 09:30:00 EST-0500",
     "UTC and an offset behind it, as letters": "2026-01-31 09:30:00 Z+01:00",
+    "zone without an offset": "2026-01-31T09:30:00[Europe/Berlin]",
+    "zone in brackets": "2026-01-31 09:30:00 (IST)",
+    "zone's long name": "Sat Jan 31 2026 10:30:00 (Central European Standard Time)",
+    "no blank before the time": "2026-01-31109:30:00",
+    "a sign before the time": "20260131-0500",
     "12 digits": "202601310930",
     "14 digits": "20260131093000",
     "12 digits as a number": 202601310930,

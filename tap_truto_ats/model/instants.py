@@ -67,6 +67,7 @@ _ZONE = re.compile(
     re.IGNORECASE,
 )
 
+_NO_OFFSET = ("+00:00", "+0000")
 _USUAL = {"--T::Z", "--T::."}
 """Every third character, from the 5th on, of `2026-01-31T09:30:00Z`, with or without a fraction."""
 
@@ -87,7 +88,8 @@ def parse_iso(value: object) -> datetime | None:
         return None
     try:
         if "T" in value or _ISO.fullmatch(value):
-            return _in_utc(fromisoformat(value))
+            moment: datetime = fromisoformat(value)
+            return moment if moment.tzinfo is timezone.utc else _in_utc(moment)
     except ValueError:
         pass
     tidied = _ZONED_DATE.sub("T00:00", value.strip().upper())
@@ -143,8 +145,6 @@ def _from_epoch(number: float) -> datetime | None:
 
 
 def _in_utc(moment: datetime) -> datetime | None:
-    if moment.tzinfo is timezone.utc:
-        return moment
     if moment.tzinfo is None:
         return moment.replace(tzinfo=timezone.utc)
     try:
@@ -168,17 +168,20 @@ def format_instant(instant: datetime) -> str:
 def normalise_instant(value: object) -> str | None:
     """Write what `parse_instant` reads in the form of `format_instant`.
 
-    Formatting costs ten times as much as parsing. Nearly all date-times end in `Z`, and those get
-    the form by replacing their end.
+    Formatting costs ten times as much as parsing. Nearly all date-times end in `Z` or `+00:00`, and
+    those get the form by replacing their end.
     """
     if isinstance(value, str):
-        tail = _TAILS.get(len(value))
-        if tail and value[-1] == "Z" and value[4:20:3] in _USUAL:
+        text = value
+        if value[-1:] == "0" and value.endswith(_NO_OFFSET):
+            text = value.partition("+")[0] + "Z"
+        tail = _TAILS.get(len(text))
+        if tail and text[-1] == "Z" and text[4:20:3] in _USUAL:
             try:
-                fromisoformat(value)
+                fromisoformat(text)
             except ValueError:
                 return None
-            return value[:-1] + tail
+            return text[:-1] + tail
     instant = parse_instant(value)
     return format_instant(instant) if instant else None
 

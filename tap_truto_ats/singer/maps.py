@@ -96,8 +96,6 @@ def _name_columns(stream_map: CustomStreamMap) -> None:
     def evaluate_or_name(**given: Any) -> Any:  # noqa: ANN401
         try:
             return evaluate(**given)
-        except RecursionError:
-            raise
         except Exception as error:  # noqa: BLE001 - the user's expression can raise anything
             reason = type(error.__cause__ or error).__name__
         if "fake." in given["expr"]:
@@ -149,7 +147,6 @@ def mapped(stream_map: StreamMap, record: dict[str, Any]) -> dict[str, Any] | No
 
     Raises:
         RunError: An expression of the user's fails.
-        RecursionError: The record nests too deep.
     """
     result = stream_map.transform(record)
     if result is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import logging
 import sys
 import time
 from contextlib import suppress
@@ -17,13 +16,11 @@ from typing_extensions import override
 from tap_truto_ats.singer.output import writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from singer_sdk.helpers.types import TapState
     from singer_sdk.singerlib.encoding.simple import Message
-
-logger = logging.getLogger(__name__)
 
 PIPE_BYTES = 1 << 20
 """The capacity given to the pipe to the target: the most that Linux gives any user (`pipe(7)`)."""
@@ -52,7 +49,6 @@ class PageWriter(MsgSpecWriter):
         """Enlarge the pipe to the target, so that the target need not wait for the next page."""
         super().__init__()
         self._pending = bytearray()
-        self._too_deep = 0
         self.owes_state = False
         """Whether a bookmark moved since the last STATE message."""
         self.is_state_out = False
@@ -68,11 +64,7 @@ class PageWriter(MsgSpecWriter):
         if isinstance(message, StateMessage):
             self._write_state(message.value)
             return
-        try:
-            self._pending += self.format_message(message)
-        except RecursionError:
-            self._too_deep += 1
-            return
+        self._pending += self.format_message(message)
         if not isinstance(message, RecordMessage):
             self.flush()
 
@@ -104,22 +96,7 @@ class PageWriter(MsgSpecWriter):
     def write_records(self, lines: list[RecordLine]) -> None:
         """Write the records of a page in one go; `flush` hands them to the target."""
         self.is_state_out &= not lines
-        try:
-            self._pending += encoder.encode_lines(lines)
-        except RecursionError:
-            if len(lines) == 1:
-                self._too_deep += 1
-            else:
-                for line in lines:
-                    self.write_records([line])
-
-    def write_mapped(self, messages: Iterator[RecordMessage]) -> None:
-        """Write the messages of one record, which are made while they are written."""
-        try:
-            for message in messages:
-                self.write_message(message)
-        except RecursionError:
-            self._too_deep += 1
+        self._pending += encoder.encode_lines(lines)
 
     def owe_state(self) -> None:
         """Take note that a bookmark moved, all of whose records are out."""
@@ -145,6 +122,3 @@ class PageWriter(MsgSpecWriter):
                 written += sys.stdout.buffer.write(pending[written:]) or 0
             sys.stdout.buffer.flush()
         self._pending = bytearray()  # Not cleared: a slice of the old one may be looked at still.
-        if self._too_deep:
-            logger.warning("%d records nest too deep to be written: not emitted.", self._too_deep)
-            self._too_deep = 0

@@ -172,18 +172,19 @@ def normalise_instant(value: object) -> str | None:
     those get the form by replacing their end.
     """
     if isinstance(value, str):
-        text = value
-        if value[-1:] == "0" and value.endswith(_NO_OFFSET):
-            text = value.partition("+")[0] + "Z"
-        tail = _TAILS.get(len(text))
-        if tail and text[-1] == "Z" and text[4:20:3] in _USUAL:
+        tail = _TAILS.get(len(value))
+        if tail and value[-1] == "Z" and value[4:20:3] in _USUAL:
             try:
-                fromisoformat(text)
+                fromisoformat(value)
             except ValueError:
                 return None
-            return text[:-1] + tail
+            return value[:-1] + tail
+        if value.endswith(_NO_OFFSET) and (
+            text := normalise_instant(value.partition("+")[0] + "Z")
+        ):
+            return text
     instant = parse_instant(value)
-    return format_instant(instant) if instant else None
+    return instant.isoformat("T", "microseconds") if instant else None
 
 
 def earlier(instant: datetime, seconds: int) -> datetime | None:

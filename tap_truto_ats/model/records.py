@@ -95,24 +95,26 @@ class Normaliser:
         self._is_selected = is_selected
         columns = self._columns_of(schema, (), flattened_levels)
         self._columns = [column for column in columns if column[0] != CUSTOM_FIELDS]
+        self._blank: dict[str, Any] = dict.fromkeys(name for name, *_ in columns)
         self.keeps_misfits = len(self._columns) < len(columns)
         """Whether `custom_fields` is there to keep them."""
         self._known = (known | schema.get("properties", {}).keys()) - {CUSTOM_FIELDS}
 
     def __call__(self, row: Mapping[str, Any], unfit: Counter[str]) -> dict[str, Any]:
         """Turn one row into a record, counting by field the values that did not fit."""
-        record: dict[str, Any] = {}
+        record = self._blank.copy()
         custom: dict[str, Any] = {}
         misfits: Misfits = []
         if not row.keys() <= self._known:
             custom = {name: value for name, value in row.items() if name not in self._known}
         for name, kept, convert in self._columns:
             value = row.get(name)
-            if value is not None and type(value) is not kept:
-                value = convert(value, misfits)
-                if value is None:
+            if type(value) is kept:
+                record[name] = value
+            elif value is not None:
+                record[name] = converted = convert(value, misfits)
+                if converted is None:
                     misfits.append(name)
-            record[name] = value
         if misfits:
             unfit.update(misfits)
             for name in dict.fromkeys(field.partition(".")[0] for field in misfits):
@@ -229,7 +231,7 @@ def _to_instant(value: Any, _: Misfits) -> str | None:  # noqa: ANN401
 
 
 def _to_string(value: Any, _: Misfits) -> str:  # noqa: ANN401
-    return _encode(value).decode()
+    return str(value) if type(value) is int else _encode(value).decode()
 
 
 def _to_integer(value: Any, _: Misfits) -> int | None:  # noqa: ANN401

@@ -187,10 +187,9 @@ class PagedStream(Stream, abc.ABC):
         """Write a page, in one go unless the user has set up something for each record."""
         self._extracted_at = datetime.now(timezone.utc)
         if is_plain(self.stream_maps):
-            version, extracted_at = self.version, self._extracted_at
-            self._writer.write_records(
-                [RecordLine(self.name, record, version, extracted_at) for record in records]
-            )
+            version, at = self.version, self._extracted_at
+            lines = [RecordLine(self.name, record, version, at) for record in records]
+            self._writer.write_records(lines)
         else:
             for record in records:
                 for message in self._generate_record_messages(record):

@@ -228,3 +228,12 @@ def test_inner_keys_and_unknown_names_are_refused_in_one_line(
     assert "Traceback" not in done.stderr
     assert SECRET not in done.stderr
     assert sandbox.requests() == []
+
+
+@pytest.mark.parametrize("name", ["TENANT_IDS", "Tenant_Ids", "tenantIds", " tenant_ids"])
+def test_the_nearest_name_is_found_whatever_its_letters(
+    tap: Tap, sandbox: Sandbox, name: str
+) -> None:
+    done = tap(**{name: [SECRET]})
+    assert (done.code, sandbox.requests()) == (1, [])
+    assert done.errors == [f"Setting '{name}' is unknown: the nearest is 'tenant_ids'."]

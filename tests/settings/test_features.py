@@ -234,6 +234,7 @@ def test_inner_keys_and_unknown_names_are_refused_in_one_line(
 def test_the_nearest_name_is_found_whatever_its_letters(
     tap: Tap, sandbox: Sandbox, name: str
 ) -> None:
-    done = tap(**{name: [SECRET]})
+    wrong: dict[str, Any] = {name: [SECRET]}
+    done = tap(**wrong)
     assert (done.code, sandbox.requests()) == (1, [])
     assert done.errors == [f"Setting '{name}' is unknown: the nearest is 'tenant_ids'."]

@@ -105,7 +105,7 @@ class UnifiedStream(TrutoStream):
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
         by_name = {stream.name: stream for stream in streams}
         for stream in streams:
-            stream._warn_of_future()  # noqa: SLF001 - a stream of the same class
+            stream._warn_of_bookmarks()  # noqa: SLF001 - a stream of the same class
         for read in self.run.read(self.tasks(streams)):
             if read is None:
                 yield self, []
@@ -204,10 +204,19 @@ class UnifiedStream(TrutoStream):
         deselected = self._fields - selected - {PARTITION_KEY, "id", CUSTOM_FIELDS}
         return Query(self.resource, self.run.page_settings, deselected)
 
-    def _warn_of_future(self) -> None:
-        """Warn of bookmarks behind which no row comes."""
-        late = self._bookmarks.in_future() if self._is_incremental else {}
-        if late:
+    def _warn_of_bookmarks(self) -> None:
+        """Warn of bookmarks that do not count, and of those behind which no row comes."""
+        if not self._is_incremental:
+            return
+        if self._bookmarks.unread:
+            self.logger.warning(
+                "Of the state's bookmarks of %s, %d cannot be read, so that what they are about is"
+                " read whole: each must name an account, and be a date-time of %s.",
+                self.name,
+                self._bookmarks.unread,
+                self.replication_key,
+            )
+        if late := self._bookmarks.in_future():
             account_id, moment = max(late.items(), key=itemgetter(1))
             self.logger.warning(
                 "The state has bookmarks of %s in the future, for %d accounts (%s: %s). What"

@@ -224,6 +224,47 @@ class TestFuture:
         assert run.logged(self.WORDS) == 0
 
 
+UNREAD: dict[str, Callable[[str], dict[str, Any]]] = {
+    "a bookmark of the whole stream": lambda _: {
+        "replication_key": "updated_at",
+        "replication_key_value": LATE,
+    },
+    "a bookmark by its field": lambda _: {"updated_at": LATE},
+    "bookmarks by account": lambda account: {account: {"updated_at": LATE}},
+    "no date-time": lambda account: {"partitions": [partition(account, "yesterday")]},
+    "a date-time after all": lambda account: {"partitions": [partition(account, "10000-01-01")]},
+    "of another field": lambda account: {
+        "partitions": [{**partition(account), "replication_key": "created_at"}]
+    },
+    "of no account": lambda account: {
+        "partitions": [{**partition(account), "context": {"account_id": account}}]
+    },
+}
+"""Bookmarks that do not count."""
+
+
+@pytest.mark.parametrize("make", UNREAD.values(), ids=UNREAD)
+def test_that_all_is_read_in_spite_of_bookmarks_is_said_once(
+    tap: Tap, sandbox: Sandbox, ids: dict[str, str], make: Callable[[str], dict[str, Any]]
+) -> None:
+    run = tap(state={"bookmarks": {"interviews": make(ids["pinpoint"])}})
+    assert (run.code, run.errors) == (0, [])
+    assert table(run) == rows(sandbox.interviews())
+    words = "Of the state's bookmarks of interviews, 1 cannot be read"
+    assert [words in line for line in run.log if "WARNING" in line] == [True]
+
+
+def test_a_state_of_another_tap_costs_one_warning(
+    tap: Tap, sandbox: Sandbox, ids: dict[str, str]
+) -> None:
+    late = {"partitions": [partition(ids["pinpoint"])]}
+    run = tap(state={"bookmarks": {"talks": late, "issues": {}, "interviews": {}}})
+    assert (run.code, run.errors) == (0, [])
+    assert table(run) == rows(sandbox.interviews())
+    words = "streams that do not exist, which do not count: issues, talks."
+    assert [words in line for line in run.log if "WARNING" in line] == [True]
+
+
 @pytest.mark.parametrize("values", [(EARLY, LATE), (LATE, EARLY)])
 def test_of_a_partition_that_comes_twice_the_earlier_counts(
     tap: Tap, sandbox: Sandbox, ids: dict[str, str], values: tuple[str, str]

@@ -104,6 +104,9 @@ class UnifiedStream(TrutoStream):
     @override
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
         by_name = {stream.name: stream for stream in streams}
+        start_date = self.run.settings.start_date
+        if start_date and start_date > self.run.start:
+            self.logger.warning("'start_date' is in the future: no row that has a date comes.")
         for stream in streams:
             stream._warn_of_bookmarks()  # noqa: SLF001 - a stream of the same class
         for read in self.run.read(self.tasks(streams)):

@@ -93,6 +93,8 @@ def _with_metadata(entry: dict[str, Any]) -> dict[str, Any]:
             if known.get("selected") is None:
                 known["selected"] = selected
     root = metadata.get((), {})
+    if root.get("selected") is False:
+        root["inclusion"] = None  # What is automatic are columns; the SDK would select the stream.
     methods = (root.get("replication-method"), root.get("forced-replication-method"))
     return {
         **entry,

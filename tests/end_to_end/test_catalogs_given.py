@@ -95,6 +95,10 @@ SELECTING: dict[str, tuple[Callable[[Entry], object], set[str]]] = {
         ),
         {"tags"},
     ),
+    "deselected, though automatic": (
+        of("jobs", root(selected=False, inclusion="automatic")),
+        {"interviews"},
+    ),
     "everything at the top": (
         lambda entry: bare(entry, selected=True),
         {"integrated_accounts", *RESOURCES} - {"eeocs"},

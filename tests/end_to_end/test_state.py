@@ -212,6 +212,15 @@ class TestFuture:
         assert run.bookmarks[ids["pinpoint"]] == self.FUTURE
         assert {ids["pinpoint"], ids["ceipal"]}.isdisjoint(key[0] for key in table(run))
 
+    @pytest.mark.parametrize(("start", "warnings"), [("2126-03-01", 1), ("2020-03-01", 0)])
+    def test_a_start_in_the_future_is_warned_of_once(
+        self, tap: Tap, start: str, warnings: int
+    ) -> None:
+        run = tap(catalog=tap.catalog("interviews", "jobs"), start_date=start)
+        assert (run.code, run.errors) == (0, [])
+        assert run.logged(f"'start_date' is {self.WORDS}") == warnings
+        assert not warnings or not any(one["updated_at"] for one in run.records())
+
     @pytest.mark.parametrize("whole", [False, True])
     def test_none_is_warned_of_that_is_not_used(
         self, tap: Tap, ids: dict[str, str], *, whole: bool

@@ -190,6 +190,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         "Setting 'faker_config.locale' takes",
         ["a string or a list of strings"],
     ),
+    "a key of faker that is none": (
+        {"faker_config": {"locals": SECRET}},
+        "Setting 'faker_config' has no 'locals'",
+        ["seed, locale"],
+    ),
     "a seed that is a list": (
         {"faker_config": {"seed": [SECRET]}},
         "Setting 'faker_config.seed' takes",

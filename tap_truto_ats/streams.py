@@ -92,14 +92,19 @@ class UnifiedStream(TrutoStream):
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
         super().apply_catalog(catalog)
-        consent = self.resource.consent
-        if self.selected and consent and not self.run.config.get(consent):
+        if self.selected and not self.has_consent:
             self.selected = False
             self.logger.warning(
                 "The stream %s is selected, but it is not read unless '%s' is true.",
                 self.name,
-                consent,
+                self.resource.consent,
             )
+
+    @property
+    def has_consent(self) -> bool:
+        """Whether it may be read, whatever the catalog or a test of the SDK's selects."""
+        consent = self.resource.consent
+        return consent is None or self.run.config.get(consent) is True
 
     @override
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
@@ -132,7 +137,7 @@ class UnifiedStream(TrutoStream):
 
     def tasks(self, streams: Sequence[Self]) -> dict[str | None, Iterator[SyncTask]]:
         """Plan the syncs of each account, which `run.read` carries out one after another."""
-        by_name = {stream.name: stream for stream in streams}
+        by_name = {stream.name: stream for stream in streams if stream.has_consent}
         return {one.id: self._tasks_of(one, by_name) for one in self.run.accounts.all()}
 
     def records(self, sync: AccountSync, rows: Sequence[Any]) -> list[Record]:

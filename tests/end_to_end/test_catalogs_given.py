@@ -413,6 +413,17 @@ class TestConsent:
         assert sandbox.requests(self.PATH) == []
 
     @pytest.mark.parametrize("consent", [False, True])
+    @pytest.mark.parametrize(("kind", "reads"), [("", False), ("=records", True)])
+    def test_a_test_of_all_streams_does_not_do_without_the_setting(
+        self, tap: Tap, sandbox: Sandbox, kind: str, *, reads: bool, consent: bool
+    ) -> None:
+        run = tap(f"--test{kind}", include_eeocs=consent)
+        assert run.code == 0
+        assert bool(run.records("eeocs")) is (reads and consent)
+        assert bool(sandbox.requests(self.PATH)) is (reads and consent)
+        assert bool(run.records("tags")) is reads
+
+    @pytest.mark.parametrize("consent", [False, True])
     def test_without_a_catalog_it_is_not_read(
         self, tap: Tap, sandbox: Sandbox, *, consent: bool
     ) -> None:

@@ -52,6 +52,8 @@ class Account:
     resources: frozenset[str] | None = None
     is_described: bool = False
     """Whether its capabilities have been asked for."""
+    has_row: bool = False
+    """Whether what `/integrated-account` tells of it is known."""
 
     def __str__(self) -> str:
         """Name the account in a log line."""
@@ -121,7 +123,7 @@ class Accounts:
         """
         listed: dict[str, Account] = {}
         for row in self._look_up() if self._named else self._list():
-            account = Account(str(row["id"]))
+            account = Account(str(row["id"]), has_row=True)
             _add_row(account, row)
             if account.id not in listed:
                 listed[account.id] = account
@@ -167,15 +169,11 @@ class Accounts:
         Raises:
             RunError: They could not be listed, or no tenant in the settings has one.
         """
-        tasks = []
+        tasks, wants_all = [], self.settings.emit_activate_version_messages
         for tenant in self.settings.tenant_ids or (None,):
             params = {"limit": self.settings.page_size} | ({"tenant_id": tenant} if tenant else {})
-            steps = read_list(
-                Request(ACCOUNTS, params),
-                self.evidence,
-                self._take,
-                wants_all=self.settings.emit_activate_version_messages,
-            )
+            request = Request(ACCOUNTS, params)
+            steps = read_list(request, self.evidence, self._take, wants_all=wants_all)
             tasks.append(Task(None, steps))
         found: set[str] = set()
         for task, rows, _ in filter(None, self.scheduler.read({None: tasks})):
@@ -244,7 +242,7 @@ def describe(account: Account) -> Steps[None]:
                 raise
         else:
             add(account, page.rows[0])
-        if account.provider:
+        if account.provider or account.has_row:
             break
     account.is_described = True
 

@@ -86,20 +86,28 @@ class UnifiedStream(TrutoStream):
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
         super().apply_catalog(catalog)
-        consent = self.resource.consent
-        if self.selected and consent and not self.run.config.get(consent):
+        if self.selected and not self.has_consent:
             self.selected = False
             self.logger.warning(
                 "The stream %s is selected, but it is not read unless '%s' is true.",
                 self.name,
-                consent,
+                self.resource.consent,
             )
+
+    @property
+    def has_consent(self) -> bool:
+        """Whether it may be read, whatever the catalog or a test of the SDK's selects."""
+        consent = self.resource.consent
+        return consent is None or self.run.config.get(consent) is True
 
     @override
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
         by_name = {stream.name: stream for stream in streams}
+        start_date = self.run.settings.start_date
+        if start_date and start_date > self.run.start:
+            self.logger.warning("'start_date' is in the future: no row that has a date comes.")
         for stream in streams:
-            stream._warn_of_future()  # noqa: SLF001 - a stream of the same class
+            stream._warn_of_bookmarks()  # noqa: SLF001 - a stream of the same class
         for read in self.run.read(self.tasks(streams)):
             if read is None:
                 yield self, []
@@ -123,7 +131,7 @@ class UnifiedStream(TrutoStream):
 
     def tasks(self, streams: Sequence[Self]) -> dict[str | None, Iterator[SyncTask]]:
         """Plan the syncs of each account, which `run.read` carries out one after another."""
-        by_name = {stream.name: stream for stream in streams}
+        by_name = {stream.name: stream for stream in streams if stream.has_consent}
         return {one.id: self._tasks_of(one, by_name) for one in self.run.accounts.all()}
 
     def records(self, sync: AccountSync, rows: Sequence[Any]) -> list[Record]:
@@ -198,10 +206,19 @@ class UnifiedStream(TrutoStream):
         deselected = self._fields - selected - {PARTITION_KEY, "id", CUSTOM_FIELDS}
         return Query(self.resource, self.run.page_settings, deselected)
 
-    def _warn_of_future(self) -> None:
-        """Warn of bookmarks behind which no row comes."""
-        late = self._bookmarks.in_future() if self._is_incremental else {}
-        if late:
+    def _warn_of_bookmarks(self) -> None:
+        """Warn of bookmarks that do not count, and of those behind which no row comes."""
+        if not self._is_incremental:
+            return
+        if self._bookmarks.unread:
+            self.logger.warning(
+                "Of the state's bookmarks of %s, %d cannot be read, so that what they are about is"
+                " read whole: each must name an account, and be a date-time of %s.",
+                self.name,
+                self._bookmarks.unread,
+                self.replication_key,
+            )
+        if late := self._bookmarks.in_future():
             account_id, moment = max(late.items(), key=itemgetter(1))
             self.logger.warning(
                 "The state has bookmarks of %s in the future, for %d accounts (%s: %s). What"

@@ -78,7 +78,9 @@ def _check_expression(place: str, expression: str) -> Iterator[str]:
 
 
 def check_faker(config: Mapping[str, Any]) -> Iterator[str]:
-    """Say what is wrong with `faker_config`: that the package `faker` refuses it."""
+    """Say what is wrong with `faker_config`: names, and what the package `faker` refuses."""
+    for name in config.keys() - {"seed", "locale"}:
+        yield f"has no '{name}': it takes seed, locale"
     if find_spec("faker") is None:
         return
     faker = import_module("faker").Faker

@@ -265,11 +265,11 @@ class PagedStream(Stream, abc.ABC):
             self.selected = False
         elif self.selected:
             columns = self.schema["properties"]
-            errors = list(refusals(entry, columns, self.key_columns, replication_key))
-            if errors:
+            if errors := [*refusals(entry, columns, self.key_columns, replication_key)]:
                 summary = "The catalog is not valid"
                 raise ConfigValidationError(summary, errors=errors, schema={})
-            entry.key_properties = self.primary_keys = self.primary_keys or self.key_columns
+            keys = dict.fromkeys(self.primary_keys or self.key_columns)
+            entry.key_properties = self.primary_keys = [*keys]
         self.replication_key = replication_key
 
     @override

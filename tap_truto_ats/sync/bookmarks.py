@@ -59,6 +59,8 @@ class Bookmarks:
         self.run_start = run_start
         self._by_account: dict[str, dict[str, Any]] = {}
         given = stream_state.get("partitions") or ()
+        self.unread = sum(map(self._is_unread, given)) + (not stream_state.keys() <= {"partitions"})
+        """How many bookmarks are of no account, or are no date-time of the replication key."""
         for partition in sorted(given, key=lambda one: self._moment(one) or LONG_AGO):
             account_id = _account_id(partition)
             if account_id is not None:  # Otherwise, it is not of this tap's making.
@@ -147,6 +149,10 @@ class Bookmarks:
             for account_id, partition in missing.items()
             if partition.setdefault(MISSING_SINCE, now) == now
         }
+
+    def _is_unread(self, partition: dict[str, Any]) -> bool:
+        is_read = self._moment(partition) and _account_id(partition)
+        return partition.get(VALUE) is not None and not is_read
 
     def _moment(self, partition: dict[str, Any]) -> datetime | None:
         if partition.get(KEY) != self._replication_key:

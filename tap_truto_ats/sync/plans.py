@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -139,6 +138,5 @@ class Plan:
         if days is None or bookmarks is None or not (offer and offer.schedule):
             return None
         read_at, run_start = bookmarks.whole_read_at(account.id), bookmarks.run_start
-        limit = timedelta(days=self.settings.full_read_every_days)
-        is_recent = read_at and timedelta(0) <= run_start - read_at < limit
+        is_recent = read_at and 0 <= (run_start - read_at).days < self.settings.full_read_every_days
         return earlier(run_start, days * 86_400) if is_recent else None

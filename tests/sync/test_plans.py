@@ -72,7 +72,12 @@ class Reading:
         settings, declared = self._settings, RESOURCES[self.sync.stream]
         marks = None if self._is_exact else Bookmarks(self.state, "updated_at", BEGAN)
         plan = Plan(declared, Query(declared, settings, ()), marks, settings)
-        return take(plan.steps(self.sync, self.lists), answers, name)
+
+        def answer(request: Request) -> Answer:
+            asked = name(request)
+            return HIDDEN if asked == "a1" and asked not in answers else answers[asked]
+
+        return take(plan.steps(self.sync, self.lists), answer, name)
 
     @property
     def doubts(self) -> dict[Doubt, int]:
@@ -220,7 +225,7 @@ class TestOffers:
     def test_an_account_of_which_nothing_is_known_is_doubted(self, clocks: Clocks) -> None:
         reading = Reading(clocks, "departments", None, None, **NAMED)
         taken = reading.read({"capabilities": NOTHING, "departments": GONE})
-        assert (taken.requested, taken.error) == (BOTH, None)
+        assert (taken.requested, taken.error) == (["capabilities", "a1", "departments"], None)
         assert reading.sync.mode is Mode.NOT_OFFERED
         assert reading.doubts == {Doubt.NOT_OFFERED: 1}
 
@@ -254,9 +259,19 @@ class TestOffers:
     ) -> None:
         answers = {"capabilities": capabilities("departments", account=about)}
         taken = Reading(clocks, "departments", None, **NAMED).read(answers)
-        assert taken.requested == ["capabilities"]
+        assert taken.requested == ["capabilities", "a1"]
         assert taken.error is not None
         assert taken.error.cause == cause
+
+    def test_a_named_account_whose_capabilities_are_hidden_is_looked_up(
+        self, clocks: Clocks
+    ) -> None:
+        reading = Reading(clocks, "departments", None, None, **NAMED)
+        row = Page([{"integration": {"name": "Workable"}, "status": "active"}])
+        taken = reading.read({"capabilities": HIDDEN, "a1": row, "departments": GONE})
+        assert (taken.requested, taken.error) == (["capabilities", "a1", "departments"], None)
+        assert reading.account.provider == "workable"
+        assert reading.sync.mode is Mode.NOT_OFFERED
 
     def test_a_found_account_that_is_not_active_is_not_asked(self, clocks: Clocks) -> None:
         reading = Reading(clocks, "departments", "greenhouse", "needs_reauth")
@@ -315,7 +330,7 @@ class TestModes:
             (BEGAN - DAY, Mode.WINDOW),
             (BEGAN - 6 * DAY, Mode.WINDOW),
             (BEGAN - 7 * DAY, Mode.WHOLE),
-            (BEGAN + DAY, Mode.WHOLE),
+            (BEGAN + DAY / 2, Mode.WHOLE),
         ],
         ids=["never", "yesterday", "this week", "a week ago", "in the future"],
     )
@@ -328,6 +343,16 @@ class TestModes:
             reading.state["partitions"] = [partition | {"whole_read_at": format_instant(read_at)}]
         reading.read({"interviews": ROWS})
         assert reading.sync.mode is mode
+
+    @pytest.mark.parametrize("days", [10**9, 10**30])
+    def test_no_number_of_days_is_too_great(self, clocks: Clocks, days: int) -> None:
+        reading = Reading(
+            clocks, "interviews", "ashby", schedule_window_days=30, full_read_every_days=days
+        )
+        partition = {"context": {"integrated_account_id": "a1"}}
+        reading.state["partitions"] = [partition | {"whole_read_at": format_instant(BEGAN - DAY)}]
+        assert reading.read({"interviews": ROWS}).error is None
+        assert reading.sync.mode is Mode.WINDOW
 
     def test_a_part_that_is_refused_is_read_whole(self, clocks: Clocks) -> None:
         reading = Reading(clocks, "interviews", "ashby", schedule_window_days=30)

@@ -55,6 +55,7 @@ def from_environment(
 
 
 def _parse(text: str, kind: str) -> Any:  # noqa: ANN401
+    text.encode()  # Refuses bytes that are no UTF-8.
     if kind == "string":
         return text
     text = text.strip()

@@ -88,7 +88,7 @@ def read_catalog(file: IO[str] | None) -> Catalog | None:
         return None
     try:
         return catalogs.read(_read_object("--catalog", file))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         _refuse("--catalog", file, f"Singer catalog: {error}")
 
 

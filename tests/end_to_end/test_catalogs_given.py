@@ -359,6 +359,17 @@ def test_of_a_stream_that_is_not_selected_nothing_is_refused(
     assert sandbox.requests("/unified/ats/interviews") == []
 
 
+def test_a_schema_that_nests_too_deep_is_refused_in_a_line(tap: Tap) -> None:
+    deep: dict[str, Any] = {"type": "string"}
+    for _ in range(250):
+        deep = {"type": "object", "properties": {"inner": deep}}
+    change = of("interviews", lambda entry: entry["schema"]["properties"].update(deep=deep))
+    run = tap(catalog=changed(tap, change, "interviews"))
+    assert (run.code, run.stdout) == (1, "")
+    assert run.errors == ["The catalog's schema of interviews nests too deep."]
+    assert "Traceback" not in run.stderr
+
+
 @pytest.mark.parametrize("change", FORM.values(), ids=FORM)
 def test_what_is_no_catalog_is_refused_in_a_line(
     tap: Tap, sandbox: Sandbox, change: Callable[[Entry], object]

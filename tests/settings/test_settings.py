@@ -566,6 +566,8 @@ WRONG_IN_THE_ENVIRONMENT: list[tuple[str, str, str]] = [
     ("start_date", "soon", "a date-time"),
     ("response_format", "xml", "unified, normalized, raw, stream"),
     ("api_token", SECRET + " ", "a Truto API token"),
+    ("api_token", SECRET + "\udce9", "a Truto API token"),
+    ("tenant_ids", "caf\udce9", "a list of strings"),
 ]
 
 

@@ -154,7 +154,7 @@ class UnifiedStream(TrutoStream):
             self.logger.info("Account %s does not offer %s: skipped.", account, self.name)
         if without_id := evidence.doubts[Doubt.WITHOUT_ID]:
             self.logger.warning(
-                "Account %s: %d rows of %s without an id, or with a too long one, were not emitted.",
+                "Account %s: %d rows of %s without an id, or with one too long, were not emitted.",
                 account,
                 without_id,
                 self.name,

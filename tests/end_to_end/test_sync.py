@@ -517,7 +517,7 @@ class TestBadRows:
         assert emitted(run, account) == {"1", "0", "x"}
         assert (
             run.logged(
-                "6 rows of interviews without an id, or with a too long one, were not emitted"
+                "6 rows of interviews without an id, or with one too long, were not emitted"
             )
             == 1
         )

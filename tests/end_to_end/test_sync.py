@@ -516,9 +516,7 @@ class TestBadRows:
         assert run.code == 0
         assert emitted(run, account) == {"1", "0", "x"}
         assert (
-            run.logged(
-                "6 rows of interviews without an id, or with one too long, were not emitted"
-            )
+            run.logged("6 rows of interviews without an id, or with one too long, were not emitted")
             == 1
         )
         assert run.bookmarks == {account: "2026-01-01T00:00:00.000000+00:00"}

@@ -58,20 +58,28 @@ class UnifiedStream(TrutoStream):
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
         super().apply_catalog(catalog)
-        consent = self.resource.consent
-        if self.selected and consent and not self.run.config.get(consent):
+        if self.selected and not self.has_consent:
             self.selected = False
             self.logger.warning(
                 "The stream %s is selected, but it is not read unless '%s' is true.",
                 self.name,
-                consent,
+                self.resource.consent,
             )
+
+    @property
+    def has_consent(self) -> bool:
+        """Whether it may be read, whatever the catalog or a test of the SDK's selects."""
+        consent = self.resource.consent
+        return consent is None or self.run.config.get(consent) is True
 
     @override
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
         by_name = {stream.name: stream for stream in streams}
+        start_date = self.run.settings.start_date
+        if start_date and start_date > self.run.start:
+            self.logger.warning("'start_date' is in the future: no row that has a date comes.")
         for stream in streams:
-            stream._warn_of_future()  # noqa: SLF001 - a stream of the same class
+            stream._warn_of_bookmarks()  # noqa: SLF001 - a stream of the same class
         self._note_departed(streams)
         try:
             for read in self.run.read(self.tasks(streams)):
@@ -116,7 +124,7 @@ class UnifiedStream(TrutoStream):
 
     def tasks(self, streams: Sequence[Self]) -> dict[str | None, Iterator[SyncTask]]:
         """Plan the syncs of each account, which `run.read` carries out one after another."""
-        by_name = {stream.name: stream for stream in streams}
+        by_name = {stream.name: stream for stream in streams if stream.has_consent}
         due: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for stream in streams:
             for reason in stream._find_due():  # noqa: SLF001 - a stream of the same class
@@ -150,7 +158,7 @@ class UnifiedStream(TrutoStream):
             self.logger.info("Account %s does not offer %s: skipped.", account, self.name)
         if without_id := evidence.doubts[Doubt.WITHOUT_ID]:
             self.logger.warning(
-                "Account %s: %d rows of %s without an id were not emitted.",
+                "Account %s: %d rows of %s without an id, or with one too long, were not emitted.",
                 account,
                 without_id,
                 self.name,
@@ -214,10 +222,19 @@ class UnifiedStream(TrutoStream):
         deselected = self._fields - selected - {PARTITION_KEY, "id", CUSTOM_FIELDS}
         return Query(self.resource, self.run.page_settings, deselected)
 
-    def _warn_of_future(self) -> None:
-        """Warn of bookmarks behind which no row comes."""
-        late = self._bookmarks.in_future() if self._is_incremental else {}
-        if late:
+    def _warn_of_bookmarks(self) -> None:
+        """Warn of bookmarks that do not count, and of those behind which no row comes."""
+        if not self._is_incremental:
+            return
+        if self._bookmarks.unread:
+            self.logger.warning(
+                "Of the state's bookmarks of %s, %d cannot be read, so that what they are about is"
+                " read whole: each must name an account, and be a date-time of %s.",
+                self.name,
+                self._bookmarks.unread,
+                self.replication_key,
+            )
+        if late := self._bookmarks.in_future():
             account_id, moment = max(late.items(), key=itemgetter(1))
             self.logger.warning(
                 "The state has bookmarks of %s in the future, for %d accounts (%s: %s). What"

@@ -101,11 +101,12 @@ class Run:
 
     @property
     def log(self) -> list[str]:
-        """The lines of the log, without those of the report."""
+        """The lines of the log, without those of the report, and without the SDK's on Python."""
+        aside = ("| tap_truto_ats.report ", "SingerSDKPythonEOLWarning")
         return [
             line
             for line in self.stderr.splitlines()
-            if " | " in line and "| tap_truto_ats.report " not in line
+            if " | " in line and not any(words in line for words in aside)
         ]
 
     @property

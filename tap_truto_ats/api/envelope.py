@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-
 from tap_truto_ats.api.errors import BrokenBodyError, NoListError
+from tap_truto_ats.api.nearly_json import MARK, MOST_LEVELS, OPENING, TEXT_END, Decoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,29 +19,10 @@ TOP = 1
 """The depth of the envelope's own keys."""
 
 BLANKS = b" \t\r\n"
-OPENING = (b"[", b"{")
 NO_ROWS = "it holds no rows"
 
-NUL = rb"\u0000"
-REPLACEMENT = "\ufffd"
-
-MOST_LEVELS = 100
-"""How deep JSON may nest, the envelope included. Python's own decoder, which targets use, gives up
-below 1,000 levels, and BigQuery's at 500 (its documentation, "Quotas and limits")."""
-
-_NO_BRACKETS = bytes({*range(256)} - {*b"[]{}"})
-
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-"""Characters that databases refuse in a text: Postgres has no U+0000 (its documentation, "Character
-Types"), and half of a surrogate pair is no character."""
-
-_TEXT_END = rb'[^"\\]*(?:\\.[^"\\]*)*("?)'
-_REST_OF_TEXT = re.compile(_TEXT_END, re.DOTALL)
-_MARK = re.compile(rb'"' + _TEXT_END + rb"|[\[\]{}]", re.DOTALL)
-"""A text, whose closing quote may be still to come, or a bracket."""
+_REST_OF_TEXT = re.compile(TEXT_END, re.DOTALL)
 _ROWS_BEGIN = re.compile(rb'[{,]\s*"(?:%s)"\s*:\s*\[\Z' % "|".join(ROWS_KEYS).encode())
-
-_decode_strictly = msgspec.json.Decoder().decode
 
 
 class Page(NamedTuple):
@@ -56,110 +35,13 @@ class Page(NamedTuple):
     """How many values were not to be had as they were sent."""
 
 
-@dataclass
-class _Decoder:
-    """Decodes JSON, and what is nearly JSON: a broken character or number costs itself alone.
-
-    Bytes that are no UTF-8, U+0000 and halves of surrogate pairs become U+FFFD; numbers that JSON
-    or a double-precision number does not know, and lists and objects that nest too deep, become
-    texts. A byte-order mark is passed over, and a text may hold control characters.
-    """
-
-    levels: int = MOST_LEVELS
-    """How deep the body may nest."""
-    replaced: int = 0
-    """How many texts, keys, numbers, lists and objects that were."""
-
-    def decode(self, body: bytes) -> object:
-        """Decode a body.
-
-        Raises:
-            ValueError: It is no JSON.
-            RecursionError: It is none, and nests too deep for telling so.
-        """
-        may_be_deep = _may_nest_deeper(body, self.levels)
-        # Searching for one byte, and from behind, is several times as fast as for NUL forward.
-        if not may_be_deep and (b"\\" not in body or body.rfind(NUL) < 0):
-            try:
-                return _decode_strictly(body)
-            except (msgspec.MsgspecError, ValueError):
-                pass
-        if may_be_deep:
-            body = self._flattened(body)
-        text = body.decode("utf-8-sig", errors="surrogateescape")
-        tolerant = json.JSONDecoder(
-            strict=False,
-            parse_float=self._number,
-            parse_int=self._number,
-            parse_constant=self._number,
-        )
-        return self._storable(tolerant.decode(text))
-
-    def _flattened(self, body: bytes) -> bytes:
-        """Return a body with texts in place of what nests too deep."""
-        parts: list[bytes] = []
-        depth = begin = end = 0
-        for mark in _MARK.finditer(body):
-            kind = mark[0][:1]
-            if kind in OPENING:
-                depth += 1
-                if depth == self.levels + 1:
-                    begin = mark.start()
-            elif kind != b'"':
-                depth -= 1
-                if depth == self.levels:
-                    text = body[begin : mark.end()].decode(errors="surrogateescape")
-                    parts += (body[end:begin], json.dumps(text).encode())
-                    end = mark.end()
-                    self.replaced += 1
-        return b"".join((*parts, body[end:]))
-
-    def _number(self, text: str) -> Any:  # noqa: ANN401
-        try:
-            return _decode_strictly(text)
-        except msgspec.MsgspecError:
-            self.replaced += 1
-            return text
-
-    def _storable(self, value: object) -> object:
-        if isinstance(value, str):
-            text, count = _UNSTORABLE.subn(REPLACEMENT, value)
-            self.replaced += count > 0
-            return text
-        if isinstance(value, list):
-            return [self._storable(item) for item in value]
-        if isinstance(value, dict):
-            return {self._storable(key): self._storable(inner) for key, inner in value.items()}
-        return value
-
-
-def _may_nest_deeper(body: bytes, levels: int) -> bool:
-    """Return whether JSON may nest deeper; brackets in its texts may look like it.
-
-    Pairs of brackets are taken out from within, of two levels at the most each time, so that hardly
-    any are left of a usual body.
-    """
-    left = body.translate(None, _NO_BRACKETS)
-    count = len(left) + 1
-    while left and len(left) < count and levels > 0:
-        count = len(left)
-        left = left.replace(b"{}", b"").replace(b"[]", b"")
-        levels -= 2
-    depth = lowest = deepest = 0
-    for bracket in left:
-        depth += 1 if bracket in b"[{" else -1
-        lowest = min(lowest, depth)
-        deepest = max(deepest, depth - lowest)
-    return deepest > levels
-
-
 def decode_object(body: bytes) -> Page:
     """Decode a body that is one JSON object, into a page of this one row.
 
     Raises:
         BrokenBodyError: The body is anything else.
     """
-    decoder = _Decoder()
+    decoder = Decoder()
     try:
         decoded = decoder.decode(body)
     except (ValueError, RecursionError):
@@ -248,7 +130,7 @@ class _ArrivingEnvelope:
         page = Page([], unread=True)
         if self._in_text and (text := _REST_OF_TEXT.match(chunk)):
             self._in_text, position = not text[1], text.end()
-        for mark in _MARK.finditer(chunk, position):
+        for mark in MARK.finditer(chunk, position):
             kind = chunk[mark.start() : mark.start() + 1]
             if kind == b'"':
                 self._in_text = not mark[1]
@@ -278,7 +160,7 @@ class _ArrivingEnvelope:
 
     def _rows(self, text: bytes) -> Page:
         """Decode rows with commas between them, and one before them unless they are the first."""
-        decoder = _Decoder(levels=MOST_LEVELS - TOP)
+        decoder = Decoder(levels=MOST_LEVELS - TOP)
         text = text.strip(BLANKS)
         if not text:
             return Page([], unread=True)

@@ -23,6 +23,13 @@ since 1970. Those of 12 digits may be `202601310930`, or the seconds of the year
 LONGEST = 100
 """The most characters that a date-time has; JavaScript writes 70 with the zone's name."""
 
+_ISO = re.compile(r"\d{4}-?(?:\d\d-?\d\d|W\d\d(?:-?\d)?)(?:[\s_].+)?", re.ASCII)
+"""A date without time, or with one behind a blank. Python itself takes any character between them,
+so also a digit of `1711121800930.5`, or the sign of a zone: `2026-01-31+01:00`."""
+
+_ZONED_DATE = re.compile(r"(?<=\d{4}-\d\d-\d\d)(?=(?:Z|[+-]\d\d:\d\d)$)", re.ASCII)
+"""Where a date with a zone, as XML Schema has it, lacks the time."""
+
 _EPOCH = re.compile(r"(?:/Date\()?(\d{9,16}(?:\.\d+)?)(?:[+-]\d{4})?(?:\)/)?", re.ASCII)
 """Digits, or the form in which .NET writes JSON."""
 
@@ -44,10 +51,12 @@ _CLEAR = re.compile(
 before the year. `03/04/2026` may be of March or April."""
 
 _ASIDE = re.compile(
-    r"\s*(?:\[.*\]|\(.*\))$|(?<=[+-]\d{4}) [A-Z]{3,5}$|\b(?:UTC|GMT)(?=[+-]\d)", re.IGNORECASE
+    r"([+-]\d\d:?\d\d|Z|UTC|GMT)\s*(?:\[.*\]|\(.*\))$|(?<=[+-]\d{4}) [A-Z]{3,5}$"
+    r"|\b(?:UTC|GMT)(?=[+-]\d)",
+    re.IGNORECASE,
 )
 """A zone's name behind its offset (`+02:00[Europe/Berlin]`, as Java writes it, or `+0200 CEST`, as
-Go does) or before it."""
+Go does) or before it. Without an offset, it is not enough to know the instant."""
 
 _HOURS = {"UTC": 0, "UT": 0, "GMT": 0, "Z": 0}
 _HOURS |= {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
@@ -58,6 +67,7 @@ _ZONE = re.compile(
     re.IGNORECASE,
 )
 
+_NO_OFFSET = ("+00:00", "+0000")
 _USUAL = {"--T::Z", "--T::."}
 """Every third character, from the 5th on, of `2026-01-31T09:30:00Z`, with or without a fraction."""
 
@@ -74,15 +84,16 @@ def parse_iso(value: object) -> datetime | None:
     Returns:
         An aware date-time in UTC, or None for what is no ISO 8601 date-time.
     """
-    # Python's own reading takes any character between date and time, so also those of a number.
-    if not isinstance(value, str) or (value.isdigit() and len(value) != len("20260131")):
+    if not isinstance(value, str):
         return None
     try:
-        moment: datetime = fromisoformat(value)
+        if "T" in value or _ISO.fullmatch(value):
+            moment: datetime = fromisoformat(value)
+            return moment if moment.tzinfo is timezone.utc else _in_utc(moment)
     except ValueError:
-        tidied = value.strip().upper()
-        return parse_iso(tidied) if tidied != value else None
-    return _in_utc(moment)
+        pass
+    tidied = _ZONED_DATE.sub("T00:00", value.strip().upper())
+    return parse_iso(tidied) if tidied != value else None
 
 
 def parse_instant(value: object) -> datetime | None:
@@ -106,7 +117,7 @@ def _parse_other(text: str) -> datetime | None:
         return None
     if number := _EPOCH.fullmatch(text):
         return _from_epoch(float(number[1]))
-    text = _ASIDE.sub("", text)
+    text = _ASIDE.sub(r"\1", " ".join(text.upper().split()))
     if not _CLEAR.fullmatch(text):
         return None
     try:
@@ -134,8 +145,6 @@ def _from_epoch(number: float) -> datetime | None:
 
 
 def _in_utc(moment: datetime) -> datetime | None:
-    if moment.tzinfo is timezone.utc:
-        return moment
     if moment.tzinfo is None:
         return moment.replace(tzinfo=timezone.utc)
     try:
@@ -146,7 +155,7 @@ def _in_utc(moment: datetime) -> datetime | None:
 
 def has_zone(text: str) -> bool:
     """Return whether a date-time tells its zone; without, it may be a local time."""
-    return _EPOCH.fullmatch(text) is not None or _ZONE.search(_ASIDE.sub("", text)) is not None
+    return _EPOCH.fullmatch(text) is not None or _ZONE.search(_ASIDE.sub(r"\1", text)) is not None
 
 
 def format_instant(instant: datetime) -> str:
@@ -159,8 +168,8 @@ def format_instant(instant: datetime) -> str:
 def normalise_instant(value: object) -> str | None:
     """Write what `parse_instant` reads in the form of `format_instant`.
 
-    Formatting costs ten times as much as parsing. Nearly all date-times end in `Z`, and those get
-    the form by replacing their end.
+    Formatting costs ten times as much as parsing. Nearly all date-times end in `Z` or `+00:00`, and
+    those get the form by replacing their end.
     """
     if isinstance(value, str):
         tail = _TAILS.get(len(value))
@@ -170,8 +179,12 @@ def normalise_instant(value: object) -> str | None:
             except ValueError:
                 return None
             return value[:-1] + tail
+        if value.endswith(_NO_OFFSET) and (
+            text := normalise_instant(value.partition("+")[0] + "Z")
+        ):
+            return text
     instant = parse_instant(value)
-    return format_instant(instant) if instant else None
+    return instant.isoformat("T", "microseconds") if instant else None
 
 
 def earlier(instant: datetime, seconds: int) -> datetime | None:

@@ -19,7 +19,8 @@ Misfits: TypeAlias = list[str]
 """The fields of a row whose values their columns cannot hold: `start_at`, `interviewers.id`."""
 
 Conversion: TypeAlias = Callable[[Any, Misfits], Any]
-"""Turns a value into what a column holds: None, with the field among the misfits, if it cannot."""
+"""Turns a value that is not null into what a column holds, or into None if that cannot be. What
+does not fit within the value is noted among the misfits."""
 
 Columns: TypeAlias = list[tuple[str, type | None, Conversion]]
 """For each property: its name, the type whose values are kept as they are, and the conversion of
@@ -36,6 +37,8 @@ SQL_INTEGERS = range(-(2**63), 2**63)
 
 EXACT_FLOATS = range(-(2**53), 2**53 + 1)
 """The whole numbers that a double-precision number holds without gaps."""
+
+_encode = msgspec.json.Encoder().encode
 
 
 def dig(value: object, *keys: str) -> Any:  # noqa: ANN401
@@ -92,27 +95,30 @@ class Normaliser:
         self._is_selected = is_selected
         columns = self._columns_of(schema, (), flattened_levels)
         self._columns = [column for column in columns if column[0] != CUSTOM_FIELDS]
+        self._blank: dict[str, Any] = dict.fromkeys(name for name, *_ in columns)
         self.keeps_misfits = len(self._columns) < len(columns)
         """Whether `custom_fields` is there to keep them."""
         self._known = (known | schema.get("properties", {}).keys()) - {CUSTOM_FIELDS}
 
     def __call__(self, row: Mapping[str, Any], unfit: Counter[str]) -> dict[str, Any]:
         """Turn one row into a record, counting by field the values that did not fit."""
-        record: dict[str, Any] = {}
+        record = self._blank.copy()
         custom: dict[str, Any] = {}
         misfits: Misfits = []
         if not row.keys() <= self._known:
             custom = {name: value for name, value in row.items() if name not in self._known}
-        get = row.get
         for name, kept, convert in self._columns:
-            value = get(name)
-            record[name] = (
-                value if value is None or type(value) is kept else convert(value, misfits)
-            )
+            value = row.get(name)
+            if type(value) is kept:
+                record[name] = value
+            elif value is not None:
+                record[name] = converted = convert(value, misfits)
+                if converted is None:
+                    misfits.append(name)
         if misfits:
             unfit.update(misfits)
             for name in dict.fromkeys(field.partition(".")[0] for field in misfits):
-                custom[name] = self._selected_part(get(name), ("properties", name))
+                custom[name] = self._selected_part(row[name], ("properties", name))
         if self.keeps_misfits:
             record[CUSTOM_FIELDS] = custom or None
         return record
@@ -136,7 +142,7 @@ class Normaliser:
         kind = next((kind for kind in kinds(schema) if kind != "null"), "")
         name = ".".join(breadcrumb[1::2])
         if schema.get("format") == "date-time":
-            return None, _fitting(name, normalise_instant)
+            return None, _to_instant
         if kind == "array" and "items" in schema:
             return None, _to_array(name, *self._conversion(schema["items"], breadcrumb, 0))
         if kind == "object" and "properties" in schema:
@@ -146,11 +152,8 @@ class Normaliser:
             convert = _to_object(name, columns, deselected)
             if flattened_levels > 0:
                 return None, _noting_undeclared(name, declared, convert)
-            if len(columns) == 1 and not deselected:
-                return None, _passing(*columns[0][:2], convert)
             return None, convert
-        kept, convert_scalar = _SCALARS.get(kind, (None, _as_is))
-        return kept, _fitting(name, convert_scalar)
+        return _SCALARS.get(kind, (None, _as_is))
 
     def _selected_part(self, value: Any, breadcrumb: tuple[str, ...]) -> Any:  # noqa: ANN401
         """Return a value without what the catalog deselects in it."""
@@ -165,33 +168,21 @@ class Normaliser:
         }
 
 
-def _fitting(name: str, convert: Callable[[Any], Any]) -> Conversion:
-    """Convert a value that is not null; what comes out as None did not fit."""
-
-    def convert_or_note(value: Any, misfits: Misfits) -> Any:  # noqa: ANN401
-        result = convert(value)
-        if result is None:
-            misfits.append(name)
-        return result
-
-    return convert_or_note
-
-
 def _to_array(name: str, kept: type | None, convert_item: Conversion) -> Conversion:
     def convert(value: Any, misfits: Misfits) -> list[Any] | None:  # noqa: ANN401
         if type(value) is not list:
-            misfits.append(name)
             return None
-        return [
-            result
-            for item in value
-            if (
-                result := item
-                if type(item) is kept or item is None
-                else convert_item(item, misfits)
-            )
-            is not None
-        ]
+        result = []
+        for item in value:
+            if type(item) is kept:
+                result.append(item)
+            elif item is not None:
+                converted = convert_item(item, misfits)
+                if converted is None:
+                    misfits.append(name)
+                else:
+                    result.append(converted)
+        return result
 
     return convert
 
@@ -201,7 +192,6 @@ def _to_object(name: str, columns: Columns, deselected: frozenset[str]) -> Conve
 
     def convert(value: Any, misfits: Misfits) -> dict[str, Any] | None:  # noqa: ANN401
         if type(value) is not dict:
-            misfits.append(name)
             return None
         result: dict[str, Any] = value
         if deselected:
@@ -211,21 +201,14 @@ def _to_object(name: str, columns: Columns, deselected: frozenset[str]) -> Conve
             if type(inner) is not kept:
                 if result is value:
                     result = dict(value)
-                result[key] = None if inner is None else convert_inner(inner, misfits)
+                if inner is not None:
+                    inner = convert_inner(inner, misfits)
+                    if inner is None:
+                        misfits.append(f"{name}.{key}")
+                result[key] = inner
         return result
 
     return convert
-
-
-def _passing(key: str, kept: type | None, convert: Conversion) -> Conversion:
-    """Pass over objects whose one column, mostly an id, needs no conversion."""
-
-    def convert_unless_kept(value: Any, misfits: Misfits) -> Any:  # noqa: ANN401
-        if type(value) is dict and type(value.get(key)) is kept:
-            return value
-        return convert(value, misfits)
-
-    return convert_unless_kept
 
 
 def _noting_undeclared(name: str, declared: frozenset[str], convert: Conversion) -> Conversion:
@@ -239,30 +222,34 @@ def _noting_undeclared(name: str, declared: frozenset[str], convert: Conversion)
     return convert_and_note
 
 
-def _as_is(value: Any) -> Any:  # noqa: ANN401
+def _as_is(value: Any, _: Misfits) -> Any:  # noqa: ANN401
     return value
 
 
-def _to_string(value: Any) -> str:  # noqa: ANN401
-    return msgspec.json.encode(value).decode()
+def _to_instant(value: Any, _: Misfits) -> str | None:  # noqa: ANN401
+    return normalise_instant(value)
 
 
-def _to_integer(value: Any) -> int | None:  # noqa: ANN401
+def _to_string(value: Any, _: Misfits) -> str:  # noqa: ANN401
+    return str(value) if type(value) is int else _encode(value).decode()
+
+
+def _to_integer(value: Any, _: Misfits) -> int | None:  # noqa: ANN401
     if type(value) is float and value.is_integer():
         value = int(value)
         return value if value in EXACT_FLOATS else None
     return value if type(value) is int and value in SQL_INTEGERS else None
 
 
-def _to_number(value: Any) -> int | None:  # noqa: ANN401
+def _to_number(value: Any, _: Misfits) -> int | None:  # noqa: ANN401
     return value if type(value) is int and value in EXACT_FLOATS else None
 
 
-def _unfit(_: Any) -> None:  # noqa: ANN401
+def _unfit(_value: Any, _: Misfits) -> None:  # noqa: ANN401
     return None
 
 
-_SCALARS: dict[str, tuple[type | None, Callable[[Any], Any]]] = {
+_SCALARS: dict[str, tuple[type | None, Conversion]] = {
     "string": (str, _to_string),
     "boolean": (bool, _unfit),
     "integer": (None, _to_integer),

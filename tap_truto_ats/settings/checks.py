@@ -68,7 +68,7 @@ def problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
 
 def unknown(name: str, known: Collection[str]) -> str:
     """Say that there is no such setting, and which is meant most likely."""
-    nearest = get_close_matches(name, known, n=1)
+    nearest = get_close_matches(name.strip().lower(), known, n=1)
     cure = f"the nearest is '{nearest[0]}'" if nearest else "leave it out"
     return f"Setting '{name}' is unknown: {cure}."
 

@@ -38,23 +38,29 @@ def from_environment(
         if text := environment.get(variable):
             try:
                 found[name] = _parse(text, kind_of(definition))
-            except ValueError:
+            except (ValueError, RecursionError):
                 wanted = takes(name, definition)
                 lines.append(f"Setting '{name}' takes {wanted}: {variable} is something else.")
+    known = {f"{prefix}{name.upper()}" for name in [*schema["properties"], *ASIDE]}
     for variable in environment:
-        name = variable.removeprefix(prefix).lower()
+        name = variable[len(prefix) :].lower()
         # Meltano's own (`TAP_TRUTO_ATS__SELECT`) have one more underscore.
-        is_setting = variable.startswith(prefix) and not name.startswith("_")
-        if is_setting and name not in schema["properties"] and name not in ASIDE:
-            lines.append(f"{unknown(name, schema['properties'])} {variable} is set.")
+        is_setting = variable.upper().startswith(prefix) and not name.startswith("_")
+        if is_setting and variable not in known:
+            line = unknown(name, schema["properties"])
+            if name in schema["properties"]:
+                line = f"Setting '{name}' is read from {prefix}{name.upper()} only."
+            lines.append(f"{line} {variable} is set.")
     return found, lines
 
 
 def _parse(text: str, kind: str) -> Any:  # noqa: ANN401
+    text.encode()  # Refuses bytes that are no UTF-8.
     if kind == "string":
         return text
+    text = text.strip()
     if kind == "boolean":
         return json.loads(BOOLEANS.get(text.lower(), text.lower()))
-    if kind == "array" and text[0] not in "[{":
-        return text.split(",")
+    if kind == "array" and text[:1] not in "[{":
+        return [one.strip() for one in text.split(",")]
     return json.loads(text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from importlib import import_module
 from importlib.util import find_spec
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
@@ -78,16 +79,15 @@ def _check_expression(place: str, expression: str) -> Iterator[str]:
 
 
 def check_faker(config: Mapping[str, Any]) -> Iterator[str]:
-    """Say what is wrong with `faker_config`: that the package `faker` refuses it."""
+    """Say what is wrong with `faker_config`: names, and what the package `faker` refuses."""
+    for name in config.keys() - {"seed", "locale"}:
+        yield f"has no '{name}': it takes seed, locale"
     if find_spec("faker") is None:
         return
-    faker = import_module("faker").Faker
-    try:
-        faker.seed(config.get("seed"))
-    except TypeError:  # The SDK reads 1.5 as a `Decimal`.
+    if not isinstance(config.get("seed"), (int, str, NoneType)):  # The SDK reads 1.5 as `Decimal`.
         yield "takes for seed a whole number or a string"
     try:
-        faker(config.get("locale")).name()
+        import_module("faker").Faker(config.get("locale")).name()
     except AttributeError:
         yield "takes for locale what the package `faker` knows, such as en_US or de_DE"
 

@@ -26,6 +26,7 @@ class Column(msgspec.Struct):
     selected: bool | None = None
     properties: dict[str, Column] | None = None
     items: Column | None = None
+    any_of: list[Column] | None = msgspec.field(name="anyOf", default=None)
 
 
 class Values(msgspec.Struct, rename="kebab"):
@@ -71,7 +72,10 @@ def read(content: dict[str, Any]) -> Catalog:
     Raises:
         ValueError: It is none.
     """
-    msgspec.convert(content, Form)
+    names = [one.tap_stream_id for one in msgspec.convert(content, Form).streams]
+    if twice := [name for name in names if names.count(name) > 1]:
+        message = f"it has the stream {twice[0]} more than once"
+        raise ValueError(message)
     return Catalog.from_dict({"streams": [_with_metadata(one) for one in content["streams"]]})
 
 
@@ -82,13 +86,15 @@ def _with_metadata(entry: dict[str, Any]) -> dict[str, Any]:
     specification, before it knew metadata). The method is first of all that of the metadata, which
     users change, while discovery has written one beside it.
     """
-    metadata = {tuple(one["breadcrumb"]): {**one["metadata"]} for one in entry.get("metadata", ())}
+    metadata = {_at(one["breadcrumb"]): {**one["metadata"]} for one in entry.get("metadata", ())}
     for breadcrumb, place in [((), entry), *_places(entry.get("schema", {}), ())]:
         if (selected := place.get("selected")) is not None:
             known = metadata.setdefault(breadcrumb, {})
             if known.get("selected") is None:
                 known["selected"] = selected
     root = metadata.get((), {})
+    if root.get("selected") is False:
+        root["inclusion"] = None  # What is automatic are columns; the SDK would select the stream.
     methods = (root.get("replication-method"), root.get("forced-replication-method"))
     return {
         **entry,
@@ -100,13 +106,24 @@ def _with_metadata(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _at(breadcrumb: Sequence[str]) -> tuple[str, ...]:
+    """Return a breadcrumb as the tap has it: what is in a list is right below the list."""
+    path: list[str] = []
+    for step in breadcrumb:
+        if step != "items" or len(path) % 2:  # Otherwise, `items` is the name of a column.
+            path.append(step)
+    return tuple(path)
+
+
 def _places(
     schema: dict[str, Any], breadcrumb: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Yield an object's schema and those of its properties, each with its breadcrumb."""
+    """Yield a schema and those of what is in it, each with its breadcrumb."""
     yield breadcrumb, schema
     for name, inner in (schema.get("properties") or {}).items():
         yield from _places(inner, (*breadcrumb, "properties", name))
+    if schema.get("items"):
+        yield from _places(schema["items"], breadcrumb)
 
 
 def unknown_streams(catalog: Catalog, known: Collection[str]) -> list[str]:
@@ -135,9 +152,13 @@ def refusals(
     name, root = entry.tap_stream_id, entry.metadata.root
     given, mask = entry.schema.to_dict().get("properties", {}), entry.metadata.resolve_selection()
     selected = {column for column in given if mask["properties", column]}
-    for key in key_columns:
-        if key not in selected or {*kinds(given[key])} != {*kinds(columns[key])}:
-            yield f"The catalog must select the column {key} of {name}, as discovered."
+    if lacking := [
+        key
+        for key in key_columns
+        if key not in selected or {*kinds(given[key])} != {*kinds(columns[key])}
+    ]:
+        columns_lacking = " and the column ".join(lacking)
+        yield f"The catalog must select the column {columns_lacking} of {name}, as discovered."
     keys = [one for one in (entry.key_properties, root.table_key_properties) if one]
     if not all({*key_columns} <= {*one} for one in keys):
         yield (

@@ -69,6 +69,15 @@ class CommandLineTap(Tap, abc.ABC):
             self.logger.warning("No stream is selected, so that nothing is read.")
         self.mapper = mapper_for(self.config, self.catalog, self.streams, self.logger)
 
+    @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        super().load_state(state)
+        if foreign := sorted(state.get("bookmarks", {}).keys() - self.streams.keys()):
+            self.logger.warning(
+                "The state has bookmarks of streams that do not exist, which do not count: %s.",
+                ", ".join(foreign),
+            )
+
     @abc.abstractmethod
     def stop(self, exit_code: int) -> None:
         """End the run soon; called from a signal handler."""

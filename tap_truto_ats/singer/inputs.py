@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
@@ -22,9 +21,10 @@ class Context(msgspec.Struct):
 
 
 class Partition(msgspec.Struct):
-    """What is relied on in an entry of `partitions`: that its context can be a key."""
+    """What is relied on in an entry of `partitions`: that its context can be a key, above all."""
 
     context: Context | None = None
+    progress_markers: dict[str, Any] = {}
 
 
 class StreamState(msgspec.Struct):
@@ -72,8 +72,8 @@ def read_state(file: IO[str] | None) -> dict[str, Any] | None:
             state = state[wrapper]
     try:
         msgspec.convert(state, State if state else dict)
-    except msgspec.ValidationError:
-        _refuse("--state", file, 'Singer state, such as {"bookmarks": {…}}')
+    except ValueError as error:
+        _refuse("--state", file, f'Singer state, such as {{"bookmarks": {{…}}}}: {error}')
     is_state: dict[str, Any] = state
     return is_state
 
@@ -88,13 +88,13 @@ def read_catalog(file: IO[str] | None) -> Catalog | None:
         return None
     try:
         return catalogs.read(_read_object("--catalog", file))
-    except ValueError:
-        _refuse("--catalog", file, "Singer catalog")
+    except (ValueError, RecursionError) as error:
+        _refuse("--catalog", file, f"Singer catalog: {error}")
 
 
 def _read_object(option: str, file: IO[str]) -> dict[str, Any]:
     try:
-        content = json.load(file)
+        content = msgspec.json.decode(file.read())
     except (ValueError, RecursionError):
         content = None
     return content if isinstance(content, dict) else _refuse(option, file, "JSON object")

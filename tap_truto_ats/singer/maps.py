@@ -87,6 +87,8 @@ def mapper_for(
                 )
             except StreamMapConfigError as error:
                 _refuse(f"Setting 'stream_maps': {error}")
+            except RecursionError:
+                _refuse(f"The catalog's schema of {name} nests too deep.")
             except Exception:  # noqa: BLE001 - the alias is an expression, which can raise anything
                 _refuse_alias()
     _refuse_one_name_for_two([one for maps in mapper.stream_maps.values() for one in maps])

@@ -185,10 +185,9 @@ class PagedStream(Stream, abc.ABC):
     def write(self, records: list[Record]) -> None:
         """Write a page, in one go unless the user has set up something for each record."""
         if is_plain(self.stream_maps):
-            version, extracted_at = self.version, self._extracted_at
-            self._writer.write_records(
-                [RecordLine(self.name, record, version, extracted_at) for record in records]
-            )
+            version, at = self.version, self._extracted_at
+            lines = [RecordLine(self.name, record, version, at) for record in records]
+            self._writer.write_records(lines)
         else:
             for record in records:
                 for message in self._generate_record_messages(record):
@@ -264,11 +263,11 @@ class PagedStream(Stream, abc.ABC):
             self.selected = False
         elif self.selected:
             columns = self.schema["properties"]
-            errors = list(refusals(entry, columns, self.key_columns, replication_key))
-            if errors:
+            if errors := [*refusals(entry, columns, self.key_columns, replication_key)]:
                 summary = "The catalog is not valid"
                 raise ConfigValidationError(summary, errors=errors, schema={})
-            entry.key_properties = self.primary_keys = self.primary_keys or self.key_columns
+            keys = dict.fromkeys(self.primary_keys or self.key_columns)
+            entry.key_properties = self.primary_keys = [*keys]
         self.replication_key = replication_key
 
     @override

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -52,6 +53,8 @@ class Account:
     is_described: bool = False
     """Whether its capabilities have been asked for."""
     tenant_id: str | None = None
+    has_row: bool = False
+    """Whether what `/integrated-account` tells of it is known."""
 
     def __str__(self) -> str:
         """Name the account in a log line."""
@@ -172,15 +175,11 @@ class Accounts:
         Raises:
             RunError: They could not be listed, or no tenant in the settings has one.
         """
-        tasks = []
+        tasks, wants_all = [], self.settings.emit_activate_version_messages
         for tenant in self.settings.tenant_ids or (None,):
             params = {"limit": self.settings.page_size} | ({"tenant_id": tenant} if tenant else {})
-            steps = read_list(
-                Request(ACCOUNTS, params),
-                self.evidence,
-                self._take,
-                wants_all=lambda: self.settings.emit_activate_version_messages,
-            )
+            request = Request(ACCOUNTS, params)
+            steps = read_list(request, self.evidence, self._take, wants_all=lambda: wants_all)
             tasks.append(Task(None, steps))
         found: set[str] = set()
         for task, rows, _ in filter(None, self.scheduler.read({None: tasks})):
@@ -195,8 +194,7 @@ class Accounts:
                 "Passed over integrated accounts of other categories: %s.",
                 ", ".join(f"{name} {n}" for name, n in sorted(by_category.items())),
             )
-        tenants = self.settings.tenant_ids
-        if lacking := [tenant for tenant in tenants if tenant not in found]:
+        if lacking := [one for one in self.settings.tenant_ids if one not in found]:
             line = f"No integrated account was found of {', '.join(lacking)}: check `tenant_ids`."
             if not found:
                 raise RunError(line)
@@ -218,12 +216,12 @@ class Accounts:
         The tenant was asked for, but the server may ignore that. Truto files some applicant
         tracking systems under HRIS: BambooHR, HR Cloud and Keka.
         """
-        tenants = self.settings.tenant_ids
-        if tenants and str(row.get("tenant_id")) not in tenants:
+        tenants, tenant = self.settings.tenant_ids, row.get("tenant_id")
+        if tenants and (tenant is None or str(tenant) not in tenants):
             return False
-        category = _lower(dig(row, "integration", "category")) or CATEGORY
-        provider = _lower(dig(row, "integration", "name"))
-        if category == CATEGORY or provider_key(provider) in PROVIDERS:
+        category = str(dig(row, "integration", "category") or CATEGORY).lower()
+        provider = provider_key(_lower(dig(row, "integration", "name")))
+        if CATEGORY in re.findall(r"\w+", category) or provider in PROVIDERS:
             return True
         self._passed_over[str(row["id"])] = category
         return False
@@ -235,19 +233,23 @@ def _look_up(account: Account) -> Steps[None]:
 
 
 def describe(account: Account) -> Steps[None]:
-    """Request an account's capabilities, and add what they tell to the account.
+    """Request an account's capabilities, and itself if they do not name its provider.
 
     Raises:
-        AccountError: The answer is an error, but for 403 and 404: the token may not ask.
+        AccountError: An answer is an error, but for 403 and 404: the token may not ask.
     """
-    path = f"{_path(account)}/capabilities"
-    try:
-        page = yield from answer_to(Request(path, {"type": "unified"}, account.id, single=True))
-    except AccountError as error:
-        if error.status not in NOT_SHOWN:
-            raise
-    else:
-        _add_capabilities(account, page.rows[0])
+    for place, kind, add in (("/capabilities", "unified", _add_capabilities), ("", "", _add_row)):
+        params = {"type": kind} if kind else {}
+        request = Request(_path(account) + place, params, account.id, single=True)
+        try:
+            page = yield from answer_to(request)
+        except AccountError as error:
+            if error.status not in NOT_SHOWN:
+                raise
+        else:
+            add(account, page.rows[0])
+        if account.provider or account.has_row:
+            break
     account.is_described = True
 
 
@@ -257,27 +259,30 @@ def _path(account: Account) -> str:
 
 def account_of(row: dict[str, Any]) -> Account:
     """Return the account of a row of `/integrated-account`."""
-    return Account(
-        id=str(row["id"]),
-        tenant_id=str(row["tenant_id"]) if row.get("tenant_id") else None,
-        provider=_lower(dig(row, "integration", "name")),
-        status=_lower(dig(row, "status")),
-    )
+    account = Account(str(row["id"]), has_row=True)
+    _add_row(account, row)
+    return account
+
+
+def _add_row(account: Account, row: dict[str, Any]) -> None:
+    """Add what a row of `/integrated-account` tells; keep what it does not tell."""
+    account.provider = _lower(dig(row, "integration", "name")) or account.provider
+    account.status = _lower(dig(row, "status")) or account.status
+    if (tenant := row.get("tenant_id")) is not None:
+        account.tenant_id = str(tenant)
 
 
 def _add_capabilities(account: Account, body: dict[str, Any]) -> None:
     """Add what `/integrated-account/{id}/capabilities` tells; keep what it does not tell."""
-    entries = body.get("unified")
-    if isinstance(entries, list):
+    if isinstance(entries := body.get("unified"), list):
         account.resources = _shared(
             frozenset(
-                str(dig(entry, "resource"))
+                str(dig(entry, "resource")).lower()
                 for entry in entries
                 if _lower(dig(entry, "model")) == CATEGORY and _can_list(dig(entry, "methods"))
             )
         )
-    account.provider = _lower(dig(body, "integration", "name")) or account.provider
-    account.status = _lower(dig(body, "account", "status")) or account.status
+    _add_row(account, {**body, "status": dig(body, "account", "status")})
     account.is_blocked = dig(body, "account", "is_blocked") is True
 
 

@@ -30,6 +30,9 @@ UNDATED = "undated_rows"
 MISSING_SINCE = "missing_since"
 
 
+MOST_DAYS = 100_000
+"""The longest period; a longer one would overflow a date."""
+
 MOST_AHEAD = timedelta(days=1)
 """By how much a time in the state may be ahead: no machine's clock is off by more."""
 
@@ -79,6 +82,8 @@ class Bookmarks:
         self.run_start = run_start
         self._by_account: dict[str, dict[str, Any]] = {}
         given = stream_state.get("partitions") or ()
+        self.unread = sum(map(self._is_unread, given)) + (not stream_state.keys() <= {"partitions"})
+        """How many bookmarks are of no account, or are no date-time of the replication key."""
         for partition in sorted(given, key=lambda one: self._moment(one) or LONG_AGO):
             account_id = _account_id(partition)
             if account_id is not None:  # Otherwise, it is not of this tap's making.
@@ -144,7 +149,7 @@ class Bookmarks:
             # The state of an earlier release: to begin now would read all accounts at once.
             now = format_instant(self.run_start)
             since = parse_instant(partition.setdefault(KNOWN_SINCE, now)) or LONG_AGO
-        period = timedelta(days=days)
+        period = timedelta(days=min(days, MOST_DAYS))
         share = crc32(account_id.encode()) / 2**32
         began = self.run_start - (self.run_start - LONG_AGO - period * share) % period
         is_read = began <= since <= self.run_start + MOST_AHEAD
@@ -245,6 +250,10 @@ class Bookmarks:
             for account_id, partition in missing.items()
             if partition.setdefault(MISSING_SINCE, now) == now
         }
+
+    def _is_unread(self, partition: dict[str, Any]) -> bool:
+        is_read = self._moment(partition) and _account_id(partition)
+        return partition.get(VALUE) is not None and not is_read
 
     def _moment(self, partition: dict[str, Any]) -> datetime | None:
         if partition.get(KEY) != self._replication_key:

@@ -230,6 +230,7 @@ class ParentLists:
 
 
 def _not_listed(resource: str, error: AccountError) -> AccountError:
-    failure = AccountError(f"Its {resource} could not be listed: {error.cause}", error.cure)
+    cause = f"Its {resource} could not be listed: {error.cause}"
+    failure = AccountError(cause, error.cure, status=error.status)
     failure.is_fault, failure.is_of_account = error.is_fault, error.is_of_account
     return failure

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_truto_ats.api.envelope import MOST_LEVELS, Page, decode_chunks, decode_object, decode_page
+from tap_truto_ats.api.envelope import Page, decode_chunks, decode_object, decode_page
 from tap_truto_ats.api.errors import BrokenBodyError, NoListError, TransientError
+from tap_truto_ats.api.nearly_json import MOST_LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -117,6 +118,22 @@ NEARLY: dict[str, tuple[bytes, list[Any], int]] = {
     "a half as bytes": (b'{"result":["\xed\xa0\xbd"]}', ["\ufffd\ufffd\ufffd"], 1),
     "a byte-order mark": (b'\xef\xbb\xbf{"result":[1]}', [1], 0),
     "no numbers": (b'{"result":[NaN, Infinity, -Infinity]}', ["NaN", "Infinity", "-Infinity"], 3),
+    "no numbers, as other languages write them": (b'{"result":[nan, -NaN, inf, +Infinity]}',
+                                                  ["nan", "-NaN", "inf", "+Infinity"], 4),
+    "numbers of other languages": (b'{"result":[0x1F, +1, .5, 5., 007, 1_000, 1e+5, -0.0]}',
+                                   ["0x1F", "+1", ".5", "5.", "007", "1_000", 1e5, -0.0], 6),
+    "numbers in texts": (b'{"result":["NaN, 007", {"inf": "\xff"}]}',
+                         ["NaN, 007", {"inf": "\ufffd"}], 1),
+    "backslashes that escape nothing": (
+        rb'{"result":["C:\dir\u12", "\\\d\\", {"it\'s": "\n\x"}]}',
+        ["C:\\dir\\u12", "\\\\d\\", {"it\\'s": "\n\\x"}],
+        4,
+    ),
+    "keys that become one": (
+        rb'{"result":[{"\u0000":1,"\ud83d":2,"\ufffd":{"\u0000":3}}]}',
+        [{"\ufffd": 1, "\ufffd\ufffd": 2, "\ufffd\ufffd\ufffd": {"\ufffd": 3}}],
+        3,
+    ),
     "too large numbers": (b'{"result":[1e400, -1e999, 1e308]}', ["1e400", "-1e999", 1e308], 2),
     "too many digits": (b'{"result":[' + b"7" * 5_000 + b"]}", ["7" * 5_000], 1),
     "bare control characters": (b'{"result":["a\nb\tc\x01"]}', ["a\nb\tc\x01"], 0),
@@ -178,7 +195,6 @@ BROKEN: dict[str, bytes] = {
     "cut off behind the rows": b'{"result": [{"id": "never.in.a.log"}]',
     "cut off behind the cursor": b'{"result": [], "next_cursor": "never.in.a.log"',
     "not JSON": b'{"result": [{"id": never.in.a.log}]}',
-    "nan, as other languages write it": b'{"result": [nan, "never.in.a.log"]}',
     "a comma too few": b'{"result": [{"id": "never.in.a.log"} {"id": 2}]}',
     "two commas": b'{"result": [{"id": "never.in.a.log"},,{"id": 2}]}',
     "a comma in front": b'{"result": [,{"id": "never.in.a.log"}]}',

@@ -75,6 +75,44 @@ class TestCategories:
         assert asked == {None, ids[0]}
         assert bool(run.of("ACTIVATE_VERSION", "jobs")) is exact
 
+    @pytest.mark.parametrize(
+        ("category", "is_read"),
+        [
+            (["hris", "ats"], True),
+            ("ATS, HRIS", True),
+            (" ats ", True),
+            ("", True),
+            (["crm"], False),
+            ({"name": "crm"}, False),
+            (5, False),
+            ("chats", False),
+        ],
+    )
+    def test_categories_of_other_forms_are_read_for_their_words(
+        self,
+        tap: Tap,
+        sandbox: Sandbox,
+        category: object,
+        is_read: bool,  # noqa: FBT001
+    ) -> None:
+        make(sandbox, {"provider": "hubspot"})
+        (row,) = sandbox.accounts()
+        row["integration"]["category"] = category
+        listing = {"result": [row], "next_cursor": None}
+        sandbox.fault(path=LISTING, kind="body_override", body=listing, times=None)
+        run = tap(catalog=tap.catalog("integrated_accounts"))
+        assert run.code == 0
+        assert bool(run.records("integrated_accounts")) is is_read
+
+    def test_an_account_of_no_tenant_is_of_none_that_is_wanted(
+        self, tap: Tap, sandbox: Sandbox
+    ) -> None:
+        make(sandbox, {"provider": "lever"})
+        listing = {"result": [{**sandbox.accounts()[0], "tenant_id": None}], "next_cursor": None}
+        sandbox.fault(path=LISTING, kind="body_override", body=listing, times=None)
+        run = tap(tenant_ids=["None"])
+        assert (run.code, run.records("integrated_accounts")) == (1, [])
+
     def test_a_run_that_passes_over_all_says_that_it_found_none(
         self, tap: Tap, sandbox: Sandbox
     ) -> None:
@@ -149,11 +187,41 @@ class TestOffers:
         found, asked = outcome()
         looked_up = outcome("integrated_accounts", integrated_account_ids=[account])
         assert looked_up == (found, [f"{LISTING}/{account}", *asked[1:]])
-        if words != WORDS["hidden"]:  # There, the provider stays unknown without a look-up.
-            named, its = outcome(integrated_account_ids=[account])
-            assert named == found
-            assert its[0] == capabilities
-            assert its[1:] == [one for one in asked[1:] if one != capabilities]
+        named, its = outcome(integrated_account_ids=[account])
+        look_up = [] if not words else [f"{LISTING}/{account}"]  # They do not name its provider.
+        assert named == found
+        assert its[: 1 + len(look_up)] == [capabilities, *look_up]
+        assert its[1 + len(look_up) :] == [one for one in asked[1:] if one != capabilities]
+
+    @pytest.mark.parametrize("settings", ["found", "named"])
+    @pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
+    def test_what_is_asked_for_by_parents_needs_the_provider(
+        self, tap: Tap, sandbox: Sandbox, settings: str, words: dict[str, Any]
+    ) -> None:
+        (account,) = make(sandbox, {"provider": "lever"})
+        if words:
+            sandbox.fault(path=f"{LISTING}/{account}/capabilities", times=None, **words)
+        ids = [account] if settings == "named" else None
+        # The streams come in the order of their names.
+        run = tap(
+            catalog=tap.catalog("attachments", "integrated_accounts"), integrated_account_ids=ids
+        )
+        assert (run.code, run.errors) == (0, [])
+        assert len(run.records("attachments")) == len(sandbox.rows("attachments", account)) > 0
+
+    @pytest.mark.parametrize("settings", ["found", "named"])
+    def test_what_is_asked_for_by_parents_that_are_not_found_is_not_offered(
+        self, tap: Tap, sandbox: Sandbox, settings: str
+    ) -> None:
+        (account,) = make(sandbox, {"provider": "breezy", "resources": ["organizations"]})
+        ids = [account] if settings == "named" else None
+        run = tap(
+            catalog=tap.catalog("attachments", "jobs", "organizations"), integrated_account_ids=ids
+        )
+        assert (run.code, run.errors) == (0, [])
+        assert run.records("organizations")
+        for stream in ("attachments", "jobs"):
+            assert run.logged(f"{account} (breezy) does not offer {stream}") == 1
 
     @pytest.mark.parametrize("is_hidden", [False, True], ids=["not named", "hidden"])
     @pytest.mark.parametrize(("resource", "provider"), INFERRED)

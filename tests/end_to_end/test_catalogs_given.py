@@ -95,6 +95,10 @@ SELECTING: dict[str, tuple[Callable[[Entry], object], set[str]]] = {
         ),
         {"tags"},
     ),
+    "deselected, though automatic": (
+        of("jobs", root(selected=False, inclusion="automatic")),
+        {"interviews"},
+    ),
     "everything at the top": (
         lambda entry: bare(entry, selected=True),
         {"integrated_accounts", *RESOURCES} - {"eeocs"},
@@ -123,6 +127,36 @@ def test_columns_are_selected_in_the_schema_too(tap: Tap) -> None:
     assert "location" not in run.of("SCHEMA")[0]["schema"]["properties"]
     assert not any("location" in record for record in run.records())
     assert {str(record["application"]) for record in run.records()} <= {"None", "{}"}
+
+
+ITEMS: dict[str, Callable[[Entry], object]] = {
+    "below the list": lambda entry: entry["metadata"].append(
+        {
+            "breadcrumb": ["properties", "interviewers", "properties", "id"],
+            "metadata": {"selected": False},
+        }
+    ),
+    "below the list's items": lambda entry: entry["metadata"].append(
+        {
+            "breadcrumb": ["properties", "interviewers", "items", "properties", "id"],
+            "metadata": {"selected": False},
+        }
+    ),
+    "in the items' schema": lambda entry: entry["schema"]["properties"]["interviewers"]["items"][
+        "properties"
+    ]["id"].update(selected=False),
+}
+
+
+@pytest.mark.parametrize("change", ITEMS.values(), ids=ITEMS)
+def test_what_is_in_a_list_is_deselected_however_that_is_said(
+    tap: Tap, change: Callable[[Entry], object]
+) -> None:
+    run = tap(catalog=changed(tap, of("interviews", change), "interviews"))
+    assert emitted(run) == {"interviews"}
+    lists = [record["interviewers"] for record in run.records() if record["interviewers"]]
+    assert lists
+    assert all(item == {} for one in lists for item in one)
 
 
 def test_a_stream_that_the_catalog_lacks_is_not_read(tap: Tap) -> None:
@@ -159,6 +193,7 @@ TAKEN: dict[str, tuple[Callable[[Entry], object], list[str]]] = {
     "an empty key": (lambda entry: entry.update(key_properties=[]), KEYS),
     "null": (lambda entry: entry.update(key_properties=None), KEYS),
     "in another order": (lambda entry: entry.update(key_properties=KEYS[::-1]), KEYS[::-1]),
+    "one twice": (lambda entry: entry.update(key_properties=[*KEYS, "id"]), KEYS),
     "more": (
         lambda entry: entry.update(key_properties=[*KEYS, "status"]),
         [*KEYS, "status"],
@@ -231,6 +266,11 @@ REFUSED: dict[str, tuple[Callable[[Entry], object], str]] = {
     "a key of the id": (lambda entry: entry.update(key_properties=["id"]), KEY),
     "a key of the account": (lambda entry: entry.update(key_properties=KEYS[:1]), KEY),
     "another key": (lambda entry: entry.update(key_properties=["id", "status"]), KEY),
+    "no schema": (without("schema"), "column integrated_account_id and the column id of"),
+    "a schema without the key": (
+        lambda entry: entry["schema"]["properties"].pop("id"),
+        "must select the column id of interviews",
+    ),
     "another key in the metadata": (root(table_key_properties=["id"]), KEY),
     "a key of a column that is none": (
         lambda entry: entry.update(key_properties=[*KEYS, "nope"]),
@@ -264,6 +304,9 @@ REFUSED: dict[str, tuple[Callable[[Entry], object], str]] = {
 }
 
 FORM: dict[str, Callable[[Entry], object]] = {
+    "alternatives that are a number": lambda entry: entry["schema"]["properties"]["id"].update(
+        anyOf=5
+    ),
     "a name that is a number": lambda entry: entry.update(stream=5),
     "an id that is a number": lambda entry: entry.update(tap_stream_id=5),
     "a key that is a text": lambda entry: entry.update(key_properties="id"),
@@ -316,6 +359,17 @@ def test_of_a_stream_that_is_not_selected_nothing_is_refused(
     assert sandbox.requests("/unified/ats/interviews") == []
 
 
+def test_a_schema_that_nests_too_deep_is_refused_in_a_line(tap: Tap) -> None:
+    deep: dict[str, Any] = {"type": "string"}
+    for _ in range(250):
+        deep = {"type": "object", "properties": {"inner": deep}}
+    change = of("interviews", lambda entry: entry["schema"]["properties"].update(deep=deep))
+    run = tap(catalog=changed(tap, change, "interviews"))
+    assert (run.code, run.stdout) == (1, "")
+    assert run.errors == ["The catalog's schema of interviews nests too deep."]
+    assert "Traceback" not in run.stderr
+
+
 @pytest.mark.parametrize("change", FORM.values(), ids=FORM)
 def test_what_is_no_catalog_is_refused_in_a_line(
     tap: Tap, sandbox: Sandbox, change: Callable[[Entry], object]
@@ -324,8 +378,20 @@ def test_what_is_no_catalog_is_refused_in_a_line(
     assert (run.code, run.stdout) == (1, "")
     (line,) = (one for one in run.stderr.splitlines() if one.startswith("Error: "))
     assert line.startswith("Error: --catalog: ")
-    assert line.endswith("catalog.json holds no Singer catalog")
+    before, _, reason = line.partition("catalog.json holds no Singer catalog: ")
+    assert before
+    assert " - at `$.streams[" in reason
     assert "Traceback" not in run.stderr
+    assert sandbox.requests() == []
+
+
+def test_a_stream_that_comes_twice_is_refused_in_a_line(tap: Tap, sandbox: Sandbox) -> None:
+    """Otherwise the last one would count, whichever was meant."""
+    catalog = tap.catalog("interviews")
+    catalog["streams"] += [one for one in catalog["streams"] if one["tap_stream_id"] == "jobs"]
+    run = tap(catalog=catalog)
+    assert (run.code, run.stdout) == (1, "")
+    assert run.stderr.rstrip().endswith("Singer catalog: it has the stream jobs more than once")
     assert sandbox.requests() == []
 
 
@@ -356,6 +422,17 @@ class TestConsent:
         run = tap(catalog=tap.catalog("jobs"), include_eeocs=True)
         assert emitted(run) == {"jobs"}
         assert sandbox.requests(self.PATH) == []
+
+    @pytest.mark.parametrize("consent", [False, True])
+    @pytest.mark.parametrize(("kind", "reads"), [("", False), ("=records", True)])
+    def test_a_test_of_all_streams_does_not_do_without_the_setting(
+        self, tap: Tap, sandbox: Sandbox, kind: str, *, reads: bool, consent: bool
+    ) -> None:
+        run = tap(f"--test{kind}", include_eeocs=consent)
+        assert run.code == 0
+        assert bool(run.records("eeocs")) is (reads and consent)
+        assert bool(sandbox.requests(self.PATH)) is (reads and consent)
+        assert bool(run.records("tags")) is reads
 
     @pytest.mark.parametrize("consent", [False, True])
     def test_without_a_catalog_it_is_not_read(

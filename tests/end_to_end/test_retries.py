@@ -142,8 +142,9 @@ class TestLogins:
             max_concurrency=max_concurrency,
             max_retries=8,
         )
-        assert len(run.errors) == 1
-        assert len(made_for(sandbox, account)) == 1 + 3
+        assert all("Truto says that the account is blocked" in error for error in run.errors)
+        # They do not tell its provider, so that it is looked up.
+        assert len(made_for(sandbox, account)) == 1 + 1 + 3
 
     def test_a_login_that_dies_on_the_way_ends_what_has_begun(
         self, sandbox: Sandbox, tap: Tap, ids: dict[str, str]

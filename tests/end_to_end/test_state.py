@@ -80,7 +80,7 @@ def test_a_state_of_an_odd_shape_is_refused_in_a_line(
     assert "Traceback" not in run.stderr
     (line,) = (one for one in run.stderr.splitlines() if one.startswith("Error: "))
     assert line.startswith("Error: --state: ")
-    assert line.endswith('state.json holds no Singer state, such as {"bookmarks": {…}}')
+    assert 'state.json holds no Singer state, such as {"bookmarks": {…}}: ' in line
     assert sandbox.requests() == []
 
 
@@ -212,6 +212,15 @@ class TestFuture:
         assert run.bookmarks[ids["pinpoint"]] == self.FUTURE
         assert {ids["pinpoint"], ids["ceipal"]}.isdisjoint(key[0] for key in table(run))
 
+    @pytest.mark.parametrize(("start", "warnings"), [("2126-03-01", 1), ("2020-03-01", 0)])
+    def test_a_start_in_the_future_is_warned_of_once(
+        self, tap: Tap, start: str, warnings: int
+    ) -> None:
+        run = tap(catalog=tap.catalog("interviews", "jobs"), start_date=start)
+        assert (run.code, run.errors) == (0, [])
+        assert run.logged(f"'start_date' is {self.WORDS}") == warnings
+        assert not warnings or not any(one["updated_at"] for one in run.records())
+
     @pytest.mark.parametrize("whole", [False, True])
     def test_none_is_warned_of_that_is_not_used(
         self, tap: Tap, ids: dict[str, str], *, whole: bool
@@ -222,6 +231,47 @@ class TestFuture:
         run = tap(state=state, catalog=catalog)
         assert run.code == 0
         assert run.logged(self.WORDS) == 0
+
+
+UNREAD: dict[str, Callable[[str], dict[str, Any]]] = {
+    "a bookmark of the whole stream": lambda _: {
+        "replication_key": "updated_at",
+        "replication_key_value": LATE,
+    },
+    "a bookmark by its field": lambda _: {"updated_at": LATE},
+    "bookmarks by account": lambda account: {account: {"updated_at": LATE}},
+    "no date-time": lambda account: {"partitions": [partition(account, "yesterday")]},
+    "a date-time after all": lambda account: {"partitions": [partition(account, "10000-01-01")]},
+    "of another field": lambda account: {
+        "partitions": [{**partition(account), "replication_key": "created_at"}]
+    },
+    "of no account": lambda account: {
+        "partitions": [{**partition(account), "context": {"account_id": account}}]
+    },
+}
+"""Bookmarks that do not count."""
+
+
+@pytest.mark.parametrize("make", UNREAD.values(), ids=UNREAD)
+def test_that_all_is_read_in_spite_of_bookmarks_is_said_once(
+    tap: Tap, sandbox: Sandbox, ids: dict[str, str], make: Callable[[str], dict[str, Any]]
+) -> None:
+    run = tap(state={"bookmarks": {"interviews": make(ids["pinpoint"])}})
+    assert (run.code, run.errors) == (0, [])
+    assert table(run) == rows(sandbox.interviews())
+    words = "Of the state's bookmarks of interviews, 1 cannot be read"
+    assert [words in line for line in run.log if "WARNING" in line] == [True]
+
+
+def test_a_state_of_another_tap_costs_one_warning(
+    tap: Tap, sandbox: Sandbox, ids: dict[str, str]
+) -> None:
+    late = {"partitions": [partition(ids["pinpoint"])]}
+    run = tap(state={"bookmarks": {"talks": late, "issues": {}, "interviews": {}}})
+    assert (run.code, run.errors) == (0, [])
+    assert table(run) == rows(sandbox.interviews())
+    words = "streams that do not exist, which do not count: issues, talks."
+    assert [words in line for line in run.log if "WARNING" in line] == [True]
 
 
 @pytest.mark.parametrize("values", [(EARLY, LATE), (LATE, EARLY)])

@@ -67,6 +67,11 @@ NUL: dict[str, Case] = {
         r'{"location": {"city": "\u0000"}}', {"location": '{"city":"\ufffd"}'}, 1
     ),
     "in raw data": Case(r'{"remote_data": {"a": {"b": ["\u0000"]}}}', {}, 1),
+    "in keys that become one": Case(
+        r'{"x": {"\u0000": 1, "\u0000\u0000": 2, "\ufffd": 3}}',
+        custom(x={HALF: 1, HALF * 2: 2, HALF * 3: 3}),
+        2,
+    ),
     "as a byte": Case('{"location": "a\0b"}', {"location": "a\ufffdb"}, 1),
 }
 HALVES: dict[str, Case] = {
@@ -81,6 +86,7 @@ NUMBERS: dict[str, Case] = {
     "too many digits": Case('{"x": %s}' % ("7" * 5_000), custom(x="7" * 5_000), 1),
     "too large": Case('{"x": [1e400, 1e308]}', custom(x=["1e400", 1e308]), 1),
     "none": Case('{"x": NaN, "y": {"z": -Infinity}}', custom(x="NaN", y={"z": "-Infinity"}), 2),
+    "of other languages": Case('{"x": 007, "position": +1}', custom(x="007", position="+1"), 2),
     "small": Case('{"x": [5e-324, -0.0]}', custom(x=[5e-324, 0])),
     "for a date": Case(f'{{"start_at": {10**400}}}', custom(start_at=10**400)),
 }
@@ -140,6 +146,7 @@ DATES: dict[str, Case] = {
             "9999-12-31T23:59:59.9999999Z": "9999-12-31T23:59:59.999999+00:00",
             "2017-07-26 13:09:14 UTC": "2017-07-26T13:09:14.000000+00:00",
             1501074554: "2017-07-26T13:09:14.000000+00:00",
+            "2026-01-31+01:00": "2026-01-30T23:00:00.000000+00:00",
         }.items()
     },
     **{
@@ -160,6 +167,7 @@ BYTES: dict[str, Case] = {
     "another encoding": Case('{"location": "caf\xe9"}', {"location": "caf\ufffd"}, 1, "latin-1"),
     "a key of another encoding": Case('{"\xe9": 1}', custom(**{HALF: 1}), 1, "latin-1"),
     "a byte-order mark": Case('{"location": "a"}', {"location": "a"}, 0, "utf-8-sig"),
+    "a bare backslash": Case(r'{"location": "C:\dir"}', {"location": r"C:\dir"}, 1),
     "a bare line end": Case('{"location": "a\nb\x01"}', {"location": "a\nb\x01"}),
 }
 CASES = {**NUL, **HALVES, **NUMBERS, **SHAPES, **COPY, **DATES, **BYTES}

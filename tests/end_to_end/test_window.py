@@ -136,8 +136,9 @@ def test_a_read_that_failed_was_not_whole(
     assert "whole_read_at" not in str(run.states)
 
 
+@pytest.mark.usefixtures("account")
 def test_a_row_that_cannot_be_emitted_does_not_have_all_read_in_every_run(
-    tap: Tap, sandbox: Sandbox, account: str, provider: str
+    tap: Tap, sandbox: Sandbox, provider: str
 ) -> None:
     sandbox.fault(path=PATH, kind="rows", rows=[{"status": "scheduled"}], times=None)
     first = tap(schedule_window_days=10)

@@ -241,6 +241,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         "Setting 'faker_config.locale' takes",
         ["a string or a list of strings"],
     ),
+    "a key of faker that is none": (
+        {"faker_config": {"locals": SECRET}},
+        "Setting 'faker_config' has no 'locals'",
+        ["seed, locale"],
+    ),
     "a seed that is a list": (
         {"faker_config": {"seed": [SECRET]}},
         "Setting 'faker_config.seed' takes",
@@ -279,3 +284,13 @@ def test_inner_keys_and_unknown_names_are_refused_in_one_line(
     assert "Traceback" not in done.stderr
     assert SECRET not in done.stderr
     assert sandbox.requests() == []
+
+
+@pytest.mark.parametrize("name", ["TENANT_IDS", "Tenant_Ids", "tenantIds", " tenant_ids"])
+def test_the_nearest_name_is_found_whatever_its_letters(
+    tap: Tap, sandbox: Sandbox, name: str
+) -> None:
+    wrong: dict[str, Any] = {name: [SECRET]}
+    done = tap(**wrong)
+    assert (done.code, sandbox.requests()) == (1, [])
+    assert done.errors == [f"Setting '{name}' is unknown: the nearest is 'tenant_ids'."]

@@ -559,12 +559,15 @@ WRONG_IN_THE_ENVIRONMENT: list[tuple[str, str, str]] = [
     ("page_size", "abc", "an integer"),
     ("page_size", "0", "an integer of at least 1"),
     ("filters", "{bad", "an object"),
+    ("filters", "[" * 5000, "an object"),
     ("integrated_account_ids", '{"a": 1}', "a list of strings"),
     ("integrated_account_ids", '["a"', "a list of strings"),
     ("ignore_limit", "maybe", "true or false"),
     ("start_date", "soon", "a date-time"),
     ("response_format", "xml", "unified, normalized, raw, stream"),
     ("api_token", SECRET + " ", "a Truto API token"),
+    ("api_token", SECRET + "\udce9", "a Truto API token"),
+    ("tenant_ids", "caf\udce9", "a list of strings"),
 ]
 
 
@@ -607,6 +610,27 @@ class TestEnvironment:
         assert "Traceback" not in done.stderr
         assert SECRET not in done.stderr
         assert sandbox.requests() == []
+
+    @pytest.mark.parametrize(
+        "name", ["TAP_TRUTO_ATS_tenant_ids", "tap_truto_ats_tenant_ids", "Tap_Truto_Ats_Tenant_Ids"]
+    )
+    def test_a_variable_in_other_letters_is_refused(
+        self, sandbox: Sandbox, env: dict[str, str], tmp_path: Path, name: str
+    ) -> None:
+        """Otherwise, it would not be read, and so all tenants would be."""
+        done = run("--config", "ENV", folder=tmp_path, env=env | {name: SECRET})
+        (line,) = done.errors
+        assert (done.code, done.stdout, sandbox.requests()) == (1, "", [])
+        assert line == (
+            f"Setting 'tenant_ids' is read from TAP_TRUTO_ATS_TENANT_IDS only. {name} is set."
+        )
+
+    @pytest.mark.parametrize("text", ["jobs, users", ' ["jobs", "users"] ', " jobs ,users"])
+    def test_blanks_around_items_do_not_count(
+        self, env: dict[str, str], tmp_path: Path, text: str
+    ) -> None:
+        done = run("--config", "ENV", folder=tmp_path, env=env | {f"{PREFIX}HYDRATE": text})
+        assert (done.code, done.errors) == (0, [])
 
     def test_every_setting_can_come_from_it(
         self, sandbox: Sandbox, env: dict[str, str], tmp_path: Path, ids: dict[str, str]

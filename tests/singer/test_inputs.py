@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import pytest
 
-from tap_truto_ats.singer.inputs import read_state
+from tap_truto_ats.singer.inputs import check_config, read_catalog, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +41,7 @@ NO_STATES: dict[str, object] = {
     "a partition that is a number": of_partitions(5),
     "a context that is a list": of_partitions({"context": ["a1"]}),
     "an account that is a list": of_partitions({"context": {"integrated_account_id": [1]}}),
+    "markers that are a number": of_partitions({"progress_markers": 5}),
     "an account that is an object": of_partitions({"context": {"integrated_account_id": {}}}),
 }
 
@@ -87,3 +88,20 @@ def test_a_state_may_hold_more_than_bookmarks(tmp_path: Path) -> None:
 
 def test_without_a_file_there_is_no_state() -> None:
     assert read_state(None) is None
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": NaN}', '{"a": "\\ud800"}', "\ufeff{}", "[" * 5000, "a: 1", "", "[]"]
+)
+@pytest.mark.parametrize("read", [read_state, read_catalog])
+def test_what_is_no_json_object_is_refused_in_a_line(
+    tmp_path: Path, read: Callable[[Any], object], text: str
+) -> None:
+    file = tmp_path / "given.json"
+    file.write_text(text, encoding="utf-8")
+    with file.open(encoding="utf-8") as opened, pytest.raises(click.ClickException) as caught:
+        read(opened)
+    assert caught.value.message.endswith(f"{file} holds no JSON object")
+    with pytest.raises(click.ClickException) as caught:
+        check_config(str(file))
+    assert caught.value.message == f"--config: {file} holds no JSON object"

@@ -72,7 +72,12 @@ class Reading:
         settings, declared = self._settings, RESOURCES[self.sync.stream]
         marks = None if self._is_exact else Bookmarks(self.state, "updated_at", BEGAN)
         plan = Plan(declared, Query(declared, settings, ()), marks, settings)
-        return take(plan.steps(self.sync, self.lists), answers, name)
+
+        def answer(request: Request) -> Answer:
+            asked = name(request)
+            return HIDDEN if asked == "a1" and asked not in answers else answers[asked]
+
+        return take(plan.steps(self.sync, self.lists), answer, name)
 
     @property
     def doubts(self) -> dict[Doubt, int]:
@@ -220,7 +225,7 @@ class TestOffers:
     def test_an_account_of_which_nothing_is_known_is_doubted(self, clocks: Clocks) -> None:
         reading = Reading(clocks, "departments", None, None, **NAMED)
         taken = reading.read({"capabilities": NOTHING, "departments": GONE})
-        assert (taken.requested, taken.error) == (BOTH, None)
+        assert (taken.requested, taken.error) == (["capabilities", "a1", "departments"], None)
         assert reading.sync.mode is Mode.NOT_OFFERED
         assert reading.doubts == {Doubt.NOT_OFFERED: 1}
 
@@ -254,9 +259,19 @@ class TestOffers:
     ) -> None:
         answers = {"capabilities": capabilities("departments", account=about)}
         taken = Reading(clocks, "departments", None, **NAMED).read(answers)
-        assert taken.requested == ["capabilities"]
+        assert taken.requested == ["capabilities", "a1"]
         assert taken.error is not None
         assert taken.error.cause == cause
+
+    def test_a_named_account_whose_capabilities_are_hidden_is_looked_up(
+        self, clocks: Clocks
+    ) -> None:
+        reading = Reading(clocks, "departments", None, None, **NAMED)
+        row = Page([{"integration": {"name": "Workable"}, "status": "active"}])
+        taken = reading.read({"capabilities": HIDDEN, "a1": row, "departments": GONE})
+        assert (taken.requested, taken.error) == (["capabilities", "a1", "departments"], None)
+        assert reading.account.provider == "workable"
+        assert reading.sync.mode is Mode.NOT_OFFERED
 
     def test_a_found_account_that_is_not_active_is_not_asked(self, clocks: Clocks) -> None:
         reading = Reading(clocks, "departments", "greenhouse", "needs_reauth")

@@ -14,7 +14,7 @@ from tap_truto_ats.model.instants import earlier, format_instant
 from tap_truto_ats.model.records import CUSTOM_FIELDS, REMOTE_DATA
 from tap_truto_ats.sync.account_sync import Mode
 from tap_truto_ats.sync.bookmarks import PARTITION_KEY
-from tap_truto_ats.sync.evidence import Doubt
+from tap_truto_ats.sync.evidence import PASSING, Doubt
 from tap_truto_ats.sync.plans import Plan
 from tap_truto_ats.sync.query import Query
 from tap_truto_ats.sync.scope import scope_of
@@ -168,8 +168,6 @@ class UnifiedStream(TrutoStream):
             self.run.accounts.fail(account, sync.error, self.name)
         elif sync.status == "succeeded":
             self._advance(sync)
-        if sync.rows or (sync.is_whole and sync.is_complete):
-            self._bookmarks.note_time(account.id, sync.read_at)
         self._note_fan_out(sync)
         sync.new_bookmark = self._bookmarks.get(account.id)
         self.run.note(sync)
@@ -287,6 +285,8 @@ class UnifiedStream(TrutoStream):
     def _advance(self, sync: AccountSync) -> None:
         """Move the bookmark of an account that was read to its end, and note a whole read."""
         evidence, account = sync.evidence, sync.account
+        if sync.rows or sync.is_whole:
+            self._bookmarks.note_time(account.id, sync.read_at)
         blocks = evidence.blocking_bookmark(self.name)
         if blocks and self._is_incremental:
             self.logger.warning(
@@ -294,11 +294,9 @@ class UnifiedStream(TrutoStream):
                 account,
                 " and ".join(blocks),
             )
-        if blocks:
-            return
-        if sync.fan_out:
+        if sync.fan_out and not blocks:
             self._bookmarks.note_parents(account.id, sync.fan_out.known_until)
-        if self._is_incremental:
+        if self._is_incremental and not blocks:
             self._bookmarks.advance(
                 account.id,
                 evidence.read_until(),
@@ -306,7 +304,7 @@ class UnifiedStream(TrutoStream):
                 has_undated=evidence.undated > 0,
             )
         # Rows without an id, say, are there in every run: they would make it due for ever.
-        is_enough = sync.is_first or sync.whole_because or sync.is_complete
-        if sync.is_whole and is_enough:
+        is_over = sync.whole_because and not (evidence.doubts.keys() & PASSING)
+        if sync.is_whole and (sync.is_complete or is_over or (sync.is_first and not blocks)):
             ids = 0 if sync.is_resumed else sync.ids
             self._bookmarks.note_whole_read(account.id, self._scope, ids)

@@ -59,6 +59,10 @@ class Doubt(Enum):
         self.words = words
 
 
+PASSING = frozenset({Doubt.FAILED, Doubt.MOVED, Doubt.NO_LIST})
+"""What another reading may well settle."""
+
+
 @dataclass(slots=True)
 class Evidence:
     """What has come of a list, or of several that count as one: a list for each parent.

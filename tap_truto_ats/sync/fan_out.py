@@ -52,11 +52,17 @@ class FanOut:
     """When the first request was made, by Truto's clock."""
     known_until: datetime | None = None
     """Up to which change of parents all were listed when it began; None if they do not tell."""
+    has_gone: bool = False
+    """Whether one of those was not found when its turn came."""
     after: Position = ()
     """The last parent up to which all have been asked for, and whose rows are out."""
-    _positions: list[Position] | None = None
-    """The parents to ask for; None before they are known."""
+    has_ended: bool = False
+    """Whether it came to its end; parents that were refused are asked again with all others."""
+    _positions: list[Position] = field(default_factory=list)
+    """The parents to ask for."""
     _ended: set[int] = field(default_factory=set)
+    _gone: set[int] = field(default_factory=set)
+    """Those that were not found, as long as none behind them was: all may be refused."""
     _first: int = 0
     """The first parent whose rows have not all been handed out."""
     _steps: deque[tuple[int, Position]] = field(default_factory=deque)
@@ -72,8 +78,11 @@ class FanOut:
             return cls(mode, sync.scope, sync.started_at)
         sync.evidence.resume(began)
         sync.started_at, sync.is_resumed = began, True
+        has_gone = state.get("has_gone") is True
+        sync.evidence.doubts[Doubt.GONE] += has_gone
         known_until = parse_instant(state.get("known_until"))
-        return cls(mode, sync.scope, began, known_until, tuple(map(str, state.get("after") or ())))
+        after = tuple(map(str, state.get("after") or ()))
+        return cls(mode, sync.scope, began, known_until, has_gone, after)
 
     def state(self, rows: int) -> dict[str, Any] | None:
         """Return what another run needs in order to go on; None when there is nothing to.
@@ -91,6 +100,7 @@ class FanOut:
             "began": format_instant(self.began),
             "known_until": self.known_until and format_instant(self.known_until),
             "after": list(self.after),
+            **({"has_gone": True} if self.has_gone else {}),
         }
 
     def begin(
@@ -124,29 +134,27 @@ class FanOut:
         """Read the rows of one of the parents.
 
         Raises:
-            AccountError: They could not be read; a parent that is gone counts as read, too.
+            AccountError: They could not be read. A parent that is gone counts as read if it is not
+                the last of all that come.
         """
         try:
             yield from rows.read_list(parent.params, None)
         except AccountError as error:
             if error.status == HTTPStatus.NOT_FOUND:
-                self._note_end(index, rows.handed_out)
+                self._gone.add(index)
             raise
-        self._note_end(index, rows.handed_out)
+        self.has_gone |= bool(self._gone)
+        self._note_end({index, *self._gone}, rows.handed_out)
+        self._gone.clear()
 
-    def _note_end(self, index: int, handed_out: int) -> None:
-        self._ended.add(index)
+    def _note_end(self, indexes: set[int], handed_out: int) -> None:
+        self._ended |= indexes
         before = self._first
         while self._first in self._ended:
             self._ended.remove(self._first)
             self._first += 1
-        if self._positions and self._first > before:
+        if self._first > before:
             self._steps.append((handed_out, self._positions[self._first - 1]))
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether all parents have been asked for."""
-        return self._positions is not None and self._first == len(self._positions)
 
 
 @dataclass
@@ -202,6 +210,7 @@ def read_by_parents(
             )
         refusals = Refusals(innermost.resource)
         yield Fork(refusals.attempts(fan_out.read(rows, *one) for one in enumerate(bindings)))
+        fan_out.has_ended = True
         if refusals.gone:
             doubts[Doubt.GONE] += refusals.gone
         error = refusals.error() or parents.error()

@@ -411,7 +411,7 @@ class TestFailures:
             lines = []
             for line in process.stdout:
                 lines.append(line)
-                if done in line and "STATE" in line:
+                if "STATE" in line and done in line.partition('"interviews":')[2]:
                     break
             asked = time.monotonic()
             process.send_signal(signum)

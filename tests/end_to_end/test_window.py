@@ -158,9 +158,7 @@ def test_a_filter_of_the_settings_stays(
     assert len(table(run)) == 1
 
 
-def test_a_full_table_reads_whole(
-    tap: Tap, sandbox: Sandbox, account: str, provider: str
-) -> None:
+def test_a_full_table_reads_whole(tap: Tap, sandbox: Sandbox, account: str, provider: str) -> None:
     state = aged({"a": "state"}, account, ago(days=1))
     run = tap(state=state, catalog=full_table(tap.catalog()), schedule_window_days=10)
     assert asked(sandbox, provider) == {None}

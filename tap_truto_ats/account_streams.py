@@ -87,8 +87,9 @@ class AccountSyncsStream(TrutoStream):
 
     @override
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
-        self.run.on_end = self._held.append
-        self._writer.before_state = self._write_held
+        if self.selected:  # A test of the SDK's reads all streams.
+            self.run.on_end = self._held.append
+            self._writer.before_state = self._write_held
         yield self, []
 
     def _write_held(self) -> None:

@@ -64,6 +64,13 @@ def tables() -> dict[str, str]:
             ("stream", "key", "replication key", "selected by default", "rows"),
             [
                 ("`integrated_accounts`", "`id`", "", "yes", "Accounts of the run"),
+                (
+                    "`account_syncs`",
+                    "`integrated_account_id`, `stream`, `run_started_at`",
+                    "",
+                    "yes",
+                    "What each run did with each account",
+                ),
                 *(
                     (
                         f"`{one.name}`",

@@ -66,9 +66,31 @@ COLUMNS: dict[str, dict[str, dict[str, Any]]] = {
         "created_at": DATE_TIME,
         "updated_at": DATE_TIME,
     },
+    "account_syncs": {
+        "integrated_account_id": {"type": "string"},
+        "stream": {"type": "string"},
+        "run_started_at": {"type": "string", "format": "date-time"},
+        "tenant_id": STRING,
+        "integration_name": STRING,
+        "started_at": DATE_TIME,
+        "ended_at": DATE_TIME,
+        "mode": STRING,
+        "status": STRING,
+        "is_complete": {"type": ["boolean", "null"]},
+        "records": {"type": ["integer", "null"]},
+        "requests": {"type": ["integer", "null"]},
+        "retries": {"type": ["integer", "null"]},
+        "waited_seconds": {"type": ["number", "null"]},
+        "bookmark_before": DATE_TIME,
+        "bookmark_after": DATE_TIME,
+        "error": STRING,
+        "error_status": {"type": ["integer", "null"]},
+        "tap_version": STRING,
+    },
 }
 
 KEYS = {
+    "account_syncs": ["integrated_account_id", "stream", "run_started_at"],
     "integrated_accounts": ["id"],
     **{name: ["integrated_account_id", "id"] for name in RESOURCES},
 }
@@ -115,7 +137,7 @@ def test_the_catalog_is_the_released_one() -> None:
 
 
 def test_the_streams_are_the_accounts_and_the_resources() -> None:
-    assert set(STREAMS) == {"integrated_accounts", *RESOURCES}
+    assert set(STREAMS) == {"account_syncs", "integrated_accounts", *RESOURCES}
     assert all(entry["stream"] == name for name, entry in STREAMS.items())
 
 
@@ -178,7 +200,7 @@ class TestStreams:
 )
 def test_raw_data_is_one_more_column_and_nothing_else(tap: Tap, settings: dict[str, Any]) -> None:
     catalog = tap.discover(**settings)
-    for stream in STREAMS.keys() - {"integrated_accounts"}:
+    for stream in RESOURCES:
         found = columns(catalog, stream)
         assert undescribed(found.pop("remote_data")) == FIELDS["remote_data"]
     for entry in catalog["streams"]:

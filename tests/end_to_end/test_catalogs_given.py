@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     Entry = dict[str, Any]
 
-DEFAULT = {"integrated_accounts", *(one.name for one in RESOURCES.values() if one.is_default)}
+ACCOUNTS = {"account_syncs", "integrated_accounts"}
+DEFAULT = {*ACCOUNTS, *(one.name for one in RESOURCES.values() if one.is_default)}
 EEOCS = "The stream eeocs is selected, but it is not read unless 'include_eeocs' is true."
 
 
@@ -101,7 +102,7 @@ SELECTING: dict[str, tuple[Callable[[Entry], object], set[str]]] = {
     ),
     "everything at the top": (
         lambda entry: bare(entry, selected=True),
-        {"integrated_accounts", *RESOURCES} - {"eeocs"},
+        {*ACCOUNTS, *RESOURCES} - {"eeocs"},
     ),
 }
 

@@ -72,7 +72,7 @@ def test_runs_follow_the_source(
     assert column_types(database, name) == COLUMN_TYPES
     tables = query(database, f"SELECT tablename FROM pg_tables WHERE schemaname = '{name}'")
     assert {row["tablename"] for row in tables} == {
-        "integrated_accounts",
+        *("account_syncs", "integrated_accounts"),
         *(one.name for one in RESOURCES.values() if one.is_default),
     }
     accounts = query(database, f"SELECT id, integration_name FROM {name}.integrated_accounts")
@@ -189,13 +189,13 @@ def test_where_everything_is_selected_eeocs_needs_consent(
         return {row["tablename"] for row in found}
 
     own.run(*RUN, **settings)
-    assert tables() == {"integrated_accounts", *RESOURCES} - {"eeocs"}
+    assert tables() == {"account_syncs", "integrated_accounts", *RESOURCES} - {"eeocs"}
     assert sandbox.requests("/unified/ats/eeocs") == []
     words = "The stream eeocs is selected, but it is not read unless 'include_eeocs' is true."
     assert log.read_text().count(words) == 1
 
     own.run(*RUN, **settings, TAP_TRUTO_ATS_INCLUDE_EEOCS="true")
-    assert tables() == {"integrated_accounts", *RESOURCES}
+    assert tables() == {"account_syncs", "integrated_accounts", *RESOURCES}
     loaded = query(database, f"SELECT id FROM {name}.eeocs")
     assert {row["id"] for row in loaded} == {row["id"] for row in sandbox.rows("eeocs")}
     assert log.read_text().count(words) == 1

@@ -195,8 +195,8 @@ class TestOneStream:
             if entry["metadata"][-1]["metadata"]["selected"]
         }
         assert selected == {
-            *("integrated_accounts", "interviews", "applications", "candidates", "jobs"),
-            *("job_interview_stages", "users"),
+            *("account_syncs", "integrated_accounts", "interviews", "applications", "candidates"),
+            *("jobs", "job_interview_stages", "users"),
         }
 
 

@@ -30,15 +30,16 @@ def lines(data: Mapping[str, Any]) -> Iterator[str]:
     yield from _table(data["skipped_accounts"])
     for name in ("streams", "providers"):
         yield from _table(_shortened(data[name]))
-    slowest = (
+    slowest = [
         f"{one['integrated_account_id']} ({one['integration_name'] or 'provider unknown'})"
         f" {one['seconds']:,} s"
         for one in data["slowest"]
-    )
-    yield f"Slowest accounts: {', '.join(slowest)}."
+    ]
+    if slowest:
+        yield f"Slowest accounts: {', '.join(slowest)}."
     if data["not_offered"]:
         found = (f"{stream} ({n:,} accounts)" for stream, n in data["not_offered"].items())
-        yield f"Not offered by the accounts' providers: {', '.join(found)}."
+        yield f"Not offered by the provider: {', '.join(found)}."
 
 
 def _by_error(failures: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

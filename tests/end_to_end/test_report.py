@@ -26,7 +26,7 @@ from tap_truto_ats.api.limits import RateLimiter
 from tap_truto_ats.model.resources import RESOURCES
 from tap_truto_ats.report import Report, watching
 from tap_truto_ats.tap import TapTrutoAts
-from tests.end_to_end.hasty import hasty
+from tests.end_to_end.hasty import hasty, stopped
 from tests.harness import Run, Tap, rows, table
 
 if TYPE_CHECKING:
@@ -233,9 +233,63 @@ class TestReport:
         run = tap(catalog=catalog, state=first.state)
         assert (run.code, run.report["read"]) == (0, 200)
         assert len(run.stderr.splitlines()) < 40
+        assert len(run.report["providers"]) == len(PROVIDERS)
+        assert sum("others" in line for line in run.text) == 1
         assert run.text[-1].startswith(
             "Not offered by the provider: applications (146 accounts), candidates (8 accounts), "
         )
+
+    def test_accounts_that_a_signal_left_unread_are_counted(
+        self, tap: Tap, sandbox: Sandbox
+    ) -> None:
+        accounts = [{"provider": "pinpoint"}, {"provider": "greenhouse"}]
+        created = sandbox.reset(accounts=accounts, interviews=8, rate_limits=False)
+        done, slow = (one["id"] for one in created)
+        sandbox.fault(path=PATH, integrated_account_id=slow, status=429, times=None)
+        run = stopped(
+            tap,
+            lambda written: any(done in line for line in written.splitlines() if "STATE" in line),
+            {"tap_truto_ats.singer.writer:STATE_SECONDS": 0.0},
+            catalog=tap.catalog("interviews"),
+            max_retries=10,
+        )
+        assert run.code == 143
+        assert run.text[0].startswith("Accounts: 1 read, 0 failed, 0 skipped, 1 unfinished. ")
+
+    def test_filters_that_providers_do_not_take_are_told_in_one_line(self, tap: Tap) -> None:
+        run = tap(filters={"interviews": {"job_interview_stage_id": "1"}})
+        (line,) = (line for line in run.log if "take no" in line)
+        assert "The providers of 4 accounts take no job_interview_stage_id: rows of" in line
+
+    @pytest.mark.parametrize(("seconds", "count"), [(0.6, 1), (0.7, 0)])
+    def test_what_takes_long_is_told(
+        self, sandbox: Sandbox, ids: dict[str, str], seconds: float, count: int
+    ) -> None:
+        # Three requests, of which the account may have fifty in ten seconds.
+        run = hasty(sandbox, **{"tap_truto_ats.sync.fan_out:LONG_SECONDS": seconds})()
+        line = f"Account {ids['fountain']}: 3 of 3 candidates, a request each or more"
+        assert run.logged(line) == count
+
+    @pytest.mark.parametrize(
+        ("level", "handlers", "are_shown"),
+        [("INFO", [], False), ("DEBUG", [], True), ("INFO", ["stderr"], True)],
+        ids=["usual", "debug", "a handler of their own"],
+    )
+    def test_the_sdks_metrics_come_to_those_who_want_them(
+        self,
+        tap: Tap,
+        tmp_path: Path,
+        level: str,
+        handlers: list[str],
+        are_shown: bool,  # noqa: FBT001
+    ) -> None:
+        logs = tmp_path / "logs.json"
+        stderr = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
+        metrics = {"singer_sdk.metrics": {"handlers": handlers, "propagate": not handlers}}
+        config = {"version": 1, "handlers": {"stderr": stderr}, "loggers": metrics}
+        logs.write_text(json.dumps({**config, "disable_existing_loggers": False}))
+        run = tap(env={"LOGLEVEL": level, "SINGER_SDK_LOG_CONFIG": str(logs)})
+        assert ("METRIC" in run.stderr) is are_shown
 
     def test_waiting_for_a_limit_is_told(
         self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]

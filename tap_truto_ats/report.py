@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import nlargest
@@ -48,12 +49,11 @@ WAITS = {
 
 
 @dataclass(slots=True)
-class AccountSums:
+class AccountOutcome:
     """What is kept of an account, whatever the number of its streams."""
 
     provider: str | None = None
     outcome: str = "read"
-    sums: Counter[str] = field(default_factory=Counter)
     times: tuple[str, ...] = ()
     """When the first account sync that made requests began, and when the last one ended."""
 
@@ -77,8 +77,11 @@ class Report:
     accounts: int = 0
     rows: int = 0
     has_begun: bool = False
-    _accounts: dict[str, AccountSums] = field(default_factory=dict)
+    _accounts: dict[str, AccountOutcome] = field(default_factory=dict)
     _streams: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    _providers: defaultdict[str | None, Counter[str]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
     _failures: list[Mapping[str, Any]] = field(default_factory=list)
     """The account syncs that failed."""
     _skipped: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -91,21 +94,21 @@ class Report:
     def add(self, record: Mapping[str, Any]) -> None:
         """Add an account sync that has ended, as `account_syncs` records it."""
         outcome, account_id = _outcome(record), record["integrated_account_id"]
-        account = self._accounts.setdefault(account_id, AccountSums())
+        account = self._accounts.setdefault(account_id, AccountOutcome())
         account.provider = record["integration_name"] or account.provider
         if record["requests"]:
             times = (*account.times, record["started_at"], record["ended_at"])
             account.times = (min(times), max(times))
         sums = {name: record[name] for name in NUMBERS}
-        account.sums.update(sums)
         self._streams[record["stream"]].update({outcome: 1, **sums})
+        self._providers[record["integration_name"]].update(sums)
         if outcome in OUTCOMES:
             account.outcome = max(account.outcome, outcome, key=OUTCOMES.index)
         if outcome == "failed":
             self._failures.append(record)
         elif outcome == "skipped":
             entry = {name: record[name] for name in NAMES}
-            self._skipped.setdefault(account_id, {**entry, "skipped": record["mode"]})
+            self._skipped.setdefault(account_id, {**entry, "reason": record["mode"]})
 
     def progress(self) -> str:
         """Say in a line how far the run is."""
@@ -128,9 +131,9 @@ class Report:
         for id_ in filter(None, self.unfinished()):
             if outcomes.get(id_, "read") == "read":
                 outcomes[id_] = "unfinished"
-        providers: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
+        providers = deepcopy(self._providers)
         for id_, account in self._accounts.items():
-            providers[account.provider].update({outcomes[id_]: 1, **account.sums})
+            providers[account.provider][outcomes[id_]] += 1
         numbers = Counter(outcomes.values())
         seconds = round(self._seconds, 1)
         # What an earlier run began is none of this one's time.

@@ -360,9 +360,9 @@ def check(messages: list[dict[str, Any]], log: str) -> None:
             assert message["type"] == "STATE"
             for one in message["value"]["bookmarks"].get("interviews", {}).get("partitions", []):
                 assert isinstance(one["context"]["integrated_account_id"], str)
-                moment = one.get("replication_key_value") or one["whole_read_at"]
-                assert is_date_time(moment)
-                assert parse_instant(moment)
+                for name in {"replication_key_value", "whole_read_at", "read_at"} & one.keys():
+                    assert is_date_time(one[name])
+                    assert parse_instant(one[name])
     assert "The tap met a" not in log
     assert "Traceback" not in log
     assert CANARY not in log

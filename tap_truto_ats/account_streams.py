@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tap_truto_ats.run import Run
     from tap_truto_ats.sync.account_sync import AccountSync
+    from tap_truto_ats.sync.accounts import Failure
 
 
 class IntegratedAccountsStream(TrutoStream):
@@ -50,20 +51,26 @@ class IntegratedAccountsStream(TrutoStream):
         for sync in syncs:
             sync.mode, sync.evidence = Mode.CHOSEN, accounts.evidence
             self._close(sync)
-        for failure in accounts.failures.values():
+        for failure in self._failures:
             sync = self._begin(failure.account)
             sync.end(failure.error)
             self._close(sync)
         self._compare_accounts()
 
+    @property
+    def _failures(self) -> list[Failure]:
+        """The accounts that could not be looked up."""
+        failures = self.run.accounts.failures.values()
+        return [failure for failure in failures if self.name in failure.streams]
+
     def _close(self, sync: AccountSync) -> None:
         if sync.rows:
             self._bookmarks.note_time(sync.account.id, sync.read_at)
-        self.run.on_end(sync.record())
+        self.run.note(sync)
 
     @override
     def missing(self) -> str | None:
-        if self.run.accounts.failures:
+        if self._failures:
             return "accounts could not be looked up"
         return super().missing()
 

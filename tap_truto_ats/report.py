@@ -1,4 +1,4 @@
-"""What the operator sees of a run: its progress, and at its end what each account sync did."""
+"""What the operator sees of a run: its progress, and at its end what became of each account."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import json
 import logging
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import datetime
+from heapq import nlargest
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
-from tap_truto_ats.model.instants import format_instant
+from tap_truto_ats.sync.account_sync import Mode
+from tap_truto_ats.tables import NAMES, lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from tap_truto_ats.api.limits import RateLimiter
-    from tap_truto_ats.sync.account_sync import AccountSync
 
 logger = logging.getLogger(__name__)
 
@@ -28,14 +31,14 @@ LOG_SECONDS = 30.0
 SCREEN_SECONDS = 0.5
 """The time between two updates of the progress line on a terminal."""
 
-SHOWN = 20
-"""How many account syncs have a line of their own in the table."""
+SLOWEST = 5
+"""How many of the slowest accounts are named."""
 
-LENGTHS = {"bookmark_before": 19, "bookmark_after": 19, "error": 80}
-"""How many characters the table shows: seconds are enough, and the log has each error in full."""
+OUTCOMES = ("read", "skipped", "failed")
+"""What may become of an account: the last of these that holds for one of its streams."""
 
-NUMBERS = ("pages", "rows", "retries", "waited_seconds")
-
+NUMBERS = ("records", "requests", "retries", "waited_seconds")
+"""The columns of `account_syncs` that are summed up."""
 
 WAITS = {
     "account": "for the limit of the account",
@@ -45,12 +48,28 @@ WAITS = {
 """By the reason: what accounts wait for."""
 
 
+@dataclass(slots=True)
+class AccountOutcome:
+    """What is kept of an account, whatever the number of its streams."""
+
+    provider: str | None = None
+    outcome: str = "read"
+    times: tuple[str, ...] = ()
+    """When the first account sync that made requests began, and when the last one ended."""
+
+    @property
+    def seconds(self) -> float:
+        """The time from the one to the other."""
+        began, ended = map(datetime.fromisoformat, self.times)
+        return round((ended - began).total_seconds(), 1)
+
+
 @dataclass
 class Report:
-    """The account syncs of a run, as text and as data; those that are not shown are summed up."""
+    """What became of the accounts of a run, as text and as data."""
 
-    unfinished: Callable[[], int]
-    """Returns how many accounts have not been read to their end."""
+    unfinished: Callable[[], Collection[str | None]]
+    """Returns the accounts that have not been read to their end."""
     waiting: Callable[[], Counter[str]]
     """Returns how many accounts wait, by the reason."""
     limiter: RateLimiter
@@ -58,25 +77,43 @@ class Report:
     accounts: int = 0
     rows: int = 0
     has_begun: bool = False
-    _syncs: list[AccountSync] = field(default_factory=list)
-    """Those that have ended and that matter most."""
-    _others: Counter[str] = field(default_factory=Counter)
-    """The sums of the other ones, and their number."""
+    _accounts: dict[str, AccountOutcome] = field(default_factory=dict)
+    _streams: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    _providers: defaultdict[str | None, Counter[str]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
+    _failures: list[Mapping[str, Any]] = field(default_factory=list)
+    """The account syncs that failed."""
+    _skipped: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By account that was skipped: its names, and why."""
 
     def begin(self, accounts: int) -> None:
         """Take note that so many accounts are about to be read."""
         self.has_begun, self.accounts = True, accounts
 
-    def add(self, sync: AccountSync) -> None:
-        """Add an account sync that has ended."""
-        self._syncs.append(sync)
-        if len(self._syncs) > 2 * SHOWN:
-            self._sum_up()
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Add an account sync that has ended, as `account_syncs` records it."""
+        outcome, account_id = _outcome(record), record["integrated_account_id"]
+        account = self._accounts.setdefault(account_id, AccountOutcome())
+        account.provider = record["integration_name"] or account.provider
+        if record["requests"]:
+            times = (*account.times, record["started_at"], record["ended_at"])
+            account.times = (min(times), max(times))
+        sums = {name: record[name] for name in NUMBERS}
+        self._streams[record["stream"]].update({outcome: 1, **sums})
+        self._providers[record["integration_name"]].update(sums)
+        if outcome in OUTCOMES:
+            account.outcome = max(account.outcome, outcome, key=OUTCOMES.index)
+        if outcome == "failed":
+            self._failures.append(record)
+        elif outcome == "skipped":
+            entry = {name: record[name] for name in NAMES}
+            self._skipped.setdefault(account_id, {**entry, "reason": record["mode"]})
 
     def progress(self) -> str:
         """Say in a line how far the run is."""
-        done = max(self.accounts - self.unfinished(), 0) if self.has_begun else 0
-        speed = self.rows / max(time.monotonic() - self.started_at, 1e-3)
+        done = max(self.accounts - len(self.unfinished()), 0) if self.has_begun else 0
+        speed = self.rows / max(self._seconds, 1e-3)
         waiting = [f"{count} {WAITS[reason]}" for reason, count in self.waiting().items()]
         return (
             f"{done} of {self.accounts} accounts done,"
@@ -84,31 +121,53 @@ class Report:
             + (f"; waiting: {', '.join(waiting)}" if waiting else "")
         )
 
-    def entries(self) -> list[dict[str, Any]]:
-        """Return the account syncs that matter most, failures first, and the sum of the others."""
-        self._sum_up()
-        entries = [_entry(one) for one in self._syncs]
-        if count := self._others["syncs"]:
-            sums = {name: round(self._others[name], 1) for name in NUMBERS}
-            entries.append({**dict.fromkeys(entries[0]), "account": f"{count} others", **sums})
-        return entries
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self.started_at
 
-    def _sum_up(self) -> None:
-        """Keep the account syncs that are to be shown, and only the sums of the others."""
-        self._syncs.sort(key=lambda one: (not one.error, -one.usage.requests, one.account.id))
-        for one in self._syncs[SHOWN:]:
-            entry = _entry(one)
-            self._others.update({name: entry[name] for name in NUMBERS})
-            self._others["syncs"] += 1
-        del self._syncs[SHOWN:]
+    def data(self) -> dict[str, Any]:
+        """Return what became of the accounts: numbers, all failures, and sums."""
+        outcomes = {id_: account.outcome for id_, account in self._accounts.items()}
+        for id_ in filter(None, self.unfinished()):
+            if outcomes.get(id_, "read") == "read":
+                outcomes[id_] = "unfinished"
+        providers = deepcopy(self._providers)
+        for id_, account in self._accounts.items():
+            providers[account.provider][outcomes[id_]] += 1
+        numbers = Counter(outcomes.values())
+        seconds = round(self._seconds, 1)
+        # What an earlier run began is none of this one's time.
+        times = {id_: min(one.seconds, seconds) for id_, one in self._accounts.items() if one.times}
+        return {
+            **{name: numbers[name] for name in ("read", "failed", "skipped", "unfinished")},
+            "records": sum(sums["records"] for sums in self._streams.values()),
+            "requests": self.limiter.admitted,
+            "seconds": seconds,
+            "failures": self._failures,
+            "skipped_accounts": list(self._skipped.values()),
+            "streams": _totals("stream", self._streams),
+            "providers": _totals("integration_name", providers),
+            "slowest": [
+                {
+                    "integrated_account_id": id_,
+                    "integration_name": self._accounts[id_].provider,
+                    "seconds": times[id_],
+                }
+                for id_ in nlargest(SLOWEST, times, key=times.__getitem__)
+            ],
+            "not_offered": {
+                stream: sums["not_offered"]
+                for stream, sums in self._streams.items()
+                if sums["not_offered"]
+            },
+        }
 
     def log(self) -> None:
-        """Log a table of the entries, and the same as one line of JSON."""
-        entries = self.entries()
-        if not entries:
-            return
-        logger.info("%s\n%s", self.progress(), _table(entries))
-        logger.info("REPORT: %s", json.dumps(entries), extra={"report": entries})
+        """Log what became of the accounts, as tables and as one line of JSON."""
+        if self._accounts:
+            data = self.data()
+            logger.info("%s", "\n".join(lines(data)))
+            logger.info("REPORT: %s", json.dumps(data), extra={"report": data})
 
 
 @contextmanager
@@ -153,41 +212,20 @@ def _repeating(show: Callable[[], None], seconds: float) -> Iterator[None]:
         thread.join()
 
 
-def _entry(one: AccountSync) -> dict[str, Any]:
-    return {
-        "account": one.account.id,
-        "stream": one.stream,
-        "provider": one.account.provider,
-        "mode": one.way,
-        "pages": one.usage.pages,
-        "rows": one.rows,
-        "retries": one.usage.retries,
-        "waited_seconds": round(one.usage.waited_seconds, 1),
-        "bookmark_before": one.bookmark and format_instant(one.bookmark),
-        "bookmark_after": one.new_bookmark and format_instant(one.new_bookmark),
-        "error": one.error and str(one.error),
-    }
+def _outcome(record: Mapping[str, Any]) -> str:
+    if record["status"] == "skipped" and record["mode"] == Mode.NOT_OFFERED.words:
+        return "not_offered"
+    return "read" if record["status"] == "succeeded" else str(record["status"])
 
 
-def _table(entries: Sequence[dict[str, Any]]) -> str:
-    """Lay entries out in columns, numbers to the right."""
-    lines = [
-        [name.replace("_", " ") for name in entries[0]],
-        *([_cell(name, value) for name, value in entry.items()] for entry in entries),
+def _totals(column: str, sums: Mapping[Any, Counter[str]]) -> list[dict[str, Any]]:
+    """Return a row for each stream or provider: failures first, then by requests."""
+    rows = [
+        {
+            column: name,
+            **{outcome: one[outcome] for outcome in ("read", "failed", "skipped")},
+            **{number: round(one[number], 1) for number in NUMBERS},
+        }
+        for name, one in sums.items()
     ]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if name in NUMBERS else cell.ljust(width)
-            for name, cell, width in zip(entries[0], line, widths, strict=True)
-        ).rstrip()
-        for line in lines
-    )
-
-
-def _cell(name: str, value: Any) -> str:  # noqa: ANN401
-    if value is None:
-        return ""
-    if name in NUMBERS:
-        return f"{value:,}"
-    return str(value)[: LENGTHS.get(name)]
+    return sorted(rows, key=lambda row: (-row["failed"], -row["requests"], str(row[column])))

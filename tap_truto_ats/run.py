@@ -73,8 +73,7 @@ class Run:
     @cached_property
     def report(self) -> Report:
         """What the operator sees of the run."""
-        scheduler = self.scheduler
-        return Report(scheduler.unfinished, scheduler.waiting, self.client.limiter)
+        return Report(self.unfinished, self.scheduler.waiting, self.client.limiter)
 
     @cached_property
     def accounts(self) -> Accounts:
@@ -123,8 +122,14 @@ class Run:
                 sync.end(task.error)
                 yield sync, ()
 
+    def unfinished(self) -> set[str | None]:
+        """Return the accounts that have not been read to their end."""
+        begun = list(self.under_way)  # Another thread may ask.
+        return {*self.scheduler.unfinished(), *(sync.account.id for sync in begun)}
+
     def note(self, sync: AccountSync) -> None:
         """Take note of an account sync that has ended and whose rows are out."""
         self.under_way.discard(sync)
-        self.report.add(sync)
-        self.on_end(sync.record())
+        record = sync.record()
+        self.report.add(record)
+        self.on_end(record)

@@ -97,6 +97,7 @@ class UnifiedStream(TrutoStream):
             raise
         for stream in streams:
             stream._compare_accounts()  # noqa: SLF001 - a stream of the same class
+            stream._plan.tell_of_filters()  # noqa: SLF001
 
     @override
     def missing(self) -> str | None:
@@ -154,8 +155,6 @@ class UnifiedStream(TrutoStream):
     def close(self, sync: AccountSync) -> None:
         """Move the bookmark of an account sync whose rows are all out, or report its error."""
         account, evidence = sync.account, sync.evidence
-        if sync.mode is Mode.NOT_OFFERED:
-            self.logger.info("Account %s does not offer %s: skipped.", account, self.name)
         if without_id := evidence.doubts[Doubt.WITHOUT_ID]:
             self.logger.warning(
                 "Account %s: %d rows of %s without an id, or with one too long, were not emitted.",

@@ -110,10 +110,25 @@ class Run:
         ]
 
     @property
-    def report(self) -> dict[str, dict[str, Any]]:
-        """What the report says of each account."""
-        text = next(line for line in self.stderr.splitlines() if "REPORT: " in line)
-        return {entry["account"]: entry for entry in json.loads(text.split("REPORT: ")[1])}
+    def report(self) -> dict[str, Any]:
+        """The report as data."""
+        (text,) = (line for line in self.stderr.splitlines() if "| REPORT: " in line)
+        report: dict[str, Any] = json.loads(text.split("| REPORT: ")[1])
+        return report
+
+    @property
+    def text(self) -> list[str]:
+        """The lines of the report."""
+        lines = self.stderr.splitlines()
+        (end,) = (n for n, line in enumerate(lines) if "| REPORT: " in line)
+        begin = max(n for n, line in enumerate(lines[:end]) if " | " in line)
+        return [lines[begin].split("|", 3)[3].strip(), *lines[begin + 1 : end]]
+
+    @property
+    def syncs(self) -> dict[tuple[str, str], Record]:
+        """The rows of `account_syncs` by account and stream."""
+        found = self.records("account_syncs")
+        return {(one["integrated_account_id"], one["stream"]): one for one in found}
 
     def logged(self, text: str) -> int:
         return sum(text in line for line in self.log)

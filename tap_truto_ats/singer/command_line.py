@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import abc
 import gc
+import logging
 import os
 import signal
 import sys
@@ -57,6 +58,9 @@ class CommandLineTap(Tap, abc.ABC):
         # The SDK's own would keep a deep copy of the state, to find out whether it changed.
         writer = self.message_writer
         self.state_writer.write_state = writer.write_state  # type: ignore[method-assign]
+        metrics = self.metrics_logger
+        if metrics.level == logging.INFO and not metrics.handlers:
+            metrics.setLevel(logging.WARNING)  # They repeat the report.
 
     @override
     def setup_mapper(self) -> None:
@@ -100,6 +104,8 @@ class CommandLineTap(Tap, abc.ABC):
         Raises:
             RunError: Nothing can be written, or nothing can be read.
         """
+        for name in [one.name for one in self.streams.values() if not one.selected]:
+            del self.streams[name]  # Each would have a line that says so.
         with target_watched(lambda: self.stop(1)):
             self.sync_all()
 

@@ -37,6 +37,9 @@ LATER = datetime.max.replace(tzinfo=timezone.utc)
 NOTE_SECONDS = 60.0
 """The time between two notes in the state of how far a fan-out is."""
 
+LONG_SECONDS = 600
+"""A fan-out that takes so long at least is told of."""
+
 NOTE_REQUESTS = 3_000
 """As many requests as the limit of a token allows in that time."""
 
@@ -198,7 +201,8 @@ def read_by_parents(
         evidence.add(parents.evidence)
         every = parents.bindings(requires, rows.query.params(sync.account, None))
         bindings = fan_out.begin(every, parents.evidence.read_until(), sync.parents_since)
-        if len(bindings) > 1 and not evidence.reads:
+        seconds = expected_seconds(len(bindings))
+        if seconds >= LONG_SECONDS and not evidence.reads:
             logger.info(
                 "Account %s: %d of %d %s, a request each or more: at the account's limit %s"
                 " (h:mm:ss).",
@@ -206,7 +210,7 @@ def read_by_parents(
                 len(bindings),
                 len(every),
                 innermost.resource,
-                timedelta(seconds=round(expected_seconds(len(bindings)))),
+                timedelta(seconds=round(seconds)),
             )
         refusals = Refusals(innermost.resource)
         yield Fork(refusals.attempts(fan_out.read(rows, *one) for one in enumerate(bindings)))

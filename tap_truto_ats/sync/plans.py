@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,8 @@ class Plan:
     bookmarks: Bookmarks | None
     """How far earlier runs have read; None if the stream is read whole in this run."""
     settings: Settings
+    not_taken: Counter[str] = field(default_factory=Counter)
+    """By filters that providers do not take: how many accounts they have."""
 
     def steps(self, sync: AccountSync, lists: ParentLists) -> Steps[None]:
         """Request all pages of the resource, and the account's capabilities where they are needed.
@@ -79,6 +82,17 @@ class Plan:
                     raise
                 self._is_not_offered(sync)
 
+    def tell_of_filters(self) -> None:
+        """Log which filters could not be asked for."""
+        for names, count in self.not_taken.items():
+            logger.info(
+                "The providers of %d accounts take no %s: rows of %s are kept unless they show"
+                " otherwise.",
+                count,
+                names,
+                self.resource.name,
+            )
+
     def _is_not_offered(self, sync: AccountSync) -> None:
         """Take note that the resource is not there, and whether it may be nevertheless."""
         sync.mode = Mode.NOT_OFFERED
@@ -96,13 +110,7 @@ class Plan:
         window = self._window(sync, offer)
         sync.mode = self._mode(sync, offer, window)
         if not_taken := self.query.filters_not_taken(account):
-            logger.info(
-                "Account %s: its provider takes no %s; rows of %s are kept unless they show"
-                " otherwise.",
-                account,
-                ", ".join(not_taken),
-                self.resource.name,
-            )
+            self.not_taken[", ".join(not_taken)] += 1
         # Rows that are all read are compared with the last time, from the second time on.
         sync.evidence.is_exact |= sync.asks_all and not (sync.is_first or sync.changed_since)
         rows = AccountRows(self.resource, self.query, sync, window)

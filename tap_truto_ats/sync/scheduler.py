@@ -78,9 +78,9 @@ class Scheduler:
         self._exit_code = exit_code
         self._workers.arrived.put(None)
 
-    def unfinished(self) -> int:
-        """Return how many accounts have not been read to their end."""
-        return len(self._turns.queues)
+    def unfinished(self) -> list[str | None]:
+        """Return the accounts that have not been read to their end."""
+        return list(self._turns.queues)
 
     def waiting(self) -> Counter[str]:
         """Return how many accounts wait at this moment, by the reason."""

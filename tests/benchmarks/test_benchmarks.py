@@ -254,7 +254,7 @@ class TestReadings:
         reading = Reading("tap", World(accounts=1, rows=pages), page_size=1, unlimited=True)
         assert stage.read(reading)["requests"] == pages + 1
         report = json.loads(stage.log.read_text().split("REPORT: ")[1].splitlines()[0])
-        assert [one["waited_seconds"] for one in report] == [0.0]
+        assert [one["waited_seconds"] for one in report["providers"]] == [0.0]
 
     def test_a_reader_that_loses_rows_is_not_measured(
         self, stage: Stage, monkeypatch: pytest.MonkeyPatch

@@ -138,11 +138,11 @@ class TestCategories:
 
     def test_an_unknown_provider_of_the_category_is_asked(self, tap: Tap, sandbox: Sandbox) -> None:
         (account,) = make(sandbox, {"provider": "hubspot", "category": "ats"})
-        run = tap(catalog=tap.catalog("jobs", "tags"))
+        run = tap(catalog=tap.catalog("account_syncs", "jobs", "tags"))
         assert (run.code, run.errors, passed_over(run)) == (0, [], [])
         for stream in ("jobs", "tags"):
             assert [one["status"] for one in sandbox.requests(BASE + stream)] == [404]
-            assert run.logged(f"{account} (hubspot) does not offer {stream}") == 1
+            assert run.syncs[account, stream]["mode"] == "not offered"
 
 
 WORDS: dict[str, dict[str, Any]] = {
@@ -239,12 +239,12 @@ class TestOffers:
         )
         if is_hidden:
             sandbox.fault(path=f"{LISTING}/", status=403, times=None)
-        catalog = full_table(tap.catalog(resource), resource)
+        catalog = full_table(tap.catalog("account_syncs", resource), resource)
         run = tap(catalog=catalog, emit_activate_version_messages=True)
         assert (run.code, run.errors) == (0, [])
         assert read(run, resource) == {has_it}
         assert len(run.records(resource)) == len(sandbox.rows(resource, has_it))
-        assert run.logged(f"{lacks_it} ({provider}) does not offer {resource}") == 1
+        assert run.syncs[lacks_it, resource]["mode"] == "not offered"
         assert bool(run.of("ACTIVATE_VERSION", resource)) is not is_hidden
         looked = [one["path"] for one in sandbox.requests() if one["path"].startswith(LISTING)]
         assert looked == [LISTING, f"{LISTING}/{lacks_it}/capabilities"]

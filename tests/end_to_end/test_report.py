@@ -7,29 +7,36 @@ import json
 import logging
 import os
 import pty
+import re
 import struct
 import subprocess
 import termios
 from collections import Counter
 from contextlib import suppress
+from itertools import cycle, product
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.providers import PROVIDERS
 from tap_truto_ats import report
 from tap_truto_ats.api.client import TrutoClient
 from tap_truto_ats.api.limits import RateLimiter
+from tap_truto_ats.model.resources import RESOURCES
 from tap_truto_ats.report import Report, watching
 from tap_truto_ats.tap import TapTrutoAts
-from tests.harness import Run, Tap, full_table, rows, table
+from tests.end_to_end.hasty import hasty, stopped
+from tests.harness import Run, Tap, rows, table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from sandbox.control import Sandbox
     from tap_truto_ats.api.envelope import Page
     from tap_truto_ats.api.request import Request, Usage
+    from tests.harness import Record
 
 PATH = "/unified/ats/interviews"
 PATIENCE = 20
@@ -96,7 +103,7 @@ class TestLook:
         assert run.code == 0
         line = self.line(run, ids["ashby"])
         assert "(ashby): needs_reauth; " in line
-        assert "; interviews: inactive, since" in line
+        assert "; interviews: not active, since" in line
         assert tap("--test", integrated_account_ids=[ids["ashby"]]).code == 1
 
     @pytest.mark.parametrize("status", [401, 403, 404, 422, 503])
@@ -123,89 +130,166 @@ class TestLook:
         assert tap("--test", max_concurrency=1).code == 0
 
 
+STREAMS = ("account_syncs", "candidates", "integrated_accounts", "interviews", "users")
+
+OF_THE_RUN = {"run_started_at", "tap_version"}
+"""Columns of `account_syncs` that are the same in each row of a run."""
+
+SUMS = ("records", "requests", "retries", "waited_seconds")
+
+
+def added_up(syncs: Iterable[Record]) -> dict[str, float]:
+    found = list(syncs)
+    return {name: sum(one[name] for one in found) for name in SUMS}
+
+
 class TestReport:
     """The end of a run."""
 
-    def test_each_account_has_an_entry(
+    def test_it_adds_up_the_rows_of_account_syncs(
         self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]
     ) -> None:
-        first = tap(page_size=3)
-        sandbox.add(ids["greenhouse"], updated_at="2026-06-01T00:00:00Z")
-        sandbox.fault(path=PATH, integrated_account_id=ids["greenhouse"], status=500)
-        run = tap(page_size=3, state=first.state)
-        assert run.report[ids["greenhouse"]] == {
-            "account": ids["greenhouse"],
-            "stream": "interviews",
-            "provider": "greenhouse",
-            "mode": "incremental",
-            "pages": 1,
-            "rows": 2,
-            "retries": 1,
-            "waited_seconds": 0.0,
-            "bookmark_before": first.bookmarks[ids["greenhouse"]],
-            "bookmark_after": "2026-06-01T00:00:00.000000+00:00",
-            "error": None,
-        }
-        assert run.report[ids["fountain"]] == {
-            "account": ids["fountain"],
-            "stream": "interviews",
-            "provider": "fountain",
-            "mode": "whole, per candidate",
-            "pages": 1 + 3 + sum(n > 3 for n in self.by_candidate(sandbox, ids).values()),
-            "rows": 8,
-            "retries": 0,
-            "waited_seconds": 0.0,
-            "bookmark_before": None,
-            "bookmark_after": None,
-            "error": None,
-        }
-
-    @staticmethod
-    def by_candidate(sandbox: Sandbox, ids: dict[str, str]) -> Counter[str]:
-        return Counter(row["candidate"]["id"] for row in sandbox.interviews(ids["fountain"]))
-
-    def test_failures_come_first_and_the_rest_is_summed(self, tap: Tap, sandbox: Sandbox) -> None:
-        accounts = [{"provider": "greenhouse", "interviews": 3}] * 30
-        created = [one["id"] for one in sandbox.reset(accounts=accounts, rate_limits=False)]
-        sandbox.fault(path=PATH, integrated_account_id=created[7], status=403)
-        run = tap()
-        entries = list(run.report.values())
-        assert len(entries) == 21
-        assert entries[0]["account"] == created[7]
-        assert "forbids" in entries[0]["error"]
-        assert [entry["rows"] for entry in entries] == [0, *[3] * 19, 30]
-        assert entries[20] == {
-            **dict.fromkeys(entries[0]),
-            "account": "10 others",
-            "pages": 10,
-            "rows": 30,
-            "retries": 0,
-            "waited_seconds": 0.0,
-        }
-
-    def test_the_table_holds_the_same(self, tap: Tap, ids: dict[str, str]) -> None:
-        run = tap()
-        lines = run.stderr.splitlines()
-        begin = next(n for n, line in enumerate(lines) if "5 of 5 accounts done" in line)
-        heads, *found = lines[begin + 1 : begin + 7]
-        assert heads.split() == [
-            *(
-                "account",
-                "stream",
-                "provider",
-                "mode",
-                "pages",
-                "rows",
-                "retries",
-                "waited",
-                "seconds",
-            ),
-            *("bookmark", "before", "bookmark", "after", "error"),
+        catalog = tap.catalog(*STREAMS)
+        known = json.dumps(tap(catalog=catalog).state).replace(ids["pinpoint"], "gone")
+        sandbox.account(ids["greenhouse"], status="needs_reauth")
+        sandbox.fault(path=PATH, integrated_account_id=ids["ashby"], status=403)
+        sandbox.fault(path=PATH, integrated_account_id=ids["fountain"], status=500)
+        sandbox.clear_requests()
+        run = tap(catalog=catalog, state=json.loads(known))
+        report, syncs = run.report, run.syncs.values()
+        assert report["failures"] == [
+            {name: one[name] for name in one.keys() - OF_THE_RUN}
+            for one in syncs
+            if one["status"] == "failed"
         ]
-        assert {line.split()[0] for line in found} == set(ids.values())
-        greenhouse = next(line for line in found if "greenhouse" in line)
-        assert run.bookmarks[ids["greenhouse"]][:19] in greenhouse
-        assert greenhouse.split()[3:7] == ["incremental", "1", "8", "0"]
+        assert {tuple(one.values()) for one in report["skipped_accounts"]} == {
+            ("gone", None, None, "not listed"),
+            (ids["greenhouse"], "greenhouse", "customer-0004", "not active"),
+        }
+        assert report["streams"][0]["stream"] == "interviews"
+        # That an account is no longer listed is what the listing says of it.
+        read = {"interviews": 3, "candidates": 4, "users": 3, "integrated_accounts": 6}
+        assert {one["stream"]: one for one in report["streams"]} == {
+            name: {
+                "stream": name,
+                "read": count,
+                "failed": int(name == "interviews"),
+                "skipped": 0 if name == "integrated_accounts" else 2,
+                **added_up(one for one in syncs if one["stream"] == name),
+            }
+            for name, count in read.items()
+        }
+        assert report["providers"][0]["integration_name"] == "ashby"
+        assert {one["integration_name"]: one for one in report["providers"]} == {
+            name: {
+                "integration_name": name,
+                "read": int(name in {"ceipal", "fountain", "pinpoint"}),
+                "failed": int(name == "ashby"),
+                "skipped": int(name in {None, "greenhouse"}),
+                **added_up(one for one in syncs if one["integration_name"] == name),
+            }
+            for name in (*ids, None)
+        }
+        assert report["not_offered"] == {"users": 1}
+        assert report["records"] == sum(len(run.records(name)) for name in read)
+        assert report["requests"] == len(sandbox.requests())
+        assert {one["integrated_account_id"] for one in report["slowest"]} == {
+            ids[name] for name in ("ashby", "ceipal", "fountain", "pinpoint")
+        }
+
+    def test_all_that_failed_and_all_that_were_skipped_are_named(
+        self, tap: Tap, sandbox: Sandbox
+    ) -> None:
+        accounts = [{"provider": "greenhouse", "interviews": 1}] * 60
+        created = [one["id"] for one in sandbox.reset(accounts=accounts, rate_limits=False)]
+        failing, inactive = created[:25], created[25:50]
+        for one in failing:
+            sandbox.fault(path="/unified", integrated_account_id=one, status=403, times=None)
+        for one in inactive:
+            sandbox.account(one, status="needs_reauth")
+        run = tap(catalog=tap.catalog("interviews", "users"))
+        assert run.text[0].startswith("Accounts: 10 read, 25 failed, 25 skipped. ")
+        error = "The provider forbids it (HTTP 403). The customer must grant access and reconnect"
+        entries = [re.split(r"  +", line) for line in run.text]
+        assert {entry[0] for entry in entries if entry[4:] == [error]} == set(failing)
+        assert {entry[0] for entry in entries if entry[3:] == ["not active"]} == set(inactive)
+        failures = [(one["integrated_account_id"], one["stream"]) for one in run.report["failures"]]
+        assert sorted(failures) == sorted(product(failing, ("interviews", "users")))
+        skipped = [one["integrated_account_id"] for one in run.report["skipped_accounts"]]
+        assert sorted(skipped) == sorted(inactive)
+        assert len(run.errors) == 25
+        assert run.logged("Skipped accounts that are not active") == 1
+
+    def test_an_hourly_run_over_many_accounts_is_short(self, sandbox: Sandbox) -> None:
+        accounts = [{"provider": name} for name, _ in zip(cycle(PROVIDERS), range(200))]
+        little = {"interviews": 1, "candidates": 1, "jobs": 1}
+        sandbox.reset(accounts=accounts, rate_limits=False, **little)
+        tap = hasty(sandbox, **{"tap_truto_ats.singer.writer:STATE_SECONDS": 5.0})
+        defaults = [name for name, one in RESOURCES.items() if one.is_default]
+        streams = ("account_syncs", "integrated_accounts", "departments", *defaults)
+        assert len(streams) == 2 + 7
+        catalog = tap.catalog(*streams)
+        first = tap(catalog=catalog)
+        run = tap(catalog=catalog, state=first.state)
+        assert (run.code, run.report["read"]) == (0, 200)
+        assert len(run.stderr.splitlines()) < 40
+        assert len(run.report["providers"]) == len(PROVIDERS)
+        assert sum("others" in line for line in run.text) == 1
+        assert run.text[-1].startswith(
+            "Not offered by the provider: applications (146 accounts), candidates (8 accounts), "
+        )
+
+    def test_accounts_that_a_signal_left_unread_are_counted(
+        self, tap: Tap, sandbox: Sandbox
+    ) -> None:
+        accounts = [{"provider": "pinpoint"}, {"provider": "greenhouse"}]
+        created = sandbox.reset(accounts=accounts, interviews=8, rate_limits=False)
+        done, slow = (one["id"] for one in created)
+        sandbox.fault(path=PATH, integrated_account_id=slow, status=429, times=None)
+        run = stopped(
+            tap,
+            lambda written: any(done in line for line in written.splitlines() if "STATE" in line),
+            {"tap_truto_ats.singer.writer:STATE_SECONDS": 0.0},
+            catalog=tap.catalog("interviews"),
+            max_retries=10,
+        )
+        assert run.code == 143
+        assert run.text[0].startswith("Accounts: 1 read, 0 failed, 0 skipped, 1 unfinished. ")
+
+    def test_filters_that_providers_do_not_take_are_told_in_one_line(self, tap: Tap) -> None:
+        run = tap(filters={"interviews": {"job_interview_stage_id": "1"}})
+        (line,) = (line for line in run.log if "take no" in line)
+        assert "The providers of 4 accounts take no job_interview_stage_id: rows of" in line
+
+    @pytest.mark.parametrize(("seconds", "count"), [(0.002, 1), (0.004, 0)])
+    def test_what_takes_long_is_told(
+        self, sandbox: Sandbox, ids: dict[str, str], seconds: float, count: int
+    ) -> None:
+        # Three requests, of which this account may have ten thousand in ten seconds.
+        run = hasty(sandbox, **{"tap_truto_ats.sync.fan_out:LONG_SECONDS": seconds})()
+        line = f"Account {ids['fountain']}: 3 of 3 candidates, a request each or more"
+        assert run.logged(line) == count
+
+    @pytest.mark.parametrize(
+        ("level", "handlers", "are_shown"),
+        [("INFO", [], False), ("DEBUG", [], True), ("INFO", ["stderr"], True)],
+        ids=["usual", "debug", "a handler of their own"],
+    )
+    def test_the_sdks_metrics_come_to_those_who_want_them(
+        self,
+        tap: Tap,
+        tmp_path: Path,
+        level: str,
+        handlers: list[str],
+        are_shown: bool,  # noqa: FBT001
+    ) -> None:
+        logs = tmp_path / "logs.json"
+        stderr = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr"}
+        metrics = {"singer_sdk.metrics": {"handlers": handlers, "propagate": not handlers}}
+        config = {"version": 1, "handlers": {"stderr": stderr}, "loggers": metrics}
+        logs.write_text(json.dumps({**config, "disable_existing_loggers": False}))
+        run = tap(env={"LOGLEVEL": level, "SINGER_SDK_LOG_CONFIG": str(logs)})
+        assert ("METRIC" in run.stderr) is are_shown
 
     def test_waiting_for_a_limit_is_told(
         self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]
@@ -213,12 +297,8 @@ class TestReport:
         account = ids["ashby"]
         wait = {"status": 429, "headers": {"Retry-After": "1"}}
         sandbox.fault(path=PATH, integrated_account_id=account, **wait)
-        entry = tap(integrated_account_ids=[account]).report[account]
+        (entry,) = tap(integrated_account_ids=[account]).report["providers"]
         assert (entry["retries"], entry["waited_seconds"]) == (1, 1.0)
-
-    def test_a_full_table_says_why_it_is_whole(self, tap: Tap, ids: dict[str, str]) -> None:
-        run = tap(catalog=full_table(tap.catalog()))
-        assert run.report[ids["greenhouse"]]["mode"] == "whole"
 
     def test_structured_logs_hold_it_as_data(self, tap: Tap, tmp_path: Path) -> None:
         logs = tmp_path / "logs.json"
@@ -237,8 +317,8 @@ class TestReport:
         )
         run = tap(env={"SINGER_SDK_LOG_CONFIG": str(logs)})
         lines = [json.loads(line) for line in run.stderr.splitlines()]
-        (entries,) = (line["extra"]["report"] for line in lines if "report" in line["extra"])
-        assert len(entries) == 5
+        (report,) = (line["extra"]["report"] for line in lines if "report" in line["extra"])
+        assert report["read"] == 5
 
     def test_a_run_that_ends_at_once_has_none(self, tap: Tap) -> None:
         run = tap(api_token="no-such-token")
@@ -255,7 +335,7 @@ class TestProgress:
         waiting = Counter({"account": 2, "failing": 1})
         monkeypatch.setattr(report, "LOG_SECONDS", 1e-3)
         monkeypatch.setattr(report.logger, "info", lambda *_, **__: logged.set())
-        shown = Report(lambda: 3, lambda: waiting, RateLimiter())
+        shown = Report(lambda: list("abc"), lambda: waiting, RateLimiter())
         shown.begin(4)
         with watching(shown):
             assert logged.wait(PATIENCE)
@@ -285,7 +365,7 @@ class TestProgress:
             assert done.wait(PATIENCE) == 0
             seen = _everything(screen.fileno())
         assert "\r0 of 5 accounts done, 0 rows (0 a second), 2 requests" in seen
-        assert "5 of 5 accounts done" in seen
+        assert "Accounts: 5 read, 0 failed, 0 skipped." in seen
         assert "| INFO     | tap-truto-ats" in seen
         messages = [json.loads(line) for line in stdout.splitlines()]
         assert {one["type"] for one in messages} == {"SCHEMA", "RECORD", "STATE"}
@@ -311,7 +391,8 @@ class TestFailOnAccountError:
         run = tap(fail_on_account_error=fails)
         assert run.code == code
         assert len(run.errors) == 1
-        assert run.report[ids["ashby"]]["error"]
+        (failure,) = run.report["failures"]
+        assert failure["integrated_account_id"] == ids["ashby"]
         assert table(run) == rows(
             row for row in sandbox.interviews() if row["integrated_account_id"] != ids["ashby"]
         )

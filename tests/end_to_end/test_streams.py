@@ -325,31 +325,33 @@ class TestFailures:
         self, sandbox: Sandbox, tap: Tap, ids: dict[str, str]
     ) -> None:
         run = tap(
-            catalog=tap.catalog("interviews", "offices", "tags", "eeocs", "organizations"),
+            catalog=tap.catalog(
+                "account_syncs", "interviews", "offices", "tags", "eeocs", "organizations"
+            ),
             include_eeocs=True,
         )
         assert run.code == 0
         asked = sandbox.requests(f"/integrated-account/{ids['ceipal']}/capabilities")
         assert len(asked) == 1
         assert {one["status"] for one in sandbox.requests()} == {200}
-        assert run.logged(f"{ids['ceipal']} (ceipal) does not offer tags") == 1
+        assert run.syncs[ids["ceipal"], "tags"]["mode"] == "not offered"
 
     def test_what_is_not_offered_is_found_out_behind_its_parents_too(
         self, sandbox: Sandbox, tap: Tap, ids: dict[str, str]
     ) -> None:
         sandbox.account(ids["fountain"], resources=["candidates"])
-        run = tap(catalog=tap.catalog("interviews"))
+        run = tap(catalog=tap.catalog("account_syncs", "interviews"))
         assert run.code == 0
-        assert run.logged(f"{ids['fountain']} (fountain) does not offer interviews") == 1
+        assert run.syncs[ids["fountain"], "interviews"]["mode"] == "not offered"
 
     def test_a_token_that_may_not_look_reads_what_there_is(
         self, sandbox: Sandbox, tap: Tap, ids: dict[str, str]
     ) -> None:
         path = f"/integrated-account/{ids['ceipal']}/capabilities"
         sandbox.fault(path=path, status=403, times=None)
-        run = tap(catalog=tap.catalog("interviews", "tags"))
+        run = tap(catalog=tap.catalog("account_syncs", "interviews", "tags"))
         assert run.code == 0
-        assert run.logged(f"{ids['ceipal']} (ceipal) does not offer tags") == 1
+        assert run.syncs[ids["ceipal"], "tags"]["mode"] == "not offered"
 
     def test_deletions_wait_for_each_stream_alone(
         self, sandbox: Sandbox, tap: Tap, ids: dict[str, str]

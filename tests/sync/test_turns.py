@@ -283,7 +283,7 @@ class TestLimits:
         )
         scheduler = world.schedule(concurrency=9, max_retries=3)
         seen = [
-            (int(world.now), scheduler.unfinished(), dict(scheduler.waiting()))
+            (int(world.now), len(scheduler.unfinished()), dict(scheduler.waiting()))
             for _ in scheduler.read(lists("abc"))
         ]
         assert (4, 2, {"account": 1, "failing": 1}) in seen

@@ -10,8 +10,8 @@ from typing_extensions import Self, override
 from tap_truto_ats.model.instants import format_instant
 from tap_truto_ats.model.records import dig
 from tap_truto_ats.model.resources import ACCOUNTS
+from tap_truto_ats.sync.account import account_of
 from tap_truto_ats.sync.account_sync import Mode
-from tap_truto_ats.sync.accounts import account_of
 from tap_truto_ats.sync.bookmarks import PARTITION_KEY
 from tap_truto_ats.truto_stream import TrutoStream
 
@@ -40,19 +40,19 @@ class IntegratedAccountsStream(TrutoStream):
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
         accounts, syncs = self.run.accounts, []
         for row in accounts.read():
-            sync = self._begin(account_of(row))
+            sync = self._syncs.begin(account_of(row))
             name, unfit = dig(row, "integration", "name"), Counter[str]()
             self._extracted_at = sync.started_at
             yield self, [self._normalise({**row, "integration_name": name}, unfit)]
             self._tell_of_values(sync.account.id, unfit)
             sync.rows = 1
             syncs.append(sync)
-        syncs += map(self._begin, self._no_longer_listed())
+        syncs += map(self._syncs.begin, self._no_longer_listed())
         for sync in syncs:
             sync.mode, sync.evidence = Mode.CHOSEN, accounts.evidence
             self._close(sync)
         for failure in self._failures:
-            sync = self._begin(failure.account)
+            sync = self._syncs.begin(failure.account)
             sync.end(failure.error)
             self._close(sync)
         self._compare_accounts()

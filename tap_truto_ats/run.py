@@ -10,16 +10,16 @@ from tap_truto_ats.api.client import TrutoClient
 from tap_truto_ats.report import Report
 from tap_truto_ats.settings.schema import Settings
 from tap_truto_ats.sync.accounts import Accounts
-from tap_truto_ats.sync.fan_out import Notes
 from tap_truto_ats.sync.parents import ParentLists
+from tap_truto_ats.sync.progress import Notes
 from tap_truto_ats.sync.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from tap_truto_ats.sync.account import Account
     from tap_truto_ats.sync.account_sync import AccountSync, SyncTask
-    from tap_truto_ats.sync.accounts import Account
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import Self, override
 
-from tap_truto_ats.model.instants import earlier, format_instant
+from tap_truto_ats.model.instants import format_instant
 from tap_truto_ats.model.records import CUSTOM_FIELDS, REMOTE_DATA
 from tap_truto_ats.sync.account_sync import Mode
 from tap_truto_ats.sync.bookmarks import PARTITION_KEY
-from tap_truto_ats.sync.evidence import PASSING, Doubt
+from tap_truto_ats.sync.evidence import Doubt
 from tap_truto_ats.sync.plans import Plan
 from tap_truto_ats.sync.query import Query
 from tap_truto_ats.sync.scope import scope_of
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
 
     from tap_truto_ats.model.declaration import Resource
     from tap_truto_ats.run import Run
+    from tap_truto_ats.sync.account import Account
     from tap_truto_ats.sync.account_sync import AccountSync, SyncTask
-    from tap_truto_ats.sync.accounts import Account
+    from tap_truto_ats.sync.account_syncs import AccountSyncs
     from tap_truto_ats.sync.parents import ParentLists
-    from tap_truto_ats.sync.scope import Scope
 
 
 class UnifiedStream(TrutoStream):
@@ -52,8 +53,6 @@ class UnifiedStream(TrutoStream):
         """How many accounts were read whole."""
         self._reasons: dict[str, None] = {}
         """Why the others were not."""
-        self._due: dict[str, str] = {}
-        """By account: why it has to be read whole."""
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
@@ -91,9 +90,9 @@ class UnifiedStream(TrutoStream):
                     stream = by_name[sync.stream]
                     yield stream, stream.records(*read)
                 if self.run.notes.are_due(self.run.client.limiter.admitted):
-                    self._note_fan_outs(by_name)
+                    self._note_progress(by_name)
         except SystemExit:
-            self._note_fan_outs(by_name)
+            self._note_progress(by_name)
             raise
         for stream in streams:
             stream._compare_accounts()  # noqa: SLF001 - a stream of the same class
@@ -112,7 +111,7 @@ class UnifiedStream(TrutoStream):
         departed: dict[str, None] = {}
         for stream in streams:
             for account in stream._no_longer_listed():  # noqa: SLF001 - a stream of the same class
-                sync = stream._begin(account)  # noqa: SLF001 - a stream of the same class
+                sync = stream._syncs.begin(account)  # noqa: SLF001 - a stream of the same class
                 sync.mode = Mode.NOT_LISTED
                 self.run.note(sync)
                 departed[account.id] = None
@@ -128,7 +127,7 @@ class UnifiedStream(TrutoStream):
         by_name = {stream.name: stream for stream in streams if stream.has_consent}
         due: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for stream in streams:
-            for reason in stream._find_due():  # noqa: SLF001 - a stream of the same class
+            for reason in stream._syncs.find_due(self.run.accounts.all()):  # noqa: SLF001
                 due[reason][stream.name] += 1
         for reason, numbers in due.items():
             self.logger.info(
@@ -165,10 +164,7 @@ class UnifiedStream(TrutoStream):
         self._tell_of_values(account, sync.unfit, sync.usage.replaced)
         if sync.error:
             self.run.accounts.fail(account, sync.error, self.name)
-        elif sync.status == "succeeded":
-            self._advance(sync)
-        self._note_fan_out(sync)
-        sync.new_bookmark = self._bookmarks.get(account.id)
+        self._syncs.end(sync)
         self.run.note(sync)
         self.write_state()
         if reasons := evidence.blocking_deletions(self.name):
@@ -178,26 +174,23 @@ class UnifiedStream(TrutoStream):
         if sync.mode is Mode.NOT_OFFERED:
             self._not_offered.add(account.id)
 
-    def _note_fan_outs(self, streams: Mapping[str, Self]) -> None:
+    def _note_progress(self, streams: Mapping[str, Self]) -> None:
         """Note in the state how far all fan-outs are; the rows that came are out."""
         for sync in self.run.under_way:
-            streams[sync.stream]._note_fan_out(sync)  # noqa: SLF001 - a stream of the same class
-
-    def _note_fan_out(self, sync: AccountSync) -> None:
-        if sync.fan_out and not sync.deletes:
-            self._bookmarks.note_fan_out(sync.account.id, sync.fan_out.state(sync.rows))
-            self.write_state()
+            streams[sync.stream]._syncs.note_progress(sync)  # noqa: SLF001
+        self.write_state()
 
     def _tasks_of(self, account: Account, streams: Mapping[str, Self]) -> Iterator[SyncTask]:
         """Yield an account's tasks; one that lists parents may be needed before its turn."""
         lists = self.run.parent_lists(account)
-        lists.wants_all |= any(account.id in one._due for one in streams.values())  # noqa: SLF001
+        lists.wants_all |= any(account.id in one._syncs.due for one in streams.values())  # noqa: SLF001
         lists.selected = [stream.resource for stream in streams.values()]
         lists.make = lambda name: streams[name]._task(account, lists) if name in streams else None  # noqa: SLF001
         yield from filter(None, map(lists.task, streams))
 
     def _task(self, account: Account, lists: ParentLists) -> SyncTask:
-        sync = self._account_sync(account)
+        sync = self._syncs.begin_reading(account)
+        sync.lists_all = not self.run.is_test and self._query.lists_all(account, sync.asked_since)
         self.run.under_way.add(sync)
         steps = self._test(sync, lists) if self.run.is_test else self._plan.steps(sync, lists)
         return Task(sync, steps, account.id, sync.usage)
@@ -247,63 +240,8 @@ class UnifiedStream(TrutoStream):
         return self.replication_method == REPLICATION_INCREMENTAL and not self.run.settings.is_raw
 
     @cached_property
-    def _scope(self) -> Scope:
+    @override
+    def _syncs(self) -> AccountSyncs:
         columns = (breadcrumb for breadcrumb, is_selected in self.mask.items() if is_selected)
-        return scope_of(self.name, self.run.settings, columns)
-
-    def _find_due(self) -> Iterator[str]:
-        """Find the accounts that have to be read whole, and yield the reason for each."""
-        days = self.run.settings.full_read_every_days
-        for account in self.run.accounts.all():
-            if reason := self._bookmarks.due(account.id, self._scope, days):
-                self._due[account.id] = reason
-                yield reason
-
-    def _account_sync(self, account: Account) -> AccountSync:
-        bookmarks, settings = self._bookmarks, self.run.settings
-        sync = self._begin(account)
-        sync.is_first = not bookmarks.has_been_read(account.id)
-        sync.whole_because = self._due.get(account.id)
-        sync.ids_known = bookmarks.ids_known(account.id)
-        sync.scope, sync.fan_out_known = self._scope, bookmarks.fan_out(account.id)
-        if bookmarks.is_narrowed(account.id, self._scope):
-            sync.evidence.doubts[Doubt.NARROWED] += 1
-        known_until = bookmarks.parents_known_until(account.id)
-        if settings.changed_parents_only and known_until and not sync.whole_because:
-            sync.parents_since = earlier(known_until, settings.lookback_seconds)
-        if self._is_incremental and (bookmark := bookmarks.get(account.id)):
-            sync.bookmark = bookmark
-            sync.rows_known = bookmarks.rows_known(account.id)
-            if not sync.whole_because:
-                sync.changed_since = earlier(bookmark, settings.lookback_seconds)
-                # Truto may leave out rows that are not dated when it is asked for changes.
-                sync.asks = not bookmarks.has_undated_rows(account.id)
-        sync.lists_all = not self.run.is_test and self._query.lists_all(account, sync.asked_since)
-        return sync
-
-    def _advance(self, sync: AccountSync) -> None:
-        """Move the bookmark of an account that was read to its end, and note a whole read."""
-        evidence, account = sync.evidence, sync.account
-        if sync.rows or sync.is_whole:
-            self._bookmarks.note_time(account.id, sync.read_at)
-        blocks = evidence.blocking_bookmark(self.name)
-        if blocks and self._is_incremental:
-            self.logger.warning(
-                "Account %s: %s. Its bookmark stays, so that the next run reads them again.",
-                account,
-                " and ".join(blocks),
-            )
-        if sync.fan_out and not blocks:
-            self._bookmarks.note_parents(account.id, sync.fan_out.known_until)
-        if self._is_incremental and not blocks:
-            self._bookmarks.advance(
-                account.id,
-                evidence.read_until(),
-                sync.checksum_until,
-                has_undated=evidence.undated > 0,
-            )
-        # Rows without an id, say, are there in every run: they would make it due for ever.
-        is_over = sync.whole_because and not (evidence.doubts.keys() & PASSING)
-        if sync.is_whole and (sync.is_complete or is_over or (sync.is_first and not blocks)):
-            ids = 0 if sync.is_resumed else sync.ids
-            self._bookmarks.note_whole_read(account.id, self._scope, ids)
+        scope = scope_of(self.name, self.run.settings, columns)
+        return replace(super()._syncs, is_incremental=self._is_incremental, scope=scope)

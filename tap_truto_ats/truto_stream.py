@@ -14,10 +14,9 @@ from tap_truto_ats.model.records import Normaliser
 from tap_truto_ats.model.resources import ACCOUNTS
 from tap_truto_ats.singer.maps import flattened_levels
 from tap_truto_ats.singer.stream import PagedStream
-from tap_truto_ats.sync.account_sync import AccountSync
-from tap_truto_ats.sync.accounts import Account
+from tap_truto_ats.sync.account import Account
+from tap_truto_ats.sync.account_syncs import AccountSyncs
 from tap_truto_ats.sync.bookmarks import Bookmarks
-from tap_truto_ats.sync.evidence import Evidence
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -58,24 +57,27 @@ class TrutoStream(PagedStream):
             flattened_levels=flattened_levels(self.stream_maps),
         )
 
-    def _begin(self, account: Account) -> AccountSync:
-        """Begin an account's sync, later than all that the state knows of the account."""
-        deletes = self.version is not None
-        return AccountSync(
-            stream=self.name,
-            account=account,
-            evidence=Evidence(self.run.client.now, is_exact=deletes),
-            known_until=self._bookmarks.read_at(account.id),
-            deletes=deletes,
+    @cached_property
+    def _syncs(self) -> AccountSyncs:
+        return AccountSyncs(
+            self.name,
+            self._bookmarks,
+            self.run.settings,
+            self.run.client.now,
+            deletes=self.version is not None,
         )
 
     def _no_longer_listed(self) -> list[Account]:
-        """Return the accounts that the state knows, where the run covers all that there are."""
+        """Return the accounts that the state knows, where the run covers all that there are.
+
+        From a list of several pages, an account may have slipped by: it has to lack twice.
+        """
         accounts = self.run.accounts
         if accounts.part or accounts.evidence.blocking_deletions(ACCOUNTS):
             return []
-        listed = {account.id for account in accounts.all()}
-        return [Account(one) for one in self._bookmarks.accounts() if one not in listed]
+        is_sure = accounts.evidence.is_exact or not accounts.evidence.is_paged
+        missing = self._bookmarks.missing({account.id for account in accounts.all()})
+        return [Account(one) for one, is_new in missing.items() if is_sure or not is_new]
 
     def _tell_of_values(self, account: object, unfit: Counter[str], replaced: int = 0) -> None:
         """Log how many of an account's values did not come through as they were."""
@@ -103,7 +105,8 @@ class TrutoStream(PagedStream):
         """Take note of accounts that the state knows, and that are not found for the first time."""
         if self.version is not None:
             found = {account.id for account in self.run.accounts.all()} - self._not_offered
-            self._newly_missing = self._bookmarks.newly_missing(found)
+            missing = self._bookmarks.missing(found)
+            self._newly_missing = {account_id for account_id, is_new in missing.items() if is_new}
 
     @override
     def missing(self) -> str | None:

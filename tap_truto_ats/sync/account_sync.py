@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tap_truto_ats.api.errors import AccountError
-    from tap_truto_ats.sync.accounts import Account
-    from tap_truto_ats.sync.fan_out import FanOut
+    from tap_truto_ats.sync.account import Account
+    from tap_truto_ats.sync.progress import Progress
     from tap_truto_ats.sync.scope import Scope
     from tap_truto_ats.sync.tasks import Task
 
@@ -83,11 +83,11 @@ class AccountSync:
     """What decides which rows and columns come."""
     parents_since: datetime | None = None
     """Parents that last changed before then are not asked for; None if all are."""
-    fan_out_known: Mapping[str, Any] = field(default_factory=dict)
+    progress_known: Mapping[str, Any] = field(default_factory=dict)
     """How far an earlier run came that could not ask for all parents."""
     is_resumed: bool = False
     """Whether a part of the rows came in an earlier run."""
-    fan_out: FanOut | None = None
+    progress: Progress | None = None
     """How far it is, where rows are asked for by their parents."""
     ids_known: int | None = None
     """That of the ids that the last whole read saw."""

@@ -96,10 +96,6 @@ class Bookmarks:
         """Return up to which change the account was read; None without a readable bookmark."""
         return self._moment(self._by_account.get(account_id, {}))
 
-    def accounts(self) -> list[str]:
-        """Return the accounts that the state knows."""
-        return list(self._by_account)
-
     def in_future(self) -> dict[str, datetime]:
         """Return by account the bookmarks that no clock can have set: they are off by a day."""
         limit = self.run_start + MOST_AHEAD
@@ -164,14 +160,14 @@ class Bookmarks:
         """Return up to which change the parents of the last complete read were known."""
         return parse_instant(self._by_account.get(account_id, {}).get(PARENTS))
 
-    def fan_out(self, account_id: str) -> dict[str, Any]:
+    def progress(self, account_id: str) -> dict[str, Any]:
         """Return how far a fan-out came that could not be ended; empty if there was none."""
         given = self._by_account.get(account_id, {}).get(FAN_OUT)
         return given if isinstance(given, dict) else {}
 
-    def note_fan_out(self, account_id: str, fan_out: dict[str, Any] | None) -> None:
+    def note_progress(self, account_id: str, progress: dict[str, Any] | None) -> None:
         """Remember how far a fan-out is; None forgets it."""
-        self._note(account_id, FAN_OUT, fan_out)
+        self._note(account_id, FAN_OUT, progress)
 
     def note_parents(self, account_id: str, known_until: datetime | None) -> None:
         """Remember up to which change the parents are known that a complete read has asked for."""
@@ -235,20 +231,19 @@ class Bookmarks:
         self._note(account_id, UNDATED, has_undated)
         return partition != then
 
-    def newly_missing(self, found: Collection[str]) -> set[str]:
-        """Return the accounts that the state knows, and that this run is the first not to find."""
+    def missing(self, found: Collection[str]) -> dict[str, bool]:
+        """Return the accounts that the state knows and that were not found.
+
+        Returns:
+            By account: whether this run is the first not to find it.
+        """
         now = format_instant(self.run_start)
         for account_id in self._by_account.keys() & {*found}:
             self._by_account[account_id].pop(MISSING_SINCE, None)
-        missing = {
-            account_id: partition
+        return {
+            account_id: partition.setdefault(MISSING_SINCE, now) == now
             for account_id, partition in self._by_account.items()
             if account_id not in found
-        }
-        return {
-            account_id
-            for account_id, partition in missing.items()
-            if partition.setdefault(MISSING_SINCE, now) == now
         }
 
     def _is_unread(self, partition: dict[str, Any]) -> bool:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tap_truto_ats.api.errors import AccountError
 from tap_truto_ats.api.request import Request
 from tap_truto_ats.model.instants import LONG_AGO, parse_instant
 from tap_truto_ats.model.records import dig, usable_key
 from tap_truto_ats.model.resources import RESOURCES
-from tap_truto_ats.sync.accounts import Account, describe
+from tap_truto_ats.sync.account import Account, describe
 from tap_truto_ats.sync.evidence import Doubt, Evidence
 from tap_truto_ats.sync.lists import read_list
+from tap_truto_ats.sync.progress import Binding
 from tap_truto_ats.sync.refusals import Refusals
 from tap_truto_ats.sync.tasks import Fork, Steps, Task
 
@@ -29,16 +30,6 @@ CHANGED = ("updated_at", "last_interaction_at")
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """Names of parameters with their values."""
-
-
-class Binding(NamedTuple):
-    """The values of required parameters by which rows are asked for."""
-
-    position: tuple[str, ...]
-    """The values alone, the id of the innermost parent last."""
-    params: dict[str, str]
-    changed: datetime
-    """When that parent last changed; `LONG_AGO` if it does not tell."""
 
 
 @dataclass

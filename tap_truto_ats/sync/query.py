@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tap_truto_ats.settings.schema import Settings
-    from tap_truto_ats.sync.accounts import Account
+    from tap_truto_ats.sync.account import Account
 
 
 class Query:

@@ -261,20 +261,20 @@ class TestMissing:
     def test_only_the_first_run_does(self) -> None:
         state = {"partitions": [partition(MARCH), partition(MARCH, "a2"), *OTHERS[:2]]}
         for _ in range(2):
-            assert bookmarks(state).newly_missing({"a2"}) == {"a1"}
+            assert bookmarks(state).missing({"a2"}) == {"a1": True}
         later = Bookmarks(state, "updated_at", RUN_START + timedelta(days=1))
-        assert later.newly_missing({"a2"}) == set()
-        assert later.newly_missing(set()) == {"a2"}
+        assert later.missing({"a2"}) == {"a1": False}
+        assert later.missing(set()) == {"a1": False, "a2": True}
 
     def test_one_that_was_found_and_read_again_may_be_missing_anew(self) -> None:
         state = {"partitions": [partition(MARCH)]}
-        assert bookmarks(state).newly_missing(set()) == {"a1"}
-        assert bookmarks(state).newly_missing({"a1"}) == set()
+        assert bookmarks(state).missing(set()) == {"a1": True}
+        assert bookmarks(state).missing({"a1"}) == {}
         later = Bookmarks(state, "updated_at", RUN_START + timedelta(days=1))
-        assert later.newly_missing(set()) == {"a1"}
+        assert later.missing(set()) == {"a1": True}
 
     def test_none_is_where_all_are_found(self) -> None:
         state = {"partitions": [partition(MARCH), *OTHERS[:2]]}
         before = deepcopy(state)
-        assert bookmarks(state).newly_missing({"a1", "a3"}) == set()
+        assert bookmarks(state).missing({"a1", "a3"}) == {}
         assert state == before

@@ -45,9 +45,14 @@ def listed(
     evidence: Evidence,
     answers: dict[str, Answer] | Callable[[Request], Answer],
     request: Request = FIRST,
-    **options: bool,
+    *,
+    wants_all: bool = False,
+    only_first: bool = False,
 ) -> Taken:
-    return take(read_list(request, evidence, hand_out, **options), answers)
+    steps = read_list(
+        request, evidence, hand_out, wants_all=lambda: wants_all, only_first=only_first
+    )
+    return take(steps, answers)
 
 
 def chain(*pages: list[Any]) -> dict[str, Answer]:
@@ -139,7 +144,7 @@ class TestPages:
         assert "have no end" in str(taken.error)
 
     def test_only_the_first_page_if_asked(self, exact: Evidence) -> None:
-        taken = listed(exact, chain([1, 1], [2]), only_first=True, wants_all=lambda: True)
+        taken = listed(exact, chain([1, 1], [2]), only_first=True, wants_all=True)
         assert (taken.requested, taken.rows, taken.error) == (["/rows"], [1, 1], None)
 
     def test_steps_of_a_page_come_before_the_next_page(self, evidence: Evidence) -> None:
@@ -266,14 +271,14 @@ class TestReadingAgain:
         reads: int,
         rows: list[Any],
     ) -> None:
-        taken = listed(exact, self.offset(readings), wants_all=lambda: wants_all)
+        taken = listed(exact, self.offset(readings), wants_all=wants_all)
         assert taken.requested.count("/rows") == reads
         assert taken.rows == rows
         assert exact.doubts == {}
 
     def test_if_each_reading_brings_something_new_rows_are_doubted(self, exact: Evidence) -> None:
         readings = [[[n], [n + 100]] for n in range(MOST_READS + 3)]
-        taken = listed(exact, self.offset(readings), wants_all=lambda: True)
+        taken = listed(exact, self.offset(readings), wants_all=True)
         assert taken.requested.count("/rows") == MOST_READS
         assert exact.doubts == {Doubt.MOVED: 1}
         assert taken.error is None
@@ -281,7 +286,7 @@ class TestReadingAgain:
     def test_a_cursor_that_expires_begins_a_reading_once_more_only(self, exact: Evidence) -> None:
         restarted = (Page([1], "a"), refusal(400), Page([1], "b"), Page([2]))
         answers = in_turn(*restarted, Page([1], "c"), refusal(400))
-        taken = listed(exact, answers, wants_all=lambda: True)
+        taken = listed(exact, answers, wants_all=True)
         assert "cursor" in str(taken.error)
 
     def test_otherwise_moved_rows_are_doubted_at_once(self, evidence: Evidence) -> None:

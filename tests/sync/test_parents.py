@@ -10,8 +10,8 @@ from tap_truto_ats.api.envelope import Page
 from tap_truto_ats.model.declaration import Requirement
 from tap_truto_ats.model.instants import LONG_AGO, parse_instant
 from tap_truto_ats.model.resources import RESOURCES
+from tap_truto_ats.sync.account import Account
 from tap_truto_ats.sync.account_sync import AccountSync
-from tap_truto_ats.sync.accounts import Account
 from tap_truto_ats.sync.evidence import Doubt
 from tap_truto_ats.sync.lists import MOST_READS
 from tap_truto_ats.sync.parents import ParentLists, Parents

@@ -10,7 +10,7 @@ from tap_truto_ats.model.declaration import Requirement
 from tap_truto_ats.model.instants import parse_instant
 from tap_truto_ats.model.resources import RESOURCES
 from tap_truto_ats.settings.schema import Settings
-from tap_truto_ats.sync.accounts import Account
+from tap_truto_ats.sync.account import Account
 from tap_truto_ats.sync.query import Query
 
 INTERVIEWS = RESOURCES["interviews"]

@@ -14,8 +14,8 @@ from tap_truto_ats.api.errors import AccountError
 from tap_truto_ats.model.instants import earlier, format_instant
 from tap_truto_ats.model.resources import RESOURCES
 from tap_truto_ats.settings.schema import Settings
+from tap_truto_ats.sync.account import Account
 from tap_truto_ats.sync.account_sync import AccountSync
-from tap_truto_ats.sync.accounts import Account
 from tap_truto_ats.sync.bookmarks import Bookmarks
 from tap_truto_ats.sync.evidence import Doubt
 from tap_truto_ats.sync.query import Query

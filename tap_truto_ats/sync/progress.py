@@ -1,0 +1,163 @@
+"""How far a fan-out has come, as the state remembers it, so that the next run may go on there."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tap_truto_ats.model.instants import LONG_AGO, format_instant, parse_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import TypeAlias
+
+    Position: TypeAlias = tuple[str, ...]
+
+LATER = datetime.max.replace(tzinfo=timezone.utc)
+
+NOTE_SECONDS = 60.0
+"""The time between two notes in the state of how far fan-outs are."""
+
+NOTE_REQUESTS = 3_000
+"""As many requests as the limit of a token allows in that time."""
+
+
+class Binding(NamedTuple):
+    """The values of required parameters by which the rows of a parent are asked for."""
+
+    position: Position
+    """The values alone, the id of the innermost parent last."""
+    params: dict[str, str]
+    changed: datetime
+    """When that parent last changed; `LONG_AGO` if it does not tell."""
+
+
+@dataclass
+class Progress:
+    """How far the parents of an account have been asked for, in the order of their ids."""
+
+    mode: str
+    """How the account is read: in another mode, or with another scope, it begins anew."""
+    scope: Mapping[str, str]
+    began: datetime
+    """When the first request was made, by Truto's clock."""
+    known_until: datetime | None = None
+    """Up to which change of parents all were listed when it began; None if they do not tell."""
+    has_gone: bool = False
+    """Whether one of those was not found when its turn came."""
+    after: Position = ()
+    """The last parent up to which all have been asked for, and whose rows are out."""
+    has_ended: bool = False
+    """Whether it came to its end; parents that were refused are asked again with all others."""
+    _positions: list[Position] = field(default_factory=list)
+    """The parents to ask for."""
+    _ended: set[int] = field(default_factory=set)
+    _gone: set[int] = field(default_factory=set)
+    """Those that were not found, as long as none behind them was: all may be refused."""
+    _first: int = 0
+    """The first parent whose rows have not all been handed out."""
+    _steps: deque[tuple[int, Position]] = field(default_factory=deque)
+    """How many rows had been handed out when that moved on, and to behind which parent."""
+
+    @classmethod
+    def of(
+        cls, state: Mapping[str, Any], mode: str, scope: Mapping[str, str], now: datetime
+    ) -> Progress:
+        """Return how far an earlier run came, or the beginning."""
+        began = parse_instant(state.get("began"))
+        if began is None or (state.get("mode"), state.get("scope")) != (mode, scope):
+            return cls(mode, scope, now)
+        return cls(
+            mode,
+            scope,
+            began,
+            parse_instant(state.get("known_until")),
+            state.get("has_gone") is True,
+            tuple(map(str, state.get("after") or ())),
+        )
+
+    def state(self, rows: int) -> dict[str, Any] | None:
+        """Return what another run needs in order to go on; None when there is nothing to.
+
+        Args:
+            rows: How many rows of the account sync are out.
+        """
+        while self._steps and self._steps[0][0] <= rows:
+            self.after = max(self.after, self._steps.popleft()[1])
+        if not self.after or self.has_ended:
+            return None
+        return {
+            "mode": self.mode,
+            "scope": dict(self.scope),
+            "began": format_instant(self.began),
+            "known_until": self.known_until and format_instant(self.known_until),
+            "after": list(self.after),
+            **({"has_gone": True} if self.has_gone else {}),
+        }
+
+    def begin(
+        self, parents: Sequence[Binding], known_until: datetime | None, since: datetime | None
+    ) -> list[Binding]:
+        """Return those of the parents that are to be asked for.
+
+        Where an earlier run stopped, they are those behind the last one, and those that changed
+        since it listed them.
+
+        Args:
+            parents: All that were listed.
+            known_until: Up to which change of parents all were listed; None if they do not tell.
+            since: Parents that last changed before then are left out; None for none.
+        """
+        if not self.after:
+            self.known_until = known_until
+        again = self.known_until or LATER
+        chosen = [
+            one
+            for one in parents
+            if (one.position > self.after or one.changed >= again)
+            and (since is None or one.changed >= since or one.changed == LONG_AGO)
+        ]
+        self._positions = [one.position for one in chosen]
+        self._first = 0
+        self._ended.clear()
+        return chosen
+
+    def note_gone(self, index: int) -> None:
+        """Take note that a parent does not exist; if others behind it do, that is no refusal."""
+        self._gone.add(index)
+
+    def note_end(self, index: int, handed_out: int) -> None:
+        """Take note that all rows of a parent were handed out.
+
+        Args:
+            index: Its place among those that `begin` returned.
+            handed_out: How many rows of the account were.
+        """
+        self.has_gone |= bool(self._gone)
+        self._ended |= {index, *self._gone}
+        self._gone.clear()
+        before = self._first
+        while self._first in self._ended:
+            self._ended.remove(self._first)
+            self._first += 1
+        if self._first > before:
+            self._steps.append((handed_out, self._positions[self._first - 1]))
+
+
+@dataclass
+class Notes:
+    """When to note in the state how far fan-outs are."""
+
+    _last_at: float = field(default_factory=time.monotonic)
+    _last_requests: int = 0
+
+    def are_due(self, requests: int) -> bool:
+        """Return whether it is time for that, so many requests having been made."""
+        now = time.monotonic()
+        if now < self._last_at + NOTE_SECONDS and requests < self._last_requests + NOTE_REQUESTS:
+            return False
+        self._last_at, self._last_requests = now, requests
+        return True

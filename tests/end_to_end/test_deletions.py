@@ -16,13 +16,14 @@ import pytest
 
 from tap_truto_ats.warehouse import DEFAULT
 from tests.end_to_end.database import query
+from tests.end_to_end.hasty import stopped
 from tests.end_to_end.test_batch import batches
 from tests.end_to_end.test_targets import FAST, load
 from tests.end_to_end.test_targets import settings as target_settings
 from tests.harness import TAP, Run, Tap, forked, full_table, program
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sandbox.control import Sandbox
     from sandbox.postgres import Postgres
@@ -61,6 +62,7 @@ class House:
         *,
         ahead: float = 0,
         most: int | None = None,
+        until: Callable[[str], bool] | None = None,
         full: bool = False,
         **settings: Any,
     ) -> Run:
@@ -69,6 +71,7 @@ class House:
         Args:
             ahead: By how many seconds the machine's clock is ahead.
             most: The tap is killed once it has written so many bytes.
+            until: The tap is told to end once this is so of what it has written.
             full: Whether the catalog asks for whole reads.
             **settings: Those of the tap.
         """
@@ -89,8 +92,9 @@ class House:
         )
         for stream in self.streams if full else ():
             full_table(catalog, stream)
+        inputs = {"catalog": catalog, "state": self.state, **settings}
         tap = Tap(self.tap.sandbox, run=start)
-        run = tap(catalog=catalog, state=self.state, **settings)
+        run = stopped(tap, until, **inputs) if until else tap(**inputs)
         chosen = {**FAST, "add_record_metadata": True, **self.target}
         config = target_settings(self.database, self.schema, **chosen)
         states = load(run, "meltanolabs-target-postgres", config, self.folder)
@@ -291,6 +295,28 @@ def test_a_run_that_is_killed_in_a_whole_read_deletes_nothing_that_exists(
     assert killed.code < 0
     assert house.current() >= house.source()
     house.sync(page_size=2)
+    assert house.current() == house.source()
+
+
+def test_a_fan_out_that_goes_on_in_the_next_run_deletes_nothing_that_it_read_before(
+    house: House, sandbox: Sandbox
+) -> None:
+    (account,) = sandbox.reset(
+        accounts=[{"provider": "fountain"}], interviews=30, candidates=30, rate_limits=False
+    )
+    house.sync()
+    candidates = [row["candidate"]["id"] for row in sandbox.interviews(account["id"])]
+    sandbox.delete_row("candidates", account["id"], candidates[15])
+    house.make_due()
+    sandbox.fault(path=PATH, kind="delay", seconds=0.05, times=None)
+    house.sync(until=lambda written: written.count('"stream":"interviews"') > 10)
+    assert house.current() >= house.source()
+    assert "fan_out" in json.dumps(house.state)
+
+    sandbox.clear_faults()
+    sandbox.clear_requests()
+    house.sync()
+    assert len(sandbox.requests(PATH)) < 25
     assert house.current() == house.source()
 
 

@@ -126,16 +126,16 @@ def prune(schema: str, before: date) -> str:
     return PRUNE.format(schema=_prefix(schema), before=before.isoformat())
 
 
-def _statements(
-    template: str, schema: str, streams: Iterable[str], **words: str
-) -> Iterable[str]:
+def _statements(template: str, schema: str, streams: Iterable[str], **words: str) -> Iterable[str]:
     prefix = _prefix(schema)
     for name in streams:
         yield template.format(schema=prefix, stream=name, account=STREAMS[name], **words)
 
 
 def _prefix(schema: str) -> str:
-    return f"{schema}." if schema else ""
+    project, dot, name = schema.rpartition(".")
+    # Only projects of BigQuery have hyphens.
+    return f"{f'`{project}`' if '-' in project else project}{dot}{name}." if schema else ""
 
 
 def _checked_schema(_: click.Context, __: click.Parameter, schema: str) -> str:

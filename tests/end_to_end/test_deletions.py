@@ -54,8 +54,8 @@ class House:
     folder: Path
     streams: tuple[str, ...] = ("interviews",)
     state: dict[str, Any] | None = None
-    target: dict[str, Any] = field(default_factory=dict)
-    """Settings of the target."""
+    target: str = "meltanolabs-target-postgres"
+    target_settings: dict[str, Any] = field(default_factory=dict)
 
     def sync(
         self,
@@ -95,9 +95,9 @@ class House:
         inputs = {"catalog": catalog, "state": self.state, **settings}
         tap = Tap(self.tap.sandbox, run=start)
         run = stopped(tap, until, **inputs) if until else tap(**inputs)
-        chosen = {**FAST, "add_record_metadata": True, **self.target}
+        chosen = {**FAST, "add_record_metadata": True, **self.target_settings}
         config = target_settings(self.database, self.schema, **chosen)
-        states = load(run, "meltanolabs-target-postgres", config, self.folder)
+        states = load(run, self.target, config, self.folder)
         if states.strip():
             self.state = json.loads(states.splitlines()[-1])
         return run
@@ -463,12 +463,26 @@ def test_a_table_that_was_never_loaded_keeps_no_other_back(house: House, command
     assert failed == len(DEFAULT) - 1
 
 
+def test_another_target_names_the_time_of_extraction_alike(
+    house: House, ids: dict[str, str], database: Postgres
+) -> None:
+    house.target = "pipelinewise-target-postgres"
+    house.target_settings = {"dbname": database.database, "add_metadata_columns": True}
+    house.sync()
+    for account in ids.values():
+        house.delete(account)
+    assert len(house.current()) == 5 * 8
+    house.make_due()
+    house.sync()
+    assert house.current() == house.source()
+
+
 @pytest.mark.parametrize("use_copy", [True, False], ids=["COPY", "INSERT"])
 def test_a_database_that_is_not_in_utc_shifts_both_times_alike(
     house: House, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch, *, use_copy: bool
 ) -> None:
     monkeypatch.setenv("PGTZ", "America/New_York")
-    house.target = {"use_copy": use_copy}
+    house.target_settings = {"use_copy": use_copy}
     house.sync()
     for account in ids.values():
         house.delete(account)

@@ -1,8 +1,8 @@
 """SQL for the warehouse: views of the rows that still exist, and the deletion of all others.
 
-A row is gone when its account's last complete whole read began after the row was extracted. The
-stream `account_syncs` tells when that was; targets write `_sdc_extracted_at` beside each row. A row
-without it counts as current.
+A row is gone when its account's last complete whole read began after the row was last extracted.
+The stream `account_syncs` tells when that was, `_sdc_extracted_at` when the row was; a row without
+it counts as current.
 """
 
 from __future__ import annotations
@@ -36,19 +36,27 @@ STREAMS = {
 
 DEFAULT = [ACCOUNTS, *(one.name for one in RESOURCES.values() if one.is_default)]
 
-WHOLE = "mode = 'whole' AND is_complete"
+WHOLE = "syncs.mode = 'whole' AND syncs.is_complete"
 
 GONE = f"""EXISTS (
   SELECT 1
   FROM (
-    SELECT integrated_account_id AS account, MAX(started_at) AS began
-    FROM {{schema}}account_syncs
-    WHERE stream = '{{stream}}' AND {WHOLE}
-    GROUP BY integrated_account_id
+    SELECT syncs.integrated_account_id AS account, MAX(syncs.started_at) AS began
+    FROM {{schema}}account_syncs AS syncs
+    LEFT JOIN (
+      SELECT {{account}} AS account, MAX(_sdc_extracted_at) AS latest
+      FROM {{schema}}{{stream}}
+      GROUP BY {{account}}
+    ) AS loaded ON loaded.account = syncs.integrated_account_id
+    WHERE syncs.stream = '{{stream}}' AND {WHOLE}
+      AND (syncs.records = 0 OR syncs.started_at <= loaded.latest)
+    GROUP BY syncs.integrated_account_id
   ) AS whole_reads
   WHERE whole_reads.account = {{stream}}.{{account}}
     AND whole_reads.began > {{stream}}._sdc_extracted_at
 )"""
+"""True of a row that is gone. A whole read whose rows have not arrived does not count: a target may
+load `account_syncs` before other streams, and fail or be killed in between."""
 
 CURRENT = f"""DROP VIEW IF EXISTS {{schema}}{{stream}}_current;
 CREATE VIEW {{schema}}{{stream}}_current AS
@@ -81,13 +89,13 @@ WHERE run_started_at < '{{before}}'
   AND NOT EXISTS (
     SELECT 1
     FROM (
-      SELECT integrated_account_id AS account, stream AS name, MAX(started_at) AS began
-      FROM {{schema}}account_syncs
+      SELECT syncs.integrated_account_id AS account, syncs.stream, MAX(syncs.started_at) AS began
+      FROM {{schema}}account_syncs AS syncs
       WHERE {WHOLE}
-      GROUP BY integrated_account_id, stream
+      GROUP BY syncs.integrated_account_id, syncs.stream
     ) AS whole_reads
     WHERE whole_reads.account = account_syncs.integrated_account_id
-      AND whole_reads.name = account_syncs.stream
+      AND whole_reads.stream = account_syncs.stream
       AND whole_reads.began = account_syncs.started_at
   );
 """

@@ -15,10 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SQL = str(Path(TAP).with_name("tap-truto-ats-sql"))
-WHOLE = ("a", "jobs", "2026-01-31T09:30:00.000000+00:00", "whole", True)
+AT = "2026-01-31T09:30:00.000000+00:00"
+WHOLE = {
+    "integrated_account_id": "a",
+    "stream": "jobs",
+    "started_at": AT,
+    "mode": "whole",
+    "is_complete": True,
+    "records": 1,
+}
 """An account sync as a target writes it that stores date-times as texts."""
 
-EARLIER = (*WHOLE[:2], "2026-01-01T00:00:00.000000+00:00", *WHOLE[3:])
+EARLIER = WHOLE | {"started_at": "2026-01-01T00:00:00.000000+00:00"}
+BEFORE, LATER = "2026-01-31T09:29:59.999999Z", "2026-01-31T09:30:00.000001Z"
 
 
 @pytest.fixture
@@ -26,7 +35,7 @@ def database() -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(":memory:")
     connection.execute(
         "CREATE TABLE account_syncs (integrated_account_id TEXT, stream TEXT, started_at TEXT,"
-        " mode TEXT, is_complete BOOLEAN)"
+        " mode TEXT, is_complete BOOLEAN, records INTEGER)"
     )
     connection.execute(
         "CREATE TABLE jobs (integrated_account_id TEXT, id TEXT, _sdc_extracted_at TEXT)"
@@ -36,25 +45,29 @@ def database() -> Iterator[sqlite3.Connection]:
 
 
 @pytest.mark.parametrize(
-    ("extracted", "syncs", "is_current"),
+    ("extracted", "others", "syncs", "is_current"),
     [
-        ("2026-01-31T09:29:59.999999Z", [WHOLE], False),
-        ("2026-01-31T09:30:00Z", [WHOLE], True),
-        ("2026-01-31T09:30:00.000001Z", [WHOLE], True),
-        (None, [WHOLE], True),
-        ("2025-01-01T00:00:00Z", [], True),
-        ("2025-01-01T00:00:00Z", [("b", *WHOLE[1:])], True),
-        ("2025-01-01T00:00:00Z", [("a", "users", *WHOLE[2:])], True),
-        ("2025-01-01T00:00:00Z", [(*WHOLE[:3], "incremental", True)], True),
-        ("2025-01-01T00:00:00Z", [(*WHOLE[:3], None, False)], True),
-        ("2025-01-01T00:00:00Z", [(*WHOLE[:4], False)], True),
-        ("2026-01-31T09:29:00Z", [EARLIER], True),
-        ("2026-01-31T09:29:00Z", [EARLIER, WHOLE], False),
+        (BEFORE, [LATER], [WHOLE], False),
+        ("2026-01-31T09:30:00Z", [LATER], [WHOLE], True),
+        (LATER, [LATER], [WHOLE], True),
+        (None, [LATER], [WHOLE], True),
+        (BEFORE, [LATER], [], True),
+        (BEFORE, [LATER], [WHOLE | {"integrated_account_id": "b"}], True),
+        (BEFORE, [LATER], [WHOLE | {"stream": "users"}], True),
+        (BEFORE, [LATER], [WHOLE | {"mode": "incremental"}], True),
+        (BEFORE, [LATER], [WHOLE | {"mode": None, "is_complete": False}], True),
+        (BEFORE, [LATER], [WHOLE | {"is_complete": False}], True),
+        (BEFORE, [LATER], [EARLIER], True),
+        (BEFORE, [LATER], [EARLIER, WHOLE], False),
+        (BEFORE, [BEFORE], [WHOLE], True),
+        (BEFORE, [], [WHOLE], True),
+        ("2025-12-31T00:00:00Z", [BEFORE], [EARLIER, WHOLE], False),
+        (BEFORE, [], [WHOLE | {"records": 0}], False),
     ],
     ids=[
-        "before",
-        "at its begin",
-        "after",
+        "extracted before",
+        "extracted at its begin",
+        "extracted after",
         "without a time",
         "no sync",
         "another account's",
@@ -64,23 +77,32 @@ def database() -> Iterator[sqlite3.Connection]:
         "one that is not complete",
         "an earlier one",
         "the last of two",
+        "one whose rows have not arrived",
+        "one none of whose rows have arrived",
+        "the last of two has not arrived",
+        "one without rows",
     ],
 )
 def test_sqlite(
     database: sqlite3.Connection,
     extracted: str | None,
-    syncs: list[tuple[object, ...]],
+    others: list[str],
+    syncs: list[dict[str, object]],
     *,
     is_current: bool,
 ) -> None:
-    database.execute("INSERT INTO jobs VALUES ('a', '1', ?)", [extracted])
-    database.executemany("INSERT INTO account_syncs VALUES (?, ?, ?, ?, ?)", syncs)
+    rows = [("1", extracted), *((f"other {one}", one) for one in others)]
+    database.executemany("INSERT INTO jobs VALUES ('a', ?, ?)", rows)
+    database.executemany(
+        "INSERT INTO account_syncs VALUES (?, ?, ?, ?, ?, ?)", [(*one.values(),) for one in syncs]
+    )
     for _ in range(2):
         database.executescript(current("", ["jobs"]))
-        assert len(database.execute("SELECT * FROM jobs_current").fetchall()) == is_current
+        found = database.execute("SELECT * FROM jobs_current WHERE id = '1'").fetchall()
+        assert len(found) == is_current
     for _ in range(2):
         database.executescript(purge("", ["jobs"]))
-        assert len(database.execute("SELECT * FROM jobs").fetchall()) == is_current
+        assert len(database.execute("SELECT * FROM jobs WHERE id = '1'").fetchall()) == is_current
         noted = database.execute("SELECT stream, integrated_account_id, rows_purged FROM purges")
         assert noted.fetchall() == ([] if is_current else [("jobs", "a", 1)])
 
@@ -115,7 +137,7 @@ def test_what_is_wrong_is_told_in_a_line(arguments: list[str], words: str) -> No
 def test_the_schema_comes_before_each_table(schema: str, written: str) -> None:
     code, printed, _ = forked([SQL, "purge", "--schema", schema, "--streams", "jobs, users"])
     assert code == 0
-    for table, times in (("jobs", 2), ("users", 2), ("account_syncs", 4), ("purges", 3)):
+    for table, times in (("jobs", 4), ("users", 4), ("account_syncs", 4), ("purges", 3)):
         assert printed.count(f" {written}.{table}") == times
 
 

@@ -201,6 +201,14 @@ def test_whatever_a_whole_read_is_for_it_tells_what_is_gone(
     assert house.current() == house.source()
 
 
+def test_a_later_start_date_deletes_nothing(house: House, ids: dict[str, str]) -> None:
+    house.sync()
+    gone = {house.delete(account) for account in ids.values()}
+    house.make_due()
+    house.sync(start_date="2099-01-01T00:00:00Z")
+    assert house.current() == house.source() | gone
+
+
 def test_an_account_that_fails_keeps_its_rows_while_others_lose_theirs(
     house: House, sandbox: Sandbox, ids: dict[str, str]
 ) -> None:

@@ -293,7 +293,7 @@ def test_rows_that_move_between_pages_are_not_taken_for_gone(
     assert house.current() == house.source()
 
 
-@pytest.mark.parametrize("share", [0.2, 0.5, 0.8, 0.95])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
 def test_a_run_that_is_killed_in_a_whole_read_deletes_nothing_that_exists(
     house: House, ids: dict[str, str], share: float
 ) -> None:
@@ -354,18 +354,19 @@ def shift(sandbox: Sandbox, seconds: float) -> None:
     sandbox.fault(path="/", kind="headers", headers={"Date": date}, times=None)
 
 
-@pytest.mark.parametrize("clock", ["the machine's", "Truto's", "both"])
+@pytest.mark.parametrize("clock", ["the machine's", "Truto's"])
 @pytest.mark.parametrize("ahead", [HOUR, -HOUR])
 def test_times_never_run_back_whatever_the_clocks_show(
     house: House, sandbox: Sandbox, ids: dict[str, str], clock: str, ahead: float
 ) -> None:
     """A machine whose clock is off reads whole, and another one goes on from its state."""
-    machine = ahead if clock != "Truto's" else 0
     house.sync()
     house.make_due()
-    if clock != "the machine's":
+    if clock == "Truto's":
         shift(sandbox, ahead)
-    house.sync(ahead=machine)
+        house.sync()
+    else:
+        house.sync(ahead=ahead)
     assert house.current() == house.source()
 
     sandbox.clear_faults()

@@ -185,8 +185,18 @@ _STREAMS = click.option(
     callback=_checked_streams,
     help="Their names with commas between, or `all`; without it, those selected by default.",
 )
-_DIALECT = click.option("--dialect", default="standard", type=click.Choice([*DIALECTS]))
-_BEFORE = click.option("--before", required=True, callback=_checked_day, help="A day.")
+_DIALECT = click.option(
+    "--dialect",
+    default="standard",
+    type=click.Choice([*DIALECTS]),
+    help="The database, if it is one of these.",
+)
+_BEFORE = click.option(
+    "--before",
+    required=True,
+    callback=_checked_day,
+    help="Rows of runs that began before that day are deleted.",
+)
 
 
 @click.group()
@@ -194,18 +204,19 @@ def cli() -> None:
     """Print SQL for the warehouse that the streams are loaded into."""
 
 
-def _print(make: Callable[..., str], *options: Callable[..., Callable[..., None]]) -> None:
+def _add(
+    make: Callable[..., str], words: str, *options: Callable[..., Callable[..., None]]
+) -> None:
     """Add a command that prints what a function returns."""
 
     def command(**given: object) -> None:
         click.echo(make(**given), nl=False)
 
-    for option in options:
+    for option in reversed(options):
         command = option(command)
-    summary = (make.__doc__ or "").partition("\n")[0].replace("Return SQL that", "Print SQL that")
-    cli.command(make.__name__, help=summary)(command)
+    cli.command(make.__name__, help=words)(command)
 
 
-_print(current, _SCHEMA, _STREAMS)
-_print(purge, _SCHEMA, _STREAMS, _DIALECT)
-_print(prune, _SCHEMA, _BEFORE)
+_add(current, "Print SQL for views of the rows that still exist.", _SCHEMA, _STREAMS)
+_add(purge, "Print SQL that deletes the rows that are gone.", _SCHEMA, _STREAMS, _DIALECT)
+_add(prune, "Print SQL that deletes old rows of account_syncs.", _SCHEMA, _BEFORE)

@@ -209,6 +209,17 @@ def test_a_later_start_date_deletes_nothing(house: House, ids: dict[str, str]) -
     assert house.current() == house.source() | gone
 
 
+def test_rows_that_filters_keep_out_are_gone(house: House, ids: dict[str, str]) -> None:
+    """They do not come any more, as little as those that were deleted."""
+    house.sync()
+    late = {"interviews": {"start_at": {"gte": "2099-01-01T00:00:00Z"}}}
+    house.sync(filters=late)
+    unfiltered = {ids["ceipal"], ids["fountain"]}
+    assert {account for account, _ in house.current()} == unfiltered
+    house.sync()
+    assert house.current() == house.source()
+
+
 def test_an_account_that_fails_keeps_its_rows_while_others_lose_theirs(
     house: House, sandbox: Sandbox, ids: dict[str, str]
 ) -> None:

@@ -59,6 +59,7 @@ class IntegratedAccountsStream(TrutoStream):
     def _close(self, sync: AccountSync) -> None:
         if sync.rows:
             self._bookmarks.note_whole_read(sync.account.id, {}, 0)
+        if sync.rows or sync.is_complete:
             self._bookmarks.note_time(sync.account.id, sync.read_at)
         self.run.on_end(sync.record())
 

@@ -64,7 +64,7 @@ class IntegratedAccountsStream(TrutoStream):
         return [failure for failure in failures if self.name in failure.streams]
 
     def _close(self, sync: AccountSync) -> None:
-        if sync.rows:
+        if sync.rows or sync.is_complete:
             self._bookmarks.note_time(sync.account.id, sync.read_at)
         self.run.note(sync)
 

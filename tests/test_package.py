@@ -98,10 +98,11 @@ def test_the_wheel_holds_what_is_not_python(wheel: zipfile.ZipFile, name: str) -
     assert f"tap_truto_ats/{name}" in wheel.namelist()
 
 
-def test_the_wheel_holds_the_command(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_holds_the_commands(wheel: zipfile.ZipFile) -> None:
     (name,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     entry_points = wheel.read(name).decode().split("\n")
     assert "tap-truto-ats = tap_truto_ats.tap:TapTrutoAts.cli" in entry_points
+    assert "tap-truto-ats-sql = tap_truto_ats.warehouse:cli" in entry_points
 
 
 def test_it_asks_for_what_the_package_imports(metadata: Message) -> None:

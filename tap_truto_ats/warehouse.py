@@ -1,0 +1,222 @@
+"""SQL for the warehouse: views of the rows that still exist, and the deletion of all others.
+
+A row is gone when its account's last complete whole read began after the row was last extracted.
+The stream `account_syncs` tells when that was, `_sdc_extracted_at` when the row was; a row without
+it counts as current.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import TYPE_CHECKING
+
+import click
+
+from tap_truto_ats.model.resources import ACCOUNTS, RESOURCES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+DIALECTS = {
+    "standard": {"text": "VARCHAR(255)", "now": "CURRENT_TIMESTAMP"},
+    "bigquery": {"text": "STRING", "now": "CURRENT_TIMESTAMP"},
+    "redshift": {"text": "VARCHAR(255)", "now": "GETDATE()"},
+}
+"""What not all databases write alike; `standard` is for all that are not named."""
+
+SCHEMA = re.compile(r"([a-z_][a-z0-9_-]*\.)?[a-z_][a-z0-9_]*", re.IGNORECASE | re.ASCII)
+"""Names that need no quotes, with a database or a project before it or without."""
+
+STREAMS = {
+    ACCOUNTS: "id",
+    **dict.fromkeys(RESOURCES, "integrated_account_id"),
+}
+"""By stream: the column that names the account."""
+
+DEFAULT = [ACCOUNTS, *(one.name for one in RESOURCES.values() if one.is_default)]
+
+WHOLE = "syncs.mode = 'whole' AND syncs.is_complete"
+
+GONE = f"""EXISTS (
+  SELECT 1
+  FROM (
+    SELECT syncs.integrated_account_id AS account, MAX(syncs.started_at) AS began
+    FROM {{schema}}account_syncs AS syncs
+    LEFT JOIN (
+      SELECT {{account}} AS account, MAX(_sdc_extracted_at) AS latest
+      FROM {{schema}}{{stream}}
+      GROUP BY {{account}}
+    ) AS loaded ON loaded.account = syncs.integrated_account_id
+    WHERE syncs.stream = '{{stream}}' AND {WHOLE}
+      AND (syncs.records = 0 OR syncs.started_at <= loaded.latest)
+    GROUP BY syncs.integrated_account_id
+  ) AS whole_reads
+  WHERE whole_reads.account = {{stream}}.{{account}}
+    AND whole_reads.began > {{stream}}._sdc_extracted_at
+)"""
+"""True of a row that is gone. A whole read whose rows have not arrived does not count: a target may
+load `account_syncs` before other streams, and fail or be killed in between."""
+
+CURRENT = f"""DROP VIEW IF EXISTS {{schema}}{{stream}}_current;
+CREATE VIEW {{schema}}{{stream}}_current AS
+SELECT *
+FROM {{schema}}{{stream}}
+WHERE NOT {GONE};
+"""
+
+PURGES = """CREATE TABLE IF NOT EXISTS {schema}purges (
+  purged_at TIMESTAMP,
+  stream {text},
+  integrated_account_id {text},
+  rows_purged BIGINT
+);
+"""
+
+PURGE = f"""BEGIN TRANSACTION;
+INSERT INTO {{schema}}purges (purged_at, stream, integrated_account_id, rows_purged)
+SELECT {{now}}, '{{stream}}', {{account}}, COUNT(*)
+FROM {{schema}}{{stream}}
+WHERE {GONE}
+GROUP BY {{account}};
+DELETE FROM {{schema}}{{stream}}
+WHERE {GONE};
+COMMIT;
+"""
+
+PRUNE = f"""DELETE FROM {{schema}}account_syncs
+WHERE run_started_at < '{{before}}'
+  AND NOT EXISTS (
+    SELECT 1
+    FROM (
+      SELECT syncs.integrated_account_id AS account, syncs.stream, MAX(syncs.started_at) AS began
+      FROM {{schema}}account_syncs AS syncs
+      WHERE {WHOLE}
+      GROUP BY syncs.integrated_account_id, syncs.stream
+    ) AS whole_reads
+    WHERE whole_reads.account = account_syncs.integrated_account_id
+      AND whole_reads.stream = account_syncs.stream
+      AND whole_reads.began = account_syncs.started_at
+  );
+"""
+
+
+def current(schema: str, streams: Iterable[str]) -> str:
+    """Return SQL that makes for each stream a view of the rows that still exist.
+
+    Args:
+        schema: The schema of the tables; empty for that of the session.
+        streams: Their names.
+    """
+    return "\n".join(_statements(CURRENT, schema, streams))
+
+
+def purge(schema: str, streams: Iterable[str], dialect: str = "standard") -> str:
+    """Return SQL that deletes the rows that are gone, and notes in `purges` how many they were.
+
+    Args:
+        schema: The schema of the tables; empty for that of the session.
+        streams: Their names.
+        dialect: One of `DIALECTS`.
+    """
+    words = DIALECTS[dialect]
+    create = PURGES.format(schema=_prefix(schema), **words)
+    return "\n".join([create, *_statements(PURGE, schema, streams, **words)])
+
+
+def prune(schema: str, before: date) -> str:
+    """Return SQL that deletes old rows of `account_syncs`, but for those that deletions go by.
+
+    Args:
+        schema: The schema of the table; empty for that of the session.
+        before: The rows of runs that began before that day are deleted.
+    """
+    return PRUNE.format(schema=_prefix(schema), before=before.isoformat())
+
+
+def _statements(template: str, schema: str, streams: Iterable[str], **words: str) -> Iterable[str]:
+    prefix = _prefix(schema)
+    for name in streams:
+        yield template.format(schema=prefix, stream=name, account=STREAMS[name], **words)
+
+
+def _prefix(schema: str) -> str:
+    project, dot, name = schema.rpartition(".")
+    # Only projects of BigQuery have hyphens.
+    return f"{f'`{project}`' if '-' in project else project}{dot}{name}." if schema else ""
+
+
+def _checked_schema(_: click.Context, __: click.Parameter, schema: str) -> str:
+    if schema and not SCHEMA.fullmatch(schema):
+        message = (
+            f"'{schema}' is no name of a schema that can do without quotes:"
+            " letters, digits and underscores."
+        )
+        raise click.ClickException(message)
+    return schema
+
+
+def _checked_streams(_: click.Context, __: click.Parameter, given: str | None) -> list[str]:
+    if given is None:
+        return DEFAULT
+    names = [*STREAMS] if given == "all" else [name.strip() for name in given.split(",")]
+    if unknown := [name for name in names if name not in STREAMS]:
+        message = f"There is no stream {', '.join(map(repr, unknown))}, only {', '.join(STREAMS)}."
+        raise click.ClickException(message)
+    return names
+
+
+def _checked_day(_: click.Context, __: click.Parameter, given: str) -> date:
+    try:
+        return date.fromisoformat(given)
+    except ValueError:
+        message = f"'{given}' is no day such as 2026-01-31."
+        raise click.ClickException(message) from None
+
+
+_SCHEMA = click.option(
+    "--schema",
+    default="",
+    callback=_checked_schema,
+    help="The schema of the tables; without it, that of the session.",
+)
+_STREAMS = click.option(
+    "--streams",
+    callback=_checked_streams,
+    help="Their names with commas between, or `all`; without it, those selected by default.",
+)
+_DIALECT = click.option(
+    "--dialect",
+    default="standard",
+    type=click.Choice([*DIALECTS]),
+    help="The database, if it is one of these.",
+)
+_BEFORE = click.option(
+    "--before",
+    required=True,
+    callback=_checked_day,
+    help="Rows of runs that began before that day are deleted.",
+)
+
+
+@click.group()
+def cli() -> None:
+    """Print SQL for the warehouse that the streams are loaded into."""
+
+
+def _add(
+    make: Callable[..., str], words: str, *options: Callable[..., Callable[..., None]]
+) -> None:
+    """Add a command that prints what a function returns."""
+
+    def command(**given: object) -> None:
+        click.echo(make(**given), nl=False)
+
+    for option in reversed(options):
+        command = option(command)
+    cli.command(make.__name__, help=words)(command)
+
+
+_add(current, "Print SQL for views of the rows that still exist.", _SCHEMA, _STREAMS)
+_add(purge, "Print SQL that deletes the rows that are gone.", _SCHEMA, _STREAMS, _DIALECT)
+_add(prune, "Print SQL that deletes old rows of account_syncs.", _SCHEMA, _BEFORE)

@@ -42,7 +42,7 @@ class IntegratedAccountsStream(TrutoStream):
         for row in accounts.read():
             sync = self._syncs.begin(account_of(row))
             name, unfit = dig(row, "integration", "name"), Counter[str]()
-            self._extracted_at = sync.started_at
+            self._extracted_at = sync.tick()
             yield self, [self._normalise({**row, "integration_name": name}, unfit)]
             self._tell_of_values(sync.account.id, unfit)
             sync.rows = 1
@@ -65,7 +65,7 @@ class IntegratedAccountsStream(TrutoStream):
 
     def _close(self, sync: AccountSync) -> None:
         if sync.rows or sync.is_complete:
-            self._bookmarks.note_time(sync.account.id, sync.read_at)
+            self._bookmarks.note_time(sync.account.id, sync.tick())
         self.run.note(sync)
 
     @override

@@ -148,7 +148,7 @@ class UnifiedStream(TrutoStream):
             record = normalise(row, unfit)
             record[PARTITION_KEY] = account_id
             records.append(record)
-        self._extracted_at = sync.tick(self.run.client.now())
+        self._extracted_at = sync.tick()
         return records
 
     def close(self, sync: AccountSync) -> None:

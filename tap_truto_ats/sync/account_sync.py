@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -121,19 +122,32 @@ class AccountSync:
     unfit: Counter[str] = field(default_factory=Counter)
     """By field: how many values their column could not hold."""
 
-    started_at: datetime = field(init=False)
-    """By Truto's clock, but later than all that records of earlier runs carry."""
-    read_at: datetime = field(init=False)
+    read_at: datetime | None = None
     """The latest time that its own records carry."""
+    _began_at: float = field(default_factory=time.monotonic)
+    _started_at: datetime | None = None
 
-    def __post_init__(self) -> None:
-        """Begin, whatever the clocks of earlier runs showed."""
-        earliest = self.known_until and self.known_until + timedelta(microseconds=1)
-        self.started_at = self.read_at = max(filter(None, (self.evidence.now(), earliest)))
+    @property
+    def started_at(self) -> datetime:
+        """When it began, by Truto's clock, but later than all that records of earlier runs carry.
 
-    def tick(self, now: datetime) -> datetime:
+        Only an answer tells what Truto's clock shows: it is to be asked for after the first one.
+        """
+        if self._started_at is None:
+            began = self.evidence.now() - timedelta(seconds=time.monotonic() - self._began_at)
+            earliest = self.known_until and self.known_until + timedelta(microseconds=1)
+            self._started_at = max(began, earliest) if earliest else began
+        return self._started_at
+
+    def resume(self, began: datetime) -> None:
+        """Take note that an earlier run began it, of which a part of the rows are out."""
+        self.read_at = self.tick()
+        self._started_at, self.is_resumed = began, True
+        self.evidence.resume(began)
+
+    def tick(self) -> datetime:
         """Return the time that records carry which came now."""
-        self.read_at = max(self.read_at, now)
+        self.read_at = max(self.read_at or self.started_at, self.evidence.now())
         return self.read_at
 
     def wants_all(self) -> bool:
@@ -194,7 +208,7 @@ class AccountSync:
             "tenant_id": self.account.tenant_id,
             "integration_name": self.account.provider,
             "started_at": format_instant(self.started_at),
-            "ended_at": format_instant(self.tick(self.evidence.now())),
+            "ended_at": format_instant(self.tick()),
             "mode": self.words,
             "status": self.status,
             "is_complete": self.is_complete,

@@ -96,7 +96,7 @@ class AccountSyncs:
     def _advance(self, sync: AccountSync) -> None:
         evidence, account, bookmarks = sync.evidence, sync.account, self.bookmarks
         if sync.rows or sync.is_whole:
-            bookmarks.note_time(account.id, sync.read_at)
+            bookmarks.note_time(account.id, sync.tick())
         blocks = evidence.blocking_bookmark(self.stream)
         if blocks and self.is_incremental:
             logger.warning(

@@ -45,12 +45,13 @@ def read_by_parents(
     """
     sync, innermost = rows.sync, requires[-1]
     sync.parent = innermost.resource.removesuffix("s")
-    progress, evidence, doubts = _go_on(sync), sync.evidence, sync.evidence.doubts
+    evidence, doubts = sync.evidence, sync.evidence.doubts
     if sync.deletes:
         evidence.marks = set()
     while True:
         known = len(evidence.marks or ())
         parents = yield from lists.of(innermost, evidence.reads)
+        progress = sync.progress or _go_on(sync)
         evidence.add(parents.evidence)
         every = parents.bindings(requires, rows.query.params(sync.account, None))
         bindings = progress.begin(every, parents.evidence.read_until(), sync.parents_since)
@@ -100,9 +101,8 @@ def _go_on(sync: AccountSync) -> Progress:
     mode = sync.mode.name if sync.mode else ""
     progress = sync.progress = Progress.of(known, mode, sync.scope, sync.started_at)
     if progress.after:
-        sync.evidence.resume(progress.began)
+        sync.resume(progress.began)
         sync.evidence.doubts[Doubt.GONE] += progress.has_gone
-        sync.started_at, sync.is_resumed = progress.began, True
     return progress
 
 

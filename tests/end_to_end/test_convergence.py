@@ -61,6 +61,7 @@ PROVIDER = st.sampled_from(
     [*sorted(INTERVIEWING), "greenhouse", "pinpoint", "pinpoint", *ASKED_BY_PARENTS]
 )
 SKEW = st.sampled_from([0, 0, -600, 600, -1200, 1200, -5 * 3600, 9 * 3600])
+FORMAT = st.sampled_from(["unified", "unified", "normalized", "stream"])
 JUMP = st.sampled_from([0, -60, 60, -30, 30])
 SUMMER_TIME = st.sampled_from([-3600, 3600])
 SECONDS = st.sampled_from([0, 0, 5, 45, 90, 200, 200, 3600, 2 * 86_400])
@@ -111,7 +112,7 @@ def disturbances(*whats: str, most: int) -> st.SearchStrategy[list[Disturbance]]
     return st.lists(one, min_size=1, max_size=most)
 
 
-MOVES = disturbances(*CHANGES, "change", most=8)
+MOVES = disturbances(*CHANGES, "change", "delete", most=8)
 ENDS = disturbances(*ENDINGS, most=1)
 ILLS = disturbances(*FAULTS, *WANDERINGS, *WANDERINGS, *UPSETS, most=3)
 LISTING_ILLS = st.lists(
@@ -146,6 +147,7 @@ def stage() -> tuple[Stand, Program, Path]:
     constants = {
         "tap_truto_ats.sync.retries:FIRST_WAIT": 0.001,
         "tap_truto_ats.singer.writer:STATE_SECONDS": 0.0,
+        "tap_truto_ats.sync.progress:NOTE_SECONDS": 0.0,
         "tap_truto_ats.api.limits:PERIOD": 0.0,
     }
     tap = PROCESS.enter_context(keeping(Path(TAP), constants))
@@ -164,7 +166,7 @@ class Histories(RuleBasedStateMachine):
         request_seconds=st.sampled_from([1, 0.2, 30, 600]),
         page_size=st.integers(1, 3),
         max_concurrency=st.sampled_from([1, 4]),
-        response_format=st.sampled_from(["unified", "unified", "normalized", "stream"]),
+        response_format=FORMAT,
         named=st.booleans(),
         window=st.sampled_from([None, None, 1, 14]),
         whole=st.sampled_from([False, False, False, True]),
@@ -199,6 +201,19 @@ class Histories(RuleBasedStateMachine):
     def change_summer_time(self, account: int, seconds: int) -> None:
         self.history.change_summer_time(account, seconds)
 
+    @rule(
+        changed_parents_only=st.booleans(),
+        include_remote_data=st.booleans(),
+        response_format=FORMAT,
+    )
+    def change_settings(self, **settings: Any) -> None:
+        self.history.settings |= settings
+
+    @rule(shard=st.integers(0, 1), disturbances=DISTURBANCES, most=st.none() | BYTES)
+    def sync_shard(self, shard: int, disturbances: list[Disturbance], most: int | None) -> None:
+        if self.history.ids[shard::2]:
+            self.history.sync_shard(shard, disturbances, most)
+
     @rule(to=st.integers(0, 20))
     def lose_state(self, to: int) -> None:
         self.history.lose_state(to)
@@ -232,7 +247,9 @@ class Histories(RuleBasedStateMachine):
 def catalog(*, is_whole: bool = False) -> dict[str, Any]:
     """All streams of histories, as Singer's catalog."""
     source, _, _ = stage()
-    found = Tap(Sandbox(source.url, source.token)).catalog("integrated_accounts", *STREAMS)
+    found = Tap(Sandbox(source.url, source.token)).catalog(
+        "account_syncs", "integrated_accounts", *STREAMS
+    )
     for stream in STREAMS if is_whole else ():
         full_table(found, stream)
     return found

@@ -166,8 +166,8 @@ class AccountSync:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all rows were asked for, and none of them was held back."""
-        return self.asks_all and not self.held_back
+        """Whether all rows were asked for, and none of them was to be held back."""
+        return self.asks_all and self.changed_since is None
 
     @property
     def words(self) -> str | None:

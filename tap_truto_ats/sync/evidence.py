@@ -152,6 +152,8 @@ class Tally:
         self.evidence = evidence
         self.is_first = is_first
         self.pages = self.found = self.rows = 0
+        self.sum = self.new = self.order = 0
+        """Sums of the marks of all rows and of the new ones, and a mark of all pages' order."""
         self._marks = marks
         # Eight bytes a row: among a million rows, shorter hashes collide by chance. In one array,
         # they would be copied each time that it grows.
@@ -190,7 +192,9 @@ class Tally:
             return True
         is_new = mark not in self._marks
         self._marks.add(mark)
-        self.found += is_new
+        if is_new:
+            self.found += 1
+            self.new += mark
         return is_new or self.is_first
 
     def end_page(self) -> None:
@@ -205,6 +209,8 @@ class Tally:
         if has_ids:
             self._stale = self._stale + 1 if self._page in self._known_pages else 0
             self._known_pages.add(self._page)
+        self.sum += self._page
+        self.order = hash((self.order, self._page))
         self._empty = 0 if has_ids else self._empty + 1
         if self._stale >= MOST_STALE_PAGES or self._empty >= MOST_EMPTY_PAGES:
             cause = f"Its pages have no end: of {self.pages}, the last ones held nothing new"

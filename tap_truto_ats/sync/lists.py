@@ -47,7 +47,7 @@ def read_list(
     Where a cursor stands for a number of rows, a row that is deleted or that moves while the list
     is read lets another slip over the boundary of a page. Evidence that is exact shows rows that
     came twice; then, or if every row is wanted and there are several pages, the list is read again
-    until that brings no further row. If a cursor expires, the list is begun once more.
+    until that brings each row that is known once, or the same pages as the time before. If a cursor expires, the list is begun once more.
 
     Args:
         request: The first page.
@@ -61,7 +61,7 @@ def read_list(
         AccountError: A page could not be read, or the pages have no end.
     """
     marks = set() if evidence.marks is None else evidence.marks
-    may_restart, reads = True, 0
+    may_restart, reads, known, order = True, 0, 0, 0
     while reads < MOST_READS:
         is_again = reads + evidence.reads > 0
         tally = Tally(evidence, marks, is_first=not is_again)
@@ -75,7 +75,11 @@ def read_list(
         tally.end()
         reads += 1
         may_lack = tally.pages > 1 and (wants_all() or tally.found < tally.rows)
-        if only_first or not evidence.is_exact or not (tally.found if is_again else may_lack):
+        known += tally.new
+        # Nothing new may come though a row slipped by again: if another went, or one came twice.
+        is_other = tally.found or (reads > 1 and tally.sum != known and tally.order != order)
+        order = tally.order
+        if only_first or not evidence.is_exact or not (is_other if is_again else may_lack):
             return
     evidence.doubts[Doubt.MOVED] += 1
 

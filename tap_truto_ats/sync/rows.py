@@ -79,7 +79,6 @@ class AccountRows:
         yield from self.read_list({}, None if self.is_trusted else sync.changed_since)
         if sync.held_back and self._may_be_new():
             yield from self.read_list({}, sync.changed_since, wants_old=True)
-            sync.held_back = 0
 
     def _read_changes(self) -> Steps[None]:
         """Read what changed by the server's word, before all is read for rows without a date."""

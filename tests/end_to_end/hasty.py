@@ -57,6 +57,7 @@ def stopped(
     tap: Tap,
     when: Callable[[str], bool],
     constants: dict[str, Any] | None = None,
+    signum: signal.Signals = signal.SIGTERM,
     **inputs: Any,
 ) -> Run:
     """Run the tap until something is the case, and end it by a signal then.
@@ -65,6 +66,7 @@ def stopped(
         tap: The tap.
         when: Tells from what was written so far whether it is the case.
         constants: By `module:name`, those that are not as usual.
+        signum: The signal.
         inputs: `catalog`, `state` and settings.
     """
     kept = program() if constants is None else _program(json.dumps(constants))
@@ -79,8 +81,8 @@ def stopped(
             if reading.done() or time.monotonic() > deadline:
                 break
             time.sleep(0.02)
-        process.signal(signal.SIGTERM)
-        stdout = reading.result().decode()
+        process.signal(signum)
+        stdout, _, _ = reading.result().decode().rpartition("\n")
         code, log = process.wait()
     assert done, log
     return Run(code, stdout, log)

@@ -300,7 +300,7 @@ def test_21_one_package_provides_backoff() -> None:
 
 def test_22_discovery_needs_no_settings(tap: Tap) -> None:
     catalog = tap.discover(api_token=None, api_url=None, max_retries=None)
-    assert len(catalog["streams"]) == 18
+    assert len(catalog["streams"]) == 19
 
 
 def test_23_keys_are_unique_and_never_null(tap: Tap) -> None:

@@ -1,0 +1,183 @@
+"""Rows that are asked for by their parents: where a long reading goes on, and by whom it asks."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.end_to_end.hasty import CONSTANTS, hasty, stopped
+from tests.end_to_end.test_whole_reads import LONG_AGO, aged, partitions, read
+from tests.harness import full_table, rows, table
+
+if TYPE_CHECKING:
+    from sandbox.control import Sandbox
+    from tests.harness import Run, Tap
+
+PATH = "/unified/ats/interviews"
+NOTED = {"tap_truto_ats.sync.progress:NOTE_SECONDS": 0.0}
+CANDIDATES = 300
+UNDER_WAY = 60
+"""More requests are not under way, or answered and not written yet, at any time."""
+
+
+@pytest.fixture
+def account(sandbox: Sandbox) -> str:
+    accounts = [{"provider": "fountain"}]
+    created = sandbox.reset(
+        accounts=accounts, interviews=60, candidates=CANDIDATES, jobs=2, rate_limits=False
+    )
+    account_id: str = created[0]["id"]
+    return account_id
+
+
+@pytest.fixture
+def tap(sandbox: Sandbox) -> Tap:
+    return hasty(sandbox, **NOTED)
+
+
+def asked(sandbox: Sandbox) -> list[str]:
+    """The candidates by whom interviews were asked for, since that was looked at last."""
+    found = [dict(one["params"])["candidate_id"] for one in sandbox.requests(PATH)]
+    sandbox.clear_requests()
+    return found
+
+
+class TestGoingOn:
+    """A reading that is broken off goes on where it stopped."""
+
+    @staticmethod
+    def broken_off(tap: Tap, signum: signal.Signals = signal.SIGKILL, **inputs: Any) -> Run:
+        catalog = inputs.pop("catalog", None) or tap.catalog("account_syncs", "interviews")
+        return stopped(
+            tap,
+            lambda output: output.count('"RECORD"') >= 30,
+            CONSTANTS | NOTED,
+            signum,
+            catalog=catalog,
+            **inputs,
+        )
+
+    @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
+    def test_half_of_the_requests_are_left(
+        self, tap: Tap, sandbox: Sandbox, account: str, signum: signal.Signals
+    ) -> None:
+        first = self.broken_off(tap, signum)
+        done = len(asked(sandbox))
+        assert CANDIDATES * 0.3 < done < CANDIDATES * 0.8
+        assert first.records("account_syncs") == []
+        second = read(tap, first.state)
+        left = len(asked(sandbox))
+        assert left <= CANDIDATES - done + UNDER_WAY
+        assert table(first, second) == rows(sandbox.interviews())
+        one = second.syncs[account, "interviews"]
+        assert (one["mode"], one["is_complete"]) == ("whole", True)
+        began = min(message["time_extracted"] for message in first.of("RECORD"))
+        assert one["started_at"][:19] <= began[:19]
+        assert "fan_out" not in partitions(second.state)[account]
+        read(tap, second.state)
+        assert len(asked(sandbox)) == CANDIDATES
+
+    def test_the_state_holds_one_parent_however_many_there_are(
+        self, tap: Tap, account: str
+    ) -> None:
+        found = partitions(self.broken_off(tap).state)[account]["fan_out"]
+        assert found.keys() == {"mode", "scope", "began", "known_until", "after"}
+        assert len(found["after"]) == 1
+
+    def test_parents_that_changed_since_are_asked_again(
+        self, tap: Tap, sandbox: Sandbox, account: str
+    ) -> None:
+        first = self.broken_off(tap)
+        before = asked(sandbox)
+        changed = min(before)
+        sandbox.change_row("candidates", account, changed, first_name="New")
+        read(tap, first.state)
+        assert changed in asked(sandbox)
+
+    @pytest.mark.parametrize(
+        "after", [{"include_remote_data": True}, {"changed_parents_only": True}]
+    )
+    def test_with_other_settings_only_the_same_reading_goes_on(
+        self, tap: Tap, sandbox: Sandbox, account: str, after: dict[str, Any]
+    ) -> None:
+        first = self.broken_off(tap)
+        asked(sandbox)
+        second = read(tap, first.state, **after)
+        is_same = "include_remote_data" not in after
+        assert (len(asked(sandbox)) < CANDIDATES) is is_same
+        assert second.syncs[account, "interviews"]["is_complete"]
+
+    def test_where_rows_count_by_their_version_it_begins_anew(
+        self, tap: Tap, sandbox: Sandbox, account: str
+    ) -> None:
+        catalog = full_table(tap.catalog("interviews"))
+        settings: dict[str, Any] = {"catalog": catalog, "emit_activate_version_messages": True}
+        first = self.broken_off(tap, **settings)
+        asked(sandbox)
+        assert "fan_out" not in str(first.states)
+        second = tap(state=first.states[-1] if first.states else None, **settings)
+        assert {*asked(sandbox)} == {row["id"] for row in sandbox.rows("candidates", account)}
+        assert second.of("ACTIVATE_VERSION")
+
+    def test_a_parent_that_is_refused_has_all_asked_again(
+        self, tap: Tap, sandbox: Sandbox, account: str
+    ) -> None:
+        poison = sorted(row["id"] for row in sandbox.rows("candidates", account))[100]
+        sandbox.fault(path=PATH, params={"candidate_id": poison}, status=403, times=None)
+        catalog = tap.catalog("account_syncs", "interviews")
+        first = tap(catalog=catalog)
+        assert (first.code, len(asked(sandbox))) == (1, CANDIDATES)
+        assert "fan_out" not in str(first.state)
+        sandbox.clear_faults()
+        second = read(tap, first.state)
+        assert len(asked(sandbox)) == CANDIDATES
+        assert table(second) == rows(sandbox.interviews())
+
+
+class TestChangedParents:
+    """With `changed_parents_only`, those that did not change are not asked for."""
+
+    @staticmethod
+    def run(tap: Tap, state: Any = None, **settings: Any) -> Run:
+        return read(tap, state, changed_parents_only=True, **settings)
+
+    def test_only_those_that_changed_are_asked_for(
+        self, tap: Tap, sandbox: Sandbox, account: str
+    ) -> None:
+        first = self.run(tap)
+        assert len(asked(sandbox)) == CANDIDATES
+        assert first.syncs[account, "interviews"]["mode"] == "whole"
+        second = self.run(tap, first.state)
+        few = asked(sandbox)
+        assert len(few) < 5
+        assert second.syncs[account, "interviews"]["mode"] == "changed parents"
+        changed = next(
+            row["id"] for row in sandbox.rows("candidates", account) if row["id"] not in few
+        )
+        sandbox.change_row("candidates", account, changed, first_name="New")
+        third = self.run(tap, second.state)
+        assert changed in asked(sandbox)
+        self.run(tap, third.state)
+        assert len(asked(sandbox)) < 5
+
+    def test_a_whole_read_asks_for_all(self, tap: Tap, sandbox: Sandbox, account: str) -> None:
+        first = self.run(tap)
+        asked(sandbox)
+        run = self.run(tap, aged(first.state, whole_read_at=LONG_AGO))
+        assert len(asked(sandbox)) == CANDIDATES
+        assert run.syncs[account, "interviews"]["mode"] == "whole"
+
+    def test_those_that_do_not_tell_are_asked_for(
+        self, tap: Tap, sandbox: Sandbox, account: str
+    ) -> None:
+        silent = [row["id"] for row in sandbox.rows("candidates", account)][:20]
+        for one in silent:
+            sandbox.change_row(
+                "candidates", account, one, updated_at=None, last_interaction_at=None
+            )
+        first = self.run(tap)
+        asked(sandbox)
+        self.run(tap, first.state)
+        assert {*silent} <= {*asked(sandbox)}

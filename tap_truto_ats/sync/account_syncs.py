@@ -60,7 +60,7 @@ class AccountSyncs:
 
     def begin_reading(self, account: Account) -> AccountSync:
         """Begin an account's sync where the last one ended."""
-        bookmarks, lookback, sync = self.bookmarks, self.settings.lookback_seconds, None
+        bookmarks, lookback = self.bookmarks, self.settings.lookback_seconds
         sync = self.begin(account)
         sync.is_first = not bookmarks.has_been_read(account.id)
         sync.whole_because = self.due.get(account.id)
@@ -68,10 +68,12 @@ class AccountSyncs:
         sync.scope, sync.progress_known = self.scope, bookmarks.progress(account.id)
         if bookmarks.is_narrowed(account.id, self.scope):
             sync.evidence.doubts[Doubt.NARROWED] += 1
+        if not self.is_incremental:
+            return sync
         known_until = bookmarks.parents_known_until(account.id)
         if self.settings.changed_parents_only and known_until and not sync.whole_because:
             sync.parents_since = earlier(known_until, lookback)
-        if self.is_incremental and (bookmark := bookmarks.get(account.id)):
+        if bookmark := bookmarks.get(account.id):
             sync.bookmark = bookmark
             sync.rows_known = bookmarks.rows_known(account.id)
             if not sync.whole_because:

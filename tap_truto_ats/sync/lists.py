@@ -47,7 +47,8 @@ def read_list(
     Where a cursor stands for a number of rows, a row that is deleted or that moves while the list
     is read lets another slip over the boundary of a page. Evidence that is exact shows rows that
     came twice; then, or if every row is wanted and there are several pages, the list is read again
-    until that brings each row that is known once, or the same pages as the time before. If a cursor expires, the list is begun once more.
+    until that brings each known row once, or the same pages as the time before. If a cursor
+    expires, the list is begun once more.
 
     Args:
         request: The first page.

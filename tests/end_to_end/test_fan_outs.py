@@ -169,6 +169,14 @@ class TestChangedParents:
         assert len(asked(sandbox)) == CANDIDATES
         assert run.syncs[account, "interviews"]["mode"] == "whole"
 
+    def test_a_full_table_asks_for_all(self, tap: Tap, sandbox: Sandbox, account: str) -> None:
+        first = self.run(tap)
+        asked(sandbox)
+        catalog = full_table(tap.catalog("account_syncs", "interviews"))
+        run = self.run(tap, first.state, catalog=catalog)
+        assert len(asked(sandbox)) == CANDIDATES
+        assert run.syncs[account, "interviews"]["mode"] == "whole"
+
     def test_those_that_do_not_tell_are_asked_for(
         self, tap: Tap, sandbox: Sandbox, account: str
     ) -> None:

@@ -114,5 +114,5 @@ class AccountSyncs:
         # Rows without an id, say, are there in every run: they would make it due for ever.
         is_over = sync.whole_because and not (evidence.doubts.keys() & PASSING)
         if sync.is_whole and (sync.is_complete or is_over or (sync.is_first and not blocks)):
-            ids = 0 if sync.is_resumed else sync.ids
-            bookmarks.note_whole_read(account.id, self.scope, ids)
+            part = (0, sync.started_at) if sync.is_resumed else (sync.ids, None)
+            bookmarks.note_whole_read(account.id, self.scope, *part)

@@ -186,17 +186,20 @@ class Bookmarks:
         """Remember the latest time that a record of the account carries."""
         self._partition(account_id)[READ_AT] = format_instant(latest)
 
-    def note_whole_read(self, account_id: str, scope: Scope, ids: int) -> None:
-        """Remember that this run has read the account whole; its rows must all be out.
+    def note_whole_read(
+        self, account_id: str, scope: Scope, ids: int, began: datetime | None = None
+    ) -> None:
+        """Remember that the account was read whole; its rows must all be out.
 
         Args:
             account_id: The account.
             scope: What decided which rows and columns came.
             ids: The checksum of their ids; 0 if it is not known.
+            began: When that began, if an earlier run did.
         """
         partition = self._partition(account_id)
         partition.pop(KNOWN_SINCE, None)
-        partition[WHOLE_READ_AT] = format_instant(self.run_start)
+        partition[WHOLE_READ_AT] = format_instant(began or self.run_start)
         self._note(account_id, SCOPE, merged(partition.get(SCOPE, scope), scope))
         self._note(account_id, IDS, ids)
 

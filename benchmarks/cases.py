@@ -101,10 +101,19 @@ LOADED = Reading(TAP, World(accounts=10, rows=5_000), page_size=500)
 
 FOUNTAIN = Reading(
     TAP,
-    World(accounts=1, rows=20_000, provider="fountain", by_candidate=True, changed_every=100),
-    workers=None,
+    World(
+        accounts=1,
+        rows=20_000,
+        delay=0.02,
+        provider="fountain",
+        by_candidate=True,
+        changed_every=100,
+    ),
     unlimited=True,
 )
+"""At 500 requests a second at the most, a STATE follows each note of how far the fan-out is, every
+3,000 requests: under Truto's limits, that is every minute.
+"""
 
 HEALTHY = Reading(
     TAP,
@@ -271,7 +280,8 @@ CASES = (
     ),
     Case(
         name="changed-parents",
-        title="Fountain with 20,000 candidates, of which 1 % changed since the run before",
+        title="Fountain with 20,000 candidates, of which 1 % changed since the run before,"
+        " 20 ms a request, 10 at the same time",
         runs={
             "all parents": Following(FOUNTAIN),
             "changed parents": Following(replace(FOUNTAIN, changed_parents=True)),

@@ -252,7 +252,7 @@ CASES = (
         runs={TAP: SPREAD},
         bounds=(
             Bound("times", TAP, 1.1),
-            Bound("requests", TAP, 30 * 17 * 5 + 30 + 6),
+            Bound("requests", TAP, 30 * 17 * 5 + 30 + 3),
             Bound("refused", TAP, 0),
         ),
         measures=("times",),
@@ -308,7 +308,7 @@ CASES = (
 if ten are. Of 1,200 requests, Truto allows 500 at once, 500 more after 10 seconds and the rest
 after 20; where a bound is on `times`, that is worked out from the requests that the server saw. Of
 30 accounts and 17 resources of five pages, they are those for the pages, one for what each account
-offers, and three for the accounts, which are listed twice.
+offers, and three for the accounts.
 
 Those on requests go by the least that is possible as well: one for each list, and those for the
 accounts, 100 a page. Of 20,000 candidates, 200 pages come before one request for each.

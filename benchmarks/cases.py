@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from benchmarks.following import Following
 from benchmarks.loading import Loading
 from benchmarks.stage import TAP, Reading
 from benchmarks.world import UNLISTED, World
@@ -24,7 +25,7 @@ LOOP, TEMPLATE, DLT, AIRBYTE = PEERS = (
 QUICK_PART = 10
 """What a quick run divides the rows by."""
 
-Run: TypeAlias = Reading | Loading
+Run: TypeAlias = Reading | Loading | Following
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ class Case:
 
 
 def _quick(run: Run) -> Run:
-    if isinstance(run, Loading):
-        return replace(run, reading=_quick_reading(run.reading))
-    return _quick_reading(run)
+    if isinstance(run, Reading):
+        return _quick_reading(run)
+    return replace(run, reading=_quick_reading(run.reading))
 
 
 def _quick_reading(reading: Reading) -> Reading:
@@ -98,6 +99,22 @@ SLOW = Reading(
 )
 LOADED = Reading(TAP, World(accounts=10, rows=5_000), page_size=500)
 
+FOUNTAIN = Reading(
+    TAP,
+    World(
+        accounts=1,
+        rows=20_000,
+        delay=0.02,
+        provider="fountain",
+        by_candidate=True,
+        changed_every=100,
+    ),
+    unlimited=True,
+)
+"""At 500 requests a second at the most, a STATE follows each note of how far the fan-out is, every
+3,000 requests: under Truto's limits, that is every minute.
+"""
+
 HEALTHY = Reading(
     TAP,
     World(accounts=20, rows=8 * 20, delay=0.3, limits=True),
@@ -115,6 +132,15 @@ SIX = ("interviews", "applications", "candidates", "jobs", "users", "offers")
 
 SIX_STREAMS = replace(HEALTHY, world=replace(HEALTHY.world, accounts=5, resources=SIX))
 """48 requests for each account: 2.4 seconds if all of its streams are read at the same time."""
+
+HOURLY = Reading(
+    TAP,
+    World(accounts=1_000, rows=1, resources=(*SIX, "departments")),
+    workers=None,
+    unlimited=True,
+    besides=("account_syncs",),
+)
+"""Seven resources that Greenhouse lists without parents."""
 
 BESIDE = {
     "502": (HEALTHY, 12, "502", "12 that answer 502"),
@@ -226,7 +252,7 @@ CASES = (
         runs={TAP: SPREAD},
         bounds=(
             Bound("times", TAP, 1.1),
-            Bound("requests", TAP, 30 * 17 * 5 + 30 + 6),
+            Bound("requests", TAP, 30 * 17 * 5 + 30 + 3),
             Bound("refused", TAP, 0),
         ),
         measures=("times",),
@@ -252,6 +278,29 @@ CASES = (
         bounds=(Bound("times", "default", 1.15), Bound("refused", "default", 0)),
         measures=("rate", "times"),
     ),
+    Case(
+        name="changed-parents",
+        title="Fountain with 20,000 candidates, of which 1 % changed since the run before,"
+        " 20 ms a request, 10 at the same time",
+        runs={
+            "all parents": Following(FOUNTAIN),
+            "changed parents": Following(replace(FOUNTAIN, changed_parents=True)),
+            "after kill -9 at half": Following(FOUNTAIN, killed_at=0.5),
+        },
+        bounds=(
+            Bound("requests", "all parents", 20_000 + 200 + 1),
+            Bound("requests", "changed parents", 0.05, of="all parents"),
+            Bound("requests", "after kill -9 at half", 0.6, of="all parents"),
+        ),
+        measures=("least",),
+    ),
+    Case(
+        name="nothing-new",
+        title="1,000 accounts, 7 resources of which nothing changed since the run before",
+        runs={"next run": Following(HOURLY)},
+        bounds=(Bound("requests", "next run", 1_000 * 7 + 10),),
+        measures=("least",),
+    ),
 )
 """All cases. The bounds on wall times go by the least that is possible.
 
@@ -259,5 +308,8 @@ CASES = (
 if ten are. Of 1,200 requests, Truto allows 500 at once, 500 more after 10 seconds and the rest
 after 20; where a bound is on `times`, that is worked out from the requests that the server saw. Of
 30 accounts and 17 resources of five pages, they are those for the pages, one for what each account
-offers, and three for the accounts, which are listed twice.
+offers, and three for the accounts.
+
+Those on requests go by the least that is possible as well: one for each list, and those for the
+accounts, 100 a page. Of 20,000 candidates, 200 pages come before one request for each.
 """

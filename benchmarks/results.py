@@ -23,13 +23,15 @@ MEASURES = {
     "asked": ("last account asked", "s", 2),
     "done": ("last account done", "s", 2),
     "rate": ("requests a second", "", 1),
+    "least": ("least by limits", "s", 0),
     "times": ("times the least", "", 2),
 }
 """What each measure is called, its unit, and how many decimals are worth showing.
 
 `asked` and `done` are about healthy accounts: the seconds from the first request for any account's
 rows to the first request for the last healthy account's, and to the last one for a healthy
-account's. `times` is the wall time by the least that Truto's limits allow for so many requests.
+account's. `least` is the time that Truto's limits demand for so many requests, and `times` the wall
+time as a multiple of that.
 """
 
 USUAL = ("wall", "cpu", "peak", "rows", "requests", "refused")

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEFAULT_LIMIT = 100
+CHANGES = "updated_at[gte]"
+"""The parameter that asks for changes: there are none since a first run but of candidates, which
+are listed whole."""
+
 LISTING, UNIFIED, STATISTICS = "/integrated-account", "/unified/ats/", "/statistics"
 AUTHORIZATION = f"authorization: bearer {TOKEN}\r\n".lower().encode()
 
@@ -162,12 +166,16 @@ class Truto:
         if resource not in self.world.resources_of(number):
             return _error(404, "Not Found")
         begin, limit = int(query.get("next_cursor") or 0), _limit(query)
-        total = kind.candidates or self.world.rows
+        total = 0 if CHANGES in query else kind.candidates or self.world.rows
+        rows = Rows(resource, number, total, self.world.padding)
         if candidate := query.get("candidate_id"):
             begin, limit = row_number(candidate), 1
-            total = begin + 1
-        body, count = Rows(resource, number, total, self.world.padding).page(begin, limit)
-        self.statistics.rows += count * self.world.is_healthy(number)
+            rows = rows._replace(total=begin + 1, is_dated=False)
+        elif resource == "candidates":
+            rows = rows._replace(changed_every=self.world.changed_every)
+        body, count = rows.page(begin, limit)
+        is_counted = self.world.is_healthy(number) and resource in self.world.resources
+        self.statistics.rows += count * is_counted
         return Answer(200, body)
 
     def _platform(self, path: str, query: dict[str, str]) -> Answer:

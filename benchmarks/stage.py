@@ -67,6 +67,10 @@ class Reading:
     """Whether the tap is to do without Truto's limits, which no peer keeps."""
     once: bool = False
     """Whether one round is enough, for what does little but wait."""
+    changed_parents: bool = False
+    """Whether the tap is to ask only by parents that changed, where it asks by parents."""
+    besides: tuple[str, ...] = ()
+    """Streams that the tap reads besides."""
 
     @property
     def rows(self) -> int:
@@ -76,7 +80,7 @@ class Reading:
     @property
     def streams(self) -> tuple[str, ...]:
         """What the tap reads."""
-        return (ACCOUNTS, *self.world.resources)
+        return (ACCOUNTS, *self.world.resources, *self.besides)
 
     @property
     def exit_codes(self) -> Collection[int]:
@@ -112,18 +116,39 @@ class Stage:
         """End what was set up."""
         self.stack.__exit__(kind, error, traceback)
 
-    def read(self, reading: Reading, output: Path | None = None) -> Measurement:
-        """Have a reader read from a server of its own, into a file or into nothing."""
+    def read(
+        self,
+        reading: Reading,
+        output: Path | None = None,
+        *,
+        state: Path | None = None,
+        kill_after: int | None = None,
+    ) -> Measurement:
+        """Have a reader read from a server of its own.
+
+        Args:
+            reading: Who reads what.
+            output: The file for its messages; None throws them away.
+            state: The file with the state from which the tap goes on.
+            kill_after: The number of requests after which it is sent SIGKILL.
+        """
         with (
             served(reading.world) as server,
             (output or Path("/dev/null")).open("wb") as out,
             self.log.open("ab") as log,
         ):
             command = self.command(reading, server.url)
-            is_over = partial(_is_read, reading, server, time.monotonic() + PATIENCE)
+            if state:
+                command += ["--state", state]
+            is_over, ended_by = None, signal.SIGTERM
+            if reading.world.odd:
+                is_over = partial(_is_read, reading, server, time.monotonic() + PATIENCE)
+            elif kill_after:
+                is_over, ended_by = partial(_has_seen, server, kill_after), signal.SIGKILL
             figures = measure(
                 command,
-                is_over if reading.world.odd else None,
+                is_over,
+                ended_by,
                 cwd=self.folder,
                 stdout=out,
                 stderr=log,
@@ -137,6 +162,7 @@ class Stage:
             "asked": seen.asked - seen.begun,
             "done": seen.done - seen.begun,
             "rate": seen.rate,
+            "least": seen.least,
             **({"times": figures["wall"] / seen.least} if seen.least else {}),
         }
 
@@ -188,6 +214,7 @@ def tap_settings(reading: Reading, url: str) -> dict[str, object]:
         "max_concurrency": reading.workers,
         "request_timeout_seconds": reading.timeout,
         "include_eeocs": "eeocs" in reading.streams or None,
+        "changed_parents_only": reading.changed_parents or None,
     }
     return {name: value for name, value in settings.items() if value is not None}
 
@@ -195,6 +222,11 @@ def tap_settings(reading: Reading, url: str) -> dict[str, object]:
 def _is_read(reading: Reading, server: Server, deadline: float) -> bool:
     """Say whether all rows of healthy accounts have been read, or will not be in time."""
     return server.statistics().rows >= reading.rows or time.monotonic() > deadline
+
+
+def _has_seen(server: Server, requests: int) -> bool:
+    """Say whether so many requests have been made."""
+    return server.statistics().requests >= requests
 
 
 def interview_ids(output: Path) -> list[str]:

@@ -29,16 +29,27 @@ LOOK_SECONDS = 0.1
 """The time between two looks whether a command is to be ended."""
 
 
-def start(command: Iterable[str | Path], result: Path, **given: Any) -> subprocess.Popen[bytes]:
-    """Start a command whose figures will stand in the file `result`; `given` is for `Popen`."""
-    own = [sys.executable, "-I", "-S", __file__, str(result)]
+def start(
+    command: Iterable[str | Path],
+    result: Path,
+    ended_by: signal.Signals = signal.SIGTERM,
+    **given: Any,
+) -> subprocess.Popen[bytes]:
+    """Start a command whose figures will stand in the file `result`; `given` is for `Popen`.
+
+    When the process that starts it gets SIGTERM, the command is sent the signal `ended_by`.
+    """
+    own = [sys.executable, "-I", "-S", __file__, str(result), str(int(ended_by))]
     return subprocess.Popen([*own, *map(str, command)], **given)  # noqa: S603 - from declarations
 
 
 def measure(
-    command: Iterable[str | Path], is_over: Callable[[], bool] | None = None, **given: Any
+    command: Iterable[str | Path],
+    is_over: Callable[[], bool] | None = None,
+    ended_by: signal.Signals = signal.SIGTERM,
+    **given: Any,
 ) -> dict[str, float]:
-    """Run a command to its end, or end it by SIGTERM as soon as `is_over` says so.
+    """Run a command to its end, or end it by a signal as soon as `is_over` says so.
 
     Returns:
         `code`; `wall` and `cpu` (user and system) in seconds; `peak`, the most memory in megabytes
@@ -46,7 +57,7 @@ def measure(
     """
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
-        process = start(command, result, **given)
+        process = start(command, result, ended_by, **given)
         while is_over and process.poll() is None:
             if is_over():
                 process.terminate()
@@ -62,11 +73,11 @@ def read(result: Path) -> dict[str, float]:
     return figures
 
 
-def main(result: str, *command: str) -> None:
-    """Run the command, hand SIGTERM on to it, and write its figures to the file."""
+def main(result: str, ended_by: str, *command: str) -> None:
+    """Run the command, end it by a signal on SIGTERM, and write its figures to the file."""
     begin = time.monotonic()
     process = os.posix_spawn(command[0], command, os.environ)
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(process, signal.SIGTERM))
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(process, int(ended_by)))
     _, status, usage = os.wait4(process, 0)
     figures = {
         "code": os.waitstatus_to_exitcode(status),

@@ -19,6 +19,9 @@ VARIANTS = 8
 """How many pages of one size are made; the others repeat these with other ids."""
 
 BEGIN = datetime(2026, 1, 5, 9, tzinfo=timezone.utc)
+CHANGED_AT = "2026-03-02T09:00:00.000Z"
+"""When the rows last changed that did so after a first run: later than all others."""
+
 EAST = timezone(timedelta(hours=2))
 EAST_SHARE = 0.05
 """The share of rows whose date-times have an offset instead of `Z`."""
@@ -37,7 +40,8 @@ class Kind(NamedTuple):
     retry_after: int | None = None
     """Seconds, with an answer other than 200."""
     candidates: int = 0
-    """How many candidates it lists, if its interviews are asked for by candidate: one of each."""
+    """How many candidates it lists, if its interviews are asked for by candidate: one of each,
+    which does not tell when it last changed."""
 
 
 ODD = {
@@ -74,6 +78,10 @@ class World:
     """Their kind, one of `ODD`."""
     padding: int = 0
     """By how many bytes each interview is larger than the 1 KB that is usual."""
+    by_candidate: bool = False
+    """Whether healthy accounts have a candidate for each interview, by which it is asked for."""
+    changed_every: int | None = None
+    """Of so many candidates, one changed since a first run; None if none did."""
 
     def account_ids(self) -> list[str]:
         """The accounts, in the order in which they are listed."""
@@ -95,7 +103,12 @@ class World:
 
     def kind_of(self, number: int) -> Kind:
         """Tell what an account is like."""
-        return Kind(self.provider) if self.is_healthy(number) else ODD[self.kind]
+        candidates = self.rows if self.by_candidate else 0
+        return (
+            Kind(self.provider, candidates=candidates)
+            if self.is_healthy(number)
+            else ODD[self.kind]
+        )
 
     def resources_of(self, number: int) -> tuple[str, ...]:
         """Tell what an account's provider offers."""
@@ -135,6 +148,10 @@ class Rows(NamedTuple):
     account: int
     total: int
     padding: int = 0
+    is_dated: bool = True
+    """Whether they tell when they last changed."""
+    changed_every: int | None = None
+    """Of so many rows of a page, the first one changed after all others; None if none did."""
 
     def page(self, begin: int, limit: int) -> tuple[bytes, int]:
         """Make a page of them in Truto's envelope.
@@ -148,7 +165,7 @@ class Rows(NamedTuple):
         """
         end = min(begin + limit, self.total)
         count = max(end - begin, 0)
-        pieces, places = _template(self.resource, self.padding, count, begin // limit % VARIANTS)
+        pieces, places = _template(self._replace(account=0, total=count), begin // limit % VARIANTS)
         body = bytearray(pieces)
         for row, place in enumerate(places, begin):
             body[place : place + len(PLACEHOLDER)] = row_id(self.account, row).encode()
@@ -168,11 +185,15 @@ def row_number(identity: str) -> int:
 
 
 @lru_cache(maxsize=32 * VARIANTS)
-def _template(resource: str, padding: int, count: int, variant: int) -> tuple[bytes, list[int]]:
-    """Make the bytes of so many rows, and tell at which of them the rows' ids begin."""
+def _template(page: Rows, variant: int) -> tuple[bytes, list[int]]:
+    """Make the bytes of a page of rows, and tell at which of them the rows' ids begin."""
     chance = random.Random(f"{SEED} {variant}")
-    make = _interview if resource == "interviews" else _thing
-    made = [make(chance, padding) for _ in range(count)]
+    make = _interview if page.resource == "interviews" else _thing
+    made = [make(chance, page.padding) for _ in range(page.total)]
+    for row in made[:: page.changed_every] if page.changed_every else ():
+        row["updated_at"] = CHANGED_AT
+    for row in () if page.is_dated else made:
+        del row["updated_at"]
     rows = [json.dumps(row, separators=(",", ":")).encode() for row in made]
     begins = accumulate((len(row) + 1 for row in rows), initial=0)
     places = [

@@ -46,6 +46,13 @@ class TapTrutoAts(CommandLineTap):
         ]
 
     @override
+    def sync_for_target(self) -> None:
+        for name in [*self.streams]:
+            if name in RESOURCES:  # Read before the accounts, they would have them listed twice.
+                self.streams[name] = self.streams.pop(name)
+        super().sync_for_target()
+
+    @override
     def stop(self, exit_code: int) -> None:
         self.run.scheduler.stop(exit_code)
 

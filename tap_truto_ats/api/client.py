@@ -64,6 +64,10 @@ class TrutoClient:
         adapter = HTTPAdapter(pool_maxsize=settings.max_concurrency)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
+        # Left to trust the environment, requests looks it through for proxies with each request.
+        found = self._session.merge_environment_settings(settings.api_url, {}, None, None, None)
+        self._session.proxies, self._session.verify = found["proxies"], found["verify"]
+        self._session.trust_env = False
         # urllib3 logs whole URLs, which hold cursors and candidates' ids.
         for name in ("connection", "connectionpool", "response", "util.retry"):
             logging.getLogger(f"urllib3.{name}").disabled = True

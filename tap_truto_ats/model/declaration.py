@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Resource:
         return self.offers.get(provider_key(provider))
 
 
+@cache
 def provider_key(name: str | None) -> str:
     """Return a provider's name as the tables have it, with letters and digits in lower case only.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,13 @@ import requests
 
 from benchmarks import stage as staging
 from benchmarks.__main__ import play
-from benchmarks.cases import CASES, PEERS, Bound, Case
+from benchmarks.cases import CASES, PEERS, SIX, Bound, Case
+from benchmarks.following import Following, left
 from benchmarks.results import USUAL, Result
 from benchmarks.server import Server, Statistics, served
 from benchmarks.stage import HERE, Reading, Stage, interview_ids
 from benchmarks.stopwatch import measure
-from benchmarks.world import ODD, UNLISTED, World
+from benchmarks.world import CHANGED_AT, ODD, UNLISTED, World
 from sandbox.control import TOKEN
 from sandbox.limits import PER_ACCOUNT
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from benchmarks.stage import Measurement
 
 SMALL = World(accounts=3, rows=5)
+BY_CANDIDATE = World(accounts=1, rows=25, provider="fountain", by_candidate=True)
 RESOURCES = ("interviews", "candidates", "tags")
 REQUIREMENTS = [*sorted(HERE.glob("peers/*.txt")), HERE / "chart.txt"]
 
@@ -146,6 +149,24 @@ class TestServer:
         assert [page.json()["next_cursor"] for page in pages] == [None, None]
         assert len({row["id"] for page in pages for row in page.json()["result"]}) == 2
 
+    def test_some_candidates_of_healthy_accounts_changed(self) -> None:
+        world = replace(BY_CANDIDATE, changed_every=10)
+        (account,) = world.account_ids()
+        with served(world) as server:
+            found = rows(server, "candidates", account).json()["result"]
+            page = interviews(server, account, candidate_id=found[0]["id"]).json()
+            assert server.statistics().rows == page["result_count"] == 1
+        changed = [number for number, row in enumerate(found) if row["updated_at"] == CHANGED_AT]
+        assert changed == [0, 10, 20]
+        assert max(row["updated_at"] for row in found) == CHANGED_AT
+        assert "updated_at" not in page["result"][0]
+
+    def test_nothing_changed_for_those_who_ask_for_changes(self) -> None:
+        with served(SMALL) as server:
+            (account, *_) = SMALL.account_ids()
+            asked = {"updated_at[gte]": "2026-01-01T00:00:00Z"}
+            assert interviews(server, account, **asked).json()["result"] == []
+
     def test_it_tells_when_healthy_accounts_were_asked_and_done(self) -> None:
         world = World(accounts=2, rows=2, odd=1, kind="502")
         odd, first, second = world.account_ids()
@@ -204,7 +225,12 @@ class TestStopwatch:
         assert small < 60
         assert 100 < large < len(ballast) / 1_000_000
 
-    def test_a_command_is_ended_by_sigterm(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("given", "code"), [((), 143), ((signal.SIGKILL,), -signal.SIGKILL)], ids=["term", "kill"]
+    )
+    def test_a_command_is_ended_by_a_signal(
+        self, tmp_path: Path, given: tuple[signal.Signals, ...], code: int
+    ) -> None:
         file = tmp_path / "begun"
         program = (
             "import pathlib, signal, sys, time\n"
@@ -212,8 +238,8 @@ class TestStopwatch:
             f"pathlib.Path({str(file)!r}).touch()\n"
             "time.sleep(60)"
         )
-        figures = measure([sys.executable, "-c", program], file.exists)
-        assert figures["code"] == 143
+        figures = measure([sys.executable, "-c", program], file.exists, *given)
+        assert figures["code"] == code
         assert figures["wall"] < 60
 
     def test_cpu_is_counted_and_a_failure_is_told(self) -> None:
@@ -270,6 +296,42 @@ class TestReadings:
         lines = [{"type": "LOG", "log": {}}, {"type": "RECORD", "record": record}]
         output.write_text("\n".join(map(json.dumps, lines)))
         assert interview_ids(output) == ["1"]
+
+
+class TestFollowing:
+    @pytest.mark.parametrize(
+        ("changed_parents", "killed_at", "least", "most"),
+        [(False, None, 25, 25), (True, None, 3, 10), (False, 0.2, 25, 25)],
+        ids=["all", "changed", "killed"],
+    )
+    def test_after_both_runs_all_rows_are_there(
+        self,
+        stage: Stage,
+        changed_parents: bool,  # noqa: FBT001
+        killed_at: float | None,
+        least: int,
+        most: int,
+    ) -> None:
+        world = replace(BY_CANDIDATE, changed_every=10)
+        run = Following(Reading("tap", world, changed_parents=changed_parents), killed_at)
+        figures = run.measure(stage)
+        assert (figures["code"], figures["rows"], run.rows) == (0, 25, 25)
+        assert least <= figures["requests"] - 2 <= most  # One for accounts, and one for candidates.
+
+    def test_where_nothing_changed_each_list_is_asked_for_once(self, stage: Stage) -> None:
+        reading = Reading("tap", replace(SMALL, resources=SIX), besides=("account_syncs",))
+        figures = Following(reading).measure(stage)
+        assert figures["rows"] == reading.rows
+        assert figures["requests"] == 3 * len(SIX) + 1
+        assert len(left(stage.folder / "next.jsonl").rows) > 0
+
+    def test_what_came_after_the_last_state_does_not_count(self, tmp_path: Path) -> None:
+        row = {"integrated_account_id": "a", "id": "1"}
+        record = json.dumps({"type": "RECORD", "stream": "jobs", "record": row})
+        state = '{"type":"STATE","value":{"bookmarks":{}}}'
+        output = tmp_path / "output"
+        output.write_text("\n".join([record, state, record.replace('"1"', '"2"'), record[:20]]))
+        assert left(output) == (b'{"bookmarks": {}}', {("jobs", "a", "1")})
 
 
 class TestResults:

@@ -39,6 +39,16 @@ def passed_over(run: Run) -> list[str]:
     return [line.split("other categories: ")[1] for line in run.log if "Passed over" in line]
 
 
+@pytest.mark.parametrize("streams", [["applications"], ["interviews"], ["jobs", "users"]])
+def test_accounts_are_listed_once_whichever_streams_are_read(
+    tap: Tap, sandbox: Sandbox, streams: list[str]
+) -> None:
+    make(sandbox, {"provider": "greenhouse"})
+    run = tap(catalog=tap.catalog("account_syncs", "integrated_accounts", *streams))
+    assert run.code == 0
+    assert len(sandbox.requests(LISTING)) == 1
+
+
 class TestCategories:
     """Accounts are read if they are of an applicant tracking system, however they are filed."""
 

@@ -1,4 +1,4 @@
-"""What all streams have in common: a schema file, the run, and what the state knows."""
+"""The base of all streams of the tap, which puts what all of them need beside the SDK's class."""
 
 from __future__ import annotations
 

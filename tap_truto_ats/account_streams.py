@@ -47,7 +47,9 @@ class IntegratedAccountsStream(TrutoStream):
             self._tell_of_values(sync.account.id, unfit)
             sync.rows = 1
             syncs.append(sync)
-        syncs += map(self._syncs.begin, self._no_longer_listed())
+        departed = self._no_longer_listed()
+        self.run.tell_of_departed(one.id for one in departed)
+        syncs += map(self._syncs.begin, departed)
         for sync in syncs:
             sync.mode, sync.evidence = Mode.CHOSEN, accounts.evidence
             self._close(sync)

@@ -103,8 +103,9 @@ class TrutoStream(PagedStream):
 
     def _compare_accounts(self) -> None:
         """Take note of accounts that the state knows, and that are not found for the first time."""
+        found = {account.id for account in self.run.accounts.all()} - self._not_offered
+        self._bookmarks.note_found(found)
         if self.version is not None:
-            found = {account.id for account in self.run.accounts.all()} - self._not_offered
             missing = self._bookmarks.missing(found)
             self._newly_missing = {account_id for account_id, is_new in missing.items() if is_new}
 

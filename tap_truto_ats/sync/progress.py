@@ -67,8 +67,9 @@ class Progress:
         cls, state: Mapping[str, Any], mode: str, scope: Mapping[str, str], now: datetime
     ) -> Progress:
         """Return how far an earlier run came, or the beginning."""
-        began = parse_instant(state.get("began"))
-        if began is None or (state.get("mode"), state.get("scope")) != (mode, scope):
+        began, after = parse_instant(state.get("began")), state.get("after")
+        is_same = (state.get("mode"), state.get("scope")) == (mode, scope)
+        if began is None or not isinstance(after, list) or not is_same:
             return cls(mode, scope, now)
         return cls(
             mode,
@@ -76,7 +77,7 @@ class Progress:
             began,
             parse_instant(state.get("known_until")),
             state.get("has_gone") is True,
-            tuple(map(str, state.get("after") or ())),
+            tuple(map(str, after)),
         )
 
     def state(self, rows: int) -> dict[str, Any] | None:

@@ -146,6 +146,16 @@ class TestGoingOn:
         assert (len(asked(sandbox)) < CANDIDATES) is is_same
         assert second.syncs[account, "interviews"]["is_complete"]
 
+    def test_it_goes_on_though_a_whole_read_has_come_due_meanwhile(
+        self, tap: Tap, sandbox: Sandbox, account: str
+    ) -> None:
+        state = self.broken_off(tap, state=read(tap).state).state
+        asked(sandbox)
+        run = read(tap, aged(state, whole_read_at=LONG_AGO))
+        assert run.logged("7 days have passed") == 1
+        assert len(asked(sandbox)) < CANDIDATES
+        assert partitions(run.state)[account]["whole_read_at"] > LONG_AGO
+
     def test_where_rows_count_by_their_version_it_begins_anew(
         self, tap: Tap, sandbox: Sandbox, account: str
     ) -> None:

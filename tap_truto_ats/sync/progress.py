@@ -104,8 +104,8 @@ class Progress:
     ) -> list[Binding]:
         """Return those of the parents that are to be asked for.
 
-        Where an earlier run stopped, they are those behind the last one, and those that changed
-        since it listed them.
+        Where an earlier run stopped, they are those behind the last one, those that changed since
+        it listed them, and those that do not tell, unless none of them does.
 
         Args:
             parents: All that were listed.
@@ -115,10 +115,11 @@ class Progress:
         if not self.after:
             self.known_until = known_until
         again = self.known_until or LATER
+        silent = self.known_until and LONG_AGO
         chosen = [
             one
             for one in parents
-            if (one.position > self.after or one.changed >= again)
+            if (one.position > self.after or one.changed >= again or one.changed == silent)
             and (since is None or one.changed >= since or one.changed == LONG_AGO)
         ]
         self._positions = [one.position for one in chosen]

@@ -21,7 +21,7 @@ NOTED = {"tap_truto_ats.sync.progress:NOTE_SECONDS": 0.0}
 CANDIDATES = 300
 LATER = (NOW + timedelta(hours=1)).isoformat(timespec="microseconds")
 UNDER_WAY = 120
-"""More requests are not under way, or behind one that is, at any time: on a busy machine, 91 were."""
+"""More requests are not under way, or behind one that is, at any time; a busy machine had 91."""
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ class TrutoStream(PagedStream):
             )
 
     def _compare_accounts(self) -> None:
-        """Take note of accounts that were found, and of those that are missing for the first time."""
+        """Take note of the accounts found, and of those that are missing for the first time."""
         found = {account.id for account in self.run.accounts.all()} - self._not_offered
         self._bookmarks.note_found(found)
         if self.version is not None:

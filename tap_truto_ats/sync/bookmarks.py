@@ -105,16 +105,16 @@ class Bookmarks:
 
     def rows_known(self, account_id: str) -> int | None:
         """Return the checksum of the rows that the account's last run saw; None if unknown."""
-        checksum: int | None = self._by_account.get(account_id, {}).get(CHECKSUM)
+        checksum: int | None = self._known(account_id, CHECKSUM)
         return checksum
 
     def has_undated_rows(self, account_id: str) -> bool:
         """Return whether some of the account's rows do not tell when they last changed."""
-        return self._by_account.get(account_id, {}).get(UNDATED) is True
+        return self._known(account_id, UNDATED) is True
 
     def whole_read_at(self, account_id: str) -> datetime | None:
         """Return the start of the last run that read the account whole; None if there was none."""
-        return parse_instant(self._by_account.get(account_id, {}).get(WHOLE_READ_AT))
+        return parse_instant(self._known(account_id, WHOLE_READ_AT))
 
     def has_been_read(self, account_id: str) -> bool:
         """Return whether an earlier run has read the account to its end."""
@@ -122,7 +122,7 @@ class Bookmarks:
 
     def ids_known(self, account_id: str) -> int | None:
         """Return the checksum of the ids that the last whole read saw; None if unknown."""
-        checksum: int | None = self._by_account.get(account_id, {}).get(IDS)
+        checksum: int | None = self._known(account_id, IDS)
         return checksum
 
     def due(self, account_id: str, scope: Scope, days: int | None) -> str | None:
@@ -158,11 +158,11 @@ class Bookmarks:
 
     def parents_known_until(self, account_id: str) -> datetime | None:
         """Return up to which change the parents of the last complete read were known."""
-        return parse_instant(self._by_account.get(account_id, {}).get(PARENTS))
+        return parse_instant(self._known(account_id, PARENTS))
 
     def progress(self, account_id: str) -> dict[str, Any]:
         """Return how far a fan-out came that could not be ended; empty if there was none."""
-        given = self._by_account.get(account_id, {}).get(FAN_OUT)
+        given = self._known(account_id, FAN_OUT)
         return given if isinstance(given, dict) else {}
 
     def note_progress(self, account_id: str, progress: dict[str, Any] | None) -> None:
@@ -180,7 +180,7 @@ class Bookmarks:
 
     def read_at(self, account_id: str) -> datetime | None:
         """Return the latest time that a record of the account carried, by the state."""
-        latest = parse_instant(self._by_account.get(account_id, {}).get(READ_AT))
+        latest = parse_instant(self._known(account_id, READ_AT))
         return latest and min(latest, LAST)
 
     def note_time(self, account_id: str, latest: datetime) -> None:
@@ -254,9 +254,13 @@ class Bookmarks:
             if account_id not in found
         }
 
+    def _known(self, account_id: str, name: str) -> Any:  # noqa: ANN401
+        """Return what the state has of an account under a name; None if nothing."""
+        return self._by_account.get(account_id, {}).get(name)
+
     def _scope(self, account_id: str, scope: Scope) -> Scope:
         """Return the scope of the rows that came so far; where it is not known, the given one."""
-        known = self._by_account.get(account_id, {}).get(SCOPE)
+        known = self._known(account_id, SCOPE)
         return known if isinstance(known, dict) else scope
 
     def _is_unread(self, partition: dict[str, Any]) -> bool:

@@ -306,14 +306,23 @@ class TestDeparted:
         assert {account for account, _ in second.syncs} == {row["id"]}
         assert partitions(second.state).keys() == set(ids.values())
 
-    def test_in_a_list_of_several_pages_they_have_to_lack_twice(
-        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]
+    @pytest.mark.parametrize(
+        ("page_size", "is_empty"), [(2, False), (100, True)], ids=["several pages", "empty"]
+    )
+    def test_in_a_list_that_is_not_sure_they_have_to_lack_twice(
+        self,
+        tap: Tap,
+        sandbox: Sandbox,
+        ids: dict[str, str],
+        page_size: int,
+        is_empty: bool,  # noqa: FBT001
     ) -> None:
-        first = read(tap, None, *self.STREAMS, page_size=2)
-        sandbox.account(ids["ashby"], is_listed=False)
-        second = read(tap, first.state, *self.STREAMS, page_size=2)
+        first = read(tap, None, *self.STREAMS, page_size=page_size)
+        for account in ids.values() if is_empty else [ids["ashby"]]:
+            sandbox.account(account, is_listed=False)
+        second = read(tap, first.state, *self.STREAMS, page_size=page_size)
         assert second.logged("no longer lists") == 0
-        third = read(tap, second.state, *self.STREAMS, page_size=2)
+        third = read(tap, second.state, *self.STREAMS, page_size=page_size)
         assert third.logged("no longer lists") == 1
 
 

@@ -13,6 +13,7 @@ from tap_truto_ats.model.resources import ACCOUNTS
 from tap_truto_ats.sync.account import account_of
 from tap_truto_ats.sync.account_sync import Mode
 from tap_truto_ats.sync.bookmarks import PARTITION_KEY
+from tap_truto_ats.sync.evidence import Doubt
 from tap_truto_ats.truto_stream import TrutoStream
 
 if TYPE_CHECKING:
@@ -47,9 +48,16 @@ class IntegratedAccountsStream(TrutoStream):
             self._tell_of_values(sync.account.id, unfit)
             sync.rows = 1
             syncs.append(sync)
-        syncs += map(self._syncs.begin, self._no_longer_listed())
+        departed = self._no_longer_listed()
+        self.run.tell_of_departed(one.id for one in departed)
+        syncs += map(self._syncs.begin, departed)
         for sync in syncs:
             sync.mode, sync.evidence = Mode.CHOSEN, accounts.evidence
+            self._close(sync)
+        for account in accounts.hidden:
+            sync = self._syncs.begin(account)
+            sync.mode = Mode.CHOSEN
+            sync.evidence.doubts[Doubt.NOT_OFFERED] += 1
             self._close(sync)
         for failure in self._failures:
             sync = self._syncs.begin(failure.account)

@@ -164,7 +164,7 @@ class Report:
 
     def log(self) -> None:
         """Log what became of the accounts, as tables and as one line of JSON."""
-        if self._accounts:
+        if self.has_begun or self._accounts:
             data = self.data()
             logger.info("%s", "\n".join(lines(data)))
             logger.info("REPORT: %s", json.dumps(data), extra={"report": data})

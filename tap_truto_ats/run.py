@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tap_truto_ats.sync.account import Account
     from tap_truto_ats.sync.account_sync import AccountSync, SyncTask
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass
 class Run:
@@ -36,6 +39,8 @@ class Run:
     """Whether each account is only tested, as `--test` does."""
     under_way: set[AccountSync] = field(default_factory=set)
     """The account syncs that have begun and not ended."""
+    departed: set[str] = field(default_factory=set)
+    """The accounts that were told to be no longer listed."""
     notes: Notes = field(default_factory=Notes)
     """When to note how far fan-outs are."""
     on_end: Callable[[dict[str, Any]], None] = lambda _: None
@@ -121,6 +126,17 @@ class Run:
             if is_end:
                 sync.end(task.error)
                 yield sync, ()
+
+    def tell_of_departed(self, account_ids: Iterable[str]) -> None:
+        """Log, once each, which accounts the state knows and Truto no longer lists."""
+        new = [one for one in dict.fromkeys(account_ids) if one not in self.departed]
+        self.departed.update(new)
+        if new:
+            logger.warning(
+                "Truto no longer lists %d accounts that the state knows: %s.",
+                len(new),
+                ", ".join(new),
+            )
 
     def unfinished(self) -> set[str | None]:
         """Return the accounts that have not been read to their end."""

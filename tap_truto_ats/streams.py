@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import Self, override
 
+from tap_truto_ats.api.errors import RunError
 from tap_truto_ats.model.instants import format_instant
 from tap_truto_ats.model.records import CUSTOM_FIELDS, REMOTE_DATA
+from tap_truto_ats.settings.features import mapping_of
 from tap_truto_ats.sync.account_sync import Mode
 from tap_truto_ats.sync.bookmarks import PARTITION_KEY
 from tap_truto_ats.sync.evidence import Doubt
@@ -91,7 +93,7 @@ class UnifiedStream(TrutoStream):
                     yield stream, stream.records(*read)
                 if self.run.notes.are_due(self.run.client.limiter.admitted):
                     self._note_progress(by_name)
-        except SystemExit:
+        except (RunError, SystemExit):
             self._note_progress(by_name)
             raise
         for stream in streams:
@@ -108,19 +110,14 @@ class UnifiedStream(TrutoStream):
 
     def _note_departed(self, streams: Sequence[Self]) -> None:
         """Take note of the accounts that the state knows and that Truto no longer lists."""
-        departed: dict[str, None] = {}
+        departed = []
         for stream in streams:
             for account in stream._no_longer_listed():  # noqa: SLF001 - a stream of the same class
                 sync = stream._syncs.begin(account)  # noqa: SLF001 - a stream of the same class
                 sync.mode = Mode.NOT_LISTED
                 self.run.note(sync)
-                departed[account.id] = None
-        if departed:
-            self.logger.warning(
-                "Truto no longer lists %d accounts that the state knows: %s.",
-                len(departed),
-                ", ".join(departed),
-            )
+                departed.append(account.id)
+        self.run.tell_of_departed(departed)
 
     def tasks(self, streams: Sequence[Self]) -> dict[str | None, Iterator[SyncTask]]:
         """Plan the syncs of each account, which `run.read` carries out one after another."""
@@ -243,5 +240,6 @@ class UnifiedStream(TrutoStream):
     @override
     def _syncs(self) -> AccountSyncs:
         columns = (breadcrumb for breadcrumb, is_selected in self.mask.items() if is_selected)
-        scope = scope_of(self.name, self.run.settings, columns)
+        mapping = mapping_of(self.name, self.config)
+        scope = scope_of(self.name, self.run.settings, columns, mapping)
         return replace(super()._syncs, is_incremental=self._is_incremental, scope=scope)

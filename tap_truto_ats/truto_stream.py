@@ -70,13 +70,15 @@ class TrutoStream(PagedStream):
     def _no_longer_listed(self) -> list[Account]:
         """Return the accounts that the state knows, where the run covers all that there are.
 
-        From a list of several pages, an account may have slipped by: it has to lack twice.
+        From a list of several pages, an account may have slipped by, and one without any account
+        may be that of another environment: there, it has to lack twice.
         """
         accounts = self.run.accounts
         if accounts.part or accounts.evidence.blocking_deletions(ACCOUNTS):
             return []
-        is_sure = accounts.evidence.is_exact or not accounts.evidence.is_paged
-        missing = self._bookmarks.missing({account.id for account in accounts.all()})
+        found = {account.id for account in accounts.all()}
+        is_sure = found and (accounts.evidence.is_exact or not accounts.evidence.is_paged)
+        missing = self._bookmarks.missing(found)
         return [Account(one) for one, is_new in missing.items() if is_sure or not is_new]
 
     def _tell_of_values(self, account: object, unfit: Counter[str], replaced: int = 0) -> None:
@@ -102,9 +104,10 @@ class TrutoStream(PagedStream):
             )
 
     def _compare_accounts(self) -> None:
-        """Take note of accounts that the state knows, and that are not found for the first time."""
+        """Take note of the accounts found, and of those that are missing for the first time."""
+        found = {account.id for account in self.run.accounts.all()} - self._not_offered
+        self._bookmarks.note_found(found)
         if self.version is not None:
-            found = {account.id for account in self.run.accounts.all()} - self._not_offered
             missing = self._bookmarks.missing(found)
             self._newly_missing = {account_id for account_id, is_new in missing.items() if is_new}
 

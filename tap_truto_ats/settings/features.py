@@ -6,6 +6,7 @@ The SDK's own schema of them lets pass what later fails without naming the setti
 from __future__ import annotations
 
 import ast
+from fnmatch import fnmatch
 from importlib import import_module
 from importlib.util import find_spec
 from types import NoneType
@@ -50,6 +51,21 @@ NULL = (None, "__NULL__")
 ALIAS, ELSE, FILTER, SOURCE = "__alias__", "__else__", "__filter__", "__source__"
 OPTIONS = (ALIAS, ELSE, FILTER, "__key_properties__", SOURCE)
 """In stream maps: what is no column."""
+
+
+def mapping_of(stream: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return by setting what becomes of a stream's rows on their way out; nothing of others."""
+    maps = {
+        name: given
+        for name, given in (config.get("stream_maps") or {}).items()
+        if name == ELSE
+        or fnmatch(stream, given.get(SOURCE, name) if isinstance(given, dict) else name)
+    }
+    flattens = config.get("flattening_enabled")
+    return {
+        "flattening": flattens and {key: config[key] for key in config if "flattening" in key},
+        "stream_maps": maps and [maps, config.get("stream_map_config"), config.get("faker_config")],
+    }
 
 
 def check_maps(maps: Mapping[str, Any]) -> Iterator[str]:

@@ -141,7 +141,7 @@ class AccountSync:
 
     def resume(self, began: datetime) -> None:
         """Take note that an earlier run began it, of which a part of the rows are out."""
-        self.read_at = self.tick()
+        self.read_at = max(self.tick(), began)
         self._started_at, self.is_resumed = began, True
         self.evidence.resume(began)
 

@@ -52,9 +52,9 @@ class AccountSyncs:
 
     def find_due(self, accounts: Iterable[Account]) -> Iterator[str]:
         """Find the accounts that have to be read whole, and yield the reason for each."""
+        days = self.settings.full_read_every_days
         for account in accounts:
-            days = self.settings.full_read_every_days
-            if reason := self.bookmarks.due(account.id, self.scope, days):
+            if account.is_active and (reason := self.bookmarks.due(account.id, self.scope, days)):
                 self.due[account.id] = reason
                 yield reason
 
@@ -86,7 +86,10 @@ class AccountSyncs:
         """Note in the state how far a fan-out is; the rows that it handed out are out."""
         # Rows of this run alone have its version.
         if sync.progress and not sync.deletes:
-            self.bookmarks.note_progress(sync.account.id, sync.progress.state(sync.rows))
+            progress = sync.progress.state(sync.rows)
+            self.bookmarks.note_progress(sync.account.id, progress)
+            if progress:
+                self.bookmarks.note_time(sync.account.id, sync.tick())
 
     def end(self, sync: AccountSync) -> None:
         """Note in the state how far an account was read; all its rows are out."""
@@ -116,3 +119,5 @@ class AccountSyncs:
         if sync.is_whole and (sync.is_complete or is_over or (sync.is_first and not blocks)):
             part = (0, sync.started_at) if sync.is_resumed else (sync.ids, None)
             bookmarks.note_whole_read(account.id, self.scope, *part)
+        elif not (sync.is_first or sync.whole_because):
+            bookmarks.note_scope(account.id, self.scope)

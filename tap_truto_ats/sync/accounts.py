@@ -51,6 +51,8 @@ class Accounts:
     """Returns the time by Truto's clock."""
     failures: dict[tuple[str, str], Failure] = field(default_factory=dict)
     """By account and the error's text."""
+    hidden: list[Account] = field(default_factory=list)
+    """Those that are named and that the token is not shown."""
     _listed: dict[str, Account] | None = None
 
     def __post_init__(self) -> None:
@@ -111,17 +113,17 @@ class Accounts:
         tasks: dict[str | None, list[Task[Account]]] = {
             name: [Task(one, _look_up(one), name)] for name, one in self._named.items()
         }
-        hidden = []
         for task, rows, _ in filter(None, self.scheduler.read(tasks)):
             account, error = task.subject, task.error
             yield from ({**row, "id": account.id} for row in rows)
             if error and error.status in NOT_SHOWN:
-                hidden.append(account.id)
+                self.hidden.append(account)
             elif error:
                 self.scheduler.refused[account.id] = error
                 self.fail(account, error, ACCOUNTS_STREAM)
-        if hidden:
-            logger.warning("This token is not shown the integrated accounts %s.", ", ".join(hidden))
+        if self.hidden:
+            names = ", ".join(one.id for one in self.hidden)
+            logger.warning("This token is not shown the integrated accounts %s.", names)
 
     def _list(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of applicant tracking systems, of the tenants in the settings or of all.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -12,7 +12,6 @@ from tap_truto_ats.sync.scope import is_narrower, merged, widened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-    from datetime import datetime
 
     from tap_truto_ats.sync.scope import Scope
 
@@ -29,6 +28,8 @@ PARENTS = "parents_known_until"
 UNDATED = "undated_rows"
 MISSING_SINCE = "missing_since"
 
+LAST = datetime.max.replace(tzinfo=timezone.utc) - timedelta(days=1)
+"""The latest time that a later one can follow."""
 
 MOST_DAYS = 100_000
 """The longest period; a longer one would overflow a date."""
@@ -104,16 +105,16 @@ class Bookmarks:
 
     def rows_known(self, account_id: str) -> int | None:
         """Return the checksum of the rows that the account's last run saw; None if unknown."""
-        checksum: int | None = self._by_account.get(account_id, {}).get(CHECKSUM)
+        checksum: int | None = self._known(account_id, CHECKSUM)
         return checksum
 
     def has_undated_rows(self, account_id: str) -> bool:
         """Return whether some of the account's rows do not tell when they last changed."""
-        return self._by_account.get(account_id, {}).get(UNDATED) is True
+        return self._known(account_id, UNDATED) is True
 
     def whole_read_at(self, account_id: str) -> datetime | None:
         """Return the start of the last run that read the account whole; None if there was none."""
-        return parse_instant(self._by_account.get(account_id, {}).get(WHOLE_READ_AT))
+        return parse_instant(self._known(account_id, WHOLE_READ_AT))
 
     def has_been_read(self, account_id: str) -> bool:
         """Return whether an earlier run has read the account to its end."""
@@ -121,7 +122,7 @@ class Bookmarks:
 
     def ids_known(self, account_id: str) -> int | None:
         """Return the checksum of the ids that the last whole read saw; None if unknown."""
-        checksum: int | None = self._by_account.get(account_id, {}).get(IDS)
+        checksum: int | None = self._known(account_id, IDS)
         return checksum
 
     def due(self, account_id: str, scope: Scope, days: int | None) -> str | None:
@@ -137,7 +138,7 @@ class Bookmarks:
         if not self.has_been_read(account_id):
             return None
         partition = self._by_account[account_id]
-        if changes := widened(partition.setdefault(SCOPE, scope), scope):
+        if changes := widened(self._scope(account_id, scope), scope):
             return f"{' and '.join(changes)} changed"
         if not days:
             return None
@@ -153,16 +154,15 @@ class Bookmarks:
 
     def is_narrowed(self, account_id: str, scope: Scope) -> bool:
         """Return whether rows that came in earlier runs are older than `start_date` now."""
-        known: Scope | None = self._by_account.get(account_id, {}).get(SCOPE)
-        return known is not None and is_narrower(known, scope)
+        return is_narrower(self._scope(account_id, scope), scope)
 
     def parents_known_until(self, account_id: str) -> datetime | None:
         """Return up to which change the parents of the last complete read were known."""
-        return parse_instant(self._by_account.get(account_id, {}).get(PARENTS))
+        return parse_instant(self._known(account_id, PARENTS))
 
     def progress(self, account_id: str) -> dict[str, Any]:
         """Return how far a fan-out came that could not be ended; empty if there was none."""
-        given = self._by_account.get(account_id, {}).get(FAN_OUT)
+        given = self._known(account_id, FAN_OUT)
         return given if isinstance(given, dict) else {}
 
     def note_progress(self, account_id: str, progress: dict[str, Any] | None) -> None:
@@ -180,7 +180,8 @@ class Bookmarks:
 
     def read_at(self, account_id: str) -> datetime | None:
         """Return the latest time that a record of the account carried, by the state."""
-        return parse_instant(self._by_account.get(account_id, {}).get(READ_AT))
+        latest = parse_instant(self._known(account_id, READ_AT))
+        return latest and min(latest, LAST)
 
     def note_time(self, account_id: str, latest: datetime) -> None:
         """Remember the latest time that a record of the account carries."""
@@ -200,8 +201,12 @@ class Bookmarks:
         partition = self._partition(account_id)
         partition.pop(KNOWN_SINCE, None)
         partition[WHOLE_READ_AT] = format_instant(began or self.run_start)
-        self._note(account_id, SCOPE, merged(partition.get(SCOPE, scope), scope))
+        self.note_scope(account_id, scope)
         self._note(account_id, IDS, ids)
+
+    def note_scope(self, account_id: str, scope: Scope) -> None:
+        """Remember what decided which rows and columns came."""
+        self._note(account_id, SCOPE, merged(self._scope(account_id, scope), scope))
 
     def advance(
         self,
@@ -234,6 +239,11 @@ class Bookmarks:
         self._note(account_id, UNDATED, has_undated)
         return partition != then
 
+    def note_found(self, found: Collection[str]) -> None:
+        """Remember which accounts were found, so that they may be missing anew."""
+        for account_id in self._by_account.keys() & {*found}:
+            self._by_account[account_id].pop(MISSING_SINCE, None)
+
     def missing(self, found: Collection[str]) -> dict[str, bool]:
         """Return the accounts that the state knows and that were not found.
 
@@ -241,13 +251,20 @@ class Bookmarks:
             By account: whether this run is the first not to find it.
         """
         now = format_instant(self.run_start)
-        for account_id in self._by_account.keys() & {*found}:
-            self._by_account[account_id].pop(MISSING_SINCE, None)
         return {
             account_id: partition.setdefault(MISSING_SINCE, now) == now
             for account_id, partition in self._by_account.items()
             if account_id not in found
         }
+
+    def _known(self, account_id: str, name: str) -> Any:  # noqa: ANN401
+        """Return what the state has of an account under a name; None if nothing."""
+        return self._by_account.get(account_id, {}).get(name)
+
+    def _scope(self, account_id: str, scope: Scope) -> Scope:
+        """Return the scope of the rows that came so far; where it is not known, the given one."""
+        known = self._known(account_id, SCOPE)
+        return known if isinstance(known, dict) else scope
 
     def _is_unread(self, partition: dict[str, Any]) -> bool:
         is_read = self._moment(partition) and _account_id(partition)

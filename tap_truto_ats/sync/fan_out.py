@@ -98,7 +98,7 @@ def _go_on(sync: AccountSync) -> Progress:
     """Begin a fan-out, or go on with the one that an earlier run could not end."""
     # Where rows count by the version of this run, those of an earlier one do not.
     known = {} if sync.deletes else sync.progress_known
-    mode = sync.mode.name if sync.mode else ""
+    mode = sync.mode.words if sync.mode else ""
     progress = sync.progress = Progress.of(known, mode, sync.scope, sync.started_at)
     if progress.after:
         sync.resume(progress.began)

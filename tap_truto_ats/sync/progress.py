@@ -67,8 +67,9 @@ class Progress:
         cls, state: Mapping[str, Any], mode: str, scope: Mapping[str, str], now: datetime
     ) -> Progress:
         """Return how far an earlier run came, or the beginning."""
-        began = parse_instant(state.get("began"))
-        if began is None or (state.get("mode"), state.get("scope")) != (mode, scope):
+        began, after = parse_instant(state.get("began")), state.get("after")
+        is_same = (state.get("mode"), state.get("scope")) == (mode, scope)
+        if began is None or not isinstance(after, list) or not is_same:
             return cls(mode, scope, now)
         return cls(
             mode,
@@ -76,7 +77,7 @@ class Progress:
             began,
             parse_instant(state.get("known_until")),
             state.get("has_gone") is True,
-            tuple(map(str, state.get("after") or ())),
+            tuple(map(str, after)),
         )
 
     def state(self, rows: int) -> dict[str, Any] | None:
@@ -103,8 +104,8 @@ class Progress:
     ) -> list[Binding]:
         """Return those of the parents that are to be asked for.
 
-        Where an earlier run stopped, they are those behind the last one, and those that changed
-        since it listed them.
+        Where an earlier run stopped, they are those behind the last one, those that changed since
+        it listed them, and those that do not tell, unless none of them does.
 
         Args:
             parents: All that were listed.
@@ -114,10 +115,11 @@ class Progress:
         if not self.after:
             self.known_until = known_until
         again = self.known_until or LATER
+        silent = self.known_until and LONG_AGO
         chosen = [
             one
             for one in parents
-            if (one.position > self.after or one.changed >= again)
+            if (one.position > self.after or one.changed >= again or one.changed == silent)
             and (since is None or one.changed >= since or one.changed == LONG_AGO)
         ]
         self._positions = [one.position for one in chosen]

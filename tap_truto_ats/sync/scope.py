@@ -17,15 +17,24 @@ if TYPE_CHECKING:
     Scope: TypeAlias = dict[str, str]
 
 START = "start_date"
+EARLIEST = "earliest_start_date"
+"""In the state, where `start_date` was moved to a later date: by which one rows came; empty for
+none."""
 
 
-def scope_of(stream: str, settings: Settings, columns: Iterable[tuple[str, ...]]) -> Scope:
+def scope_of(
+    stream: str,
+    settings: Settings,
+    columns: Iterable[tuple[str, ...]],
+    mapping: Mapping[str, Any],
+) -> Scope:
     """Return by name what decides which rows and columns of a stream come, in short.
 
     Args:
         stream: Its name.
         settings: Those of the run.
         columns: The breadcrumbs of the columns that are selected.
+        mapping: By setting of the SDK's: what becomes of the rows on their way out.
 
     Returns:
         Of `start_date` the date-time, of all others a checksum; what is not set is left out.
@@ -37,6 +46,7 @@ def scope_of(stream: str, settings: Settings, columns: Iterable[tuple[str, ...]]
         "include_remote_data": settings.include_remote_data,
         "remote_query": settings.remote_query.get(stream),
         "response_format": settings.response_format != "unified" and settings.response_format,
+        **mapping,
     }
     scope = {name: _checksum(value) for name, value in decisive.items() if value}
     if settings.start_date:
@@ -51,24 +61,31 @@ def widened(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """
     return [
         name
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name) and not (name == START and is_narrower(before, now))
+        for name in sorted((before.keys() | now.keys()) - {EARLIEST})
+        if before.get(name) != now.get(name)
+        and not (name == START and _is_later(now.get(START), before.get(START)))
     ]
 
 
 def is_narrower(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
-    """Return whether `start_date` was set, or was moved to a later date."""
-    start, earlier = parse_instant(now.get(START)), parse_instant(before.get(START))
-    return start is not None and (earlier is None or start > earlier)
+    """Return whether rows that came before are older than `start_date`."""
+    return _is_later(now.get(START), _earliest(before))
 
 
 def merged(before: Mapping[str, str], now: Mapping[str, str]) -> Scope:
-    """Return the scope of all rows that came so far: its `start_date` is the earliest."""
-    if not is_narrower(before, now):
-        return dict(now)
-    start = {START: before[START]} if START in before else {}
-    return {name: value for name, value in now.items() if name != START} | start
+    """Return the scope of this run, and by which `start_date` older rows came before."""
+    return {**now, EARLIEST: _earliest(before)} if is_narrower(before, now) else dict(now)
+
+
+def _earliest(before: Mapping[str, str]) -> str:
+    return before.get(EARLIEST, before.get(START)) or ""
+
+
+def _is_later(start: str | None, other: str | None) -> bool:
+    """Return whether a `start_date` leaves out rows that another one does not."""
+    moment, earlier = parse_instant(start), parse_instant(other)
+    return moment is not None and (earlier is None or moment > earlier)
 
 
 def _checksum(value: Any) -> str:  # noqa: ANN401
-    return f"{crc32(json.dumps(value, sort_keys=True).encode()):08x}"
+    return f"{crc32(json.dumps(value, sort_keys=True, default=str).encode()):08x}"

@@ -220,6 +220,16 @@ class TestReport:
         assert len(run.errors) == 25
         assert run.logged("Skipped accounts that are not active") == 1
 
+    def test_an_account_that_the_token_is_not_shown_has_a_row_that_claims_nothing(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]
+    ) -> None:
+        account = ids["greenhouse"]
+        sandbox.fault(path=f"/integrated-account/{account}", status=403, times=None)
+        run = tap(catalog=tap.catalog(*STREAMS), integrated_account_ids=[account])
+        assert run.syncs.keys() == {(account, one) for one in STREAMS if one != "account_syncs"}
+        one = run.syncs[account, "integrated_accounts"]
+        assert (one["records"], one["is_complete"]) == (0, False)
+
     def test_an_hourly_run_over_many_accounts_is_short(self, sandbox: Sandbox) -> None:
         accounts = [{"provider": name} for name, _ in zip(cycle(PROVIDERS), range(200))]
         little = {"interviews": 1, "candidates": 1, "jobs": 1}

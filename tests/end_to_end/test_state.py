@@ -125,6 +125,8 @@ READ: dict[str, Callable[[str], Any]] = {
                 rows_checksum={"a": 1},
                 undated_rows="yes",
                 missing_since=7,
+                scope=[1],
+                read_at="9999-12-31T23:59:59.999999Z",
             )
         ]
     ),

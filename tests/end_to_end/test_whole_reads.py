@@ -104,6 +104,13 @@ class TestTurns:
         run = read(tap, state, full_read_every_days=0)
         assert syncs(run)[account]["mode"] == "incremental"
 
+    def test_those_that_are_not_active_are_not_due(
+        self, tap: Tap, sandbox: Sandbox, account: str
+    ) -> None:
+        state = aged(read(tap).state, whole_read_at=LONG_AGO)
+        sandbox.account(account, status="needs_reauth")
+        assert read(tap, state).logged("Read whole") == 0
+
     def test_what_changed_without_a_word_comes_with_the_next_one(
         self, tap: Tap, sandbox: Sandbox, account: str
     ) -> None:
@@ -155,7 +162,15 @@ WIDER: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"filters": {"interviews": {"created_at": {"gte": "2020-01-01"}}}},
         "filters",
     ),
-    "remote query": ({}, {"remote_query": {"interviews": {"a": "b"}}}, "remote_query"),
+    "remote query": ({}, {"remote_query": {"interviews": {"a": 1.5}}}, "remote_query"),
+    "a map": ({}, {"stream_maps": {"interviews": {"place": "location"}}}, "stream_maps"),
+    "a map of all": ({"stream_maps": {"inter*": {"status": None}}}, {}, "stream_maps"),
+    "a map's values": (
+        {"stream_maps": {"interviews": {"x": "config['x']"}}, "stream_map_config": {"x": "1"}},
+        {"stream_maps": {"interviews": {"x": "config['x']"}}, "stream_map_config": {"x": "2"}},
+        "stream_maps",
+    ),
+    "flattening": ({}, {"flattening_enabled": True, "flattening_max_depth": 1}, "flattening"),
     "raw data": ({}, {"include_remote_data": True}, "include_remote_data"),
     "format": ({}, {"response_format": "normalized"}, "response_format"),
     "hydrate": ({}, {"hydrate": ["interviews"]}, "hydrate"),
@@ -198,6 +213,7 @@ class TestScope:
             {"page_size": 3},
             {"lookback_seconds": 5},
             {"filters": {"jobs": {"created_at": {"gte": "2020-01-01"}}}},
+            {"stream_maps": {"account_syncs": {"tap_version": None}}},
         ],
     )
     def test_nothing_else_does(self, tap: Tap, account: str, after: dict[str, Any]) -> None:
@@ -212,6 +228,20 @@ class TestScope:
         third = read(tap, aged(second.state, whole_read_at=LONG_AGO), **later)
         assert (modes(third), syncs(third)[account]["is_complete"]) == ({"whole": 1}, False)
         assert modes(read(tap, third.state, **later)) == {"incremental": 1}
+
+    def test_a_start_that_is_moved_back_again_brings_what_it_left_out(
+        self, tap: Tap, sandbox: Sandbox, account: str
+    ) -> None:
+        first = read(tap)
+        for row, days in zip(sandbox.interviews(account), (10, 3), strict=False):
+            changed = (NOW - timedelta(days=days)).isoformat()
+            sandbox.change(account, row["id"], location="Elsewhere", updated_at=changed)
+        start = (NOW - timedelta(days=5)).isoformat()
+        second = read(tap, first.state, start_date=start)
+        assert modes(second) == {"incremental": 1}
+        third = read(tap, second.state)
+        assert third.logged("Read whole, since start_date changed: interviews (1 accounts).") == 1
+        assert table(first, second, third) == rows(sandbox.interviews())
 
     def test_one_that_failed_is_read_whole_later(
         self, tap: Tap, sandbox: Sandbox, account: str
@@ -229,6 +259,16 @@ class TestDeparted:
     """Accounts that the state knows and that Truto no longer lists."""
 
     STREAMS = ("integrated_accounts", "interviews", "jobs")
+
+    def test_the_log_has_them_whichever_stream_is_read(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]
+    ) -> None:
+        first = read(tap, None, "integrated_accounts")
+        sandbox.account(ids["ashby"], is_listed=False)
+        second = read(tap, first.state, "integrated_accounts")
+        assert second.logged(
+            f"Truto no longer lists 1 accounts that the state knows: {ids['ashby']}."
+        )
 
     def test_they_show_in_the_log_and_in_the_warehouse(
         self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]
@@ -266,14 +306,23 @@ class TestDeparted:
         assert {account for account, _ in second.syncs} == {row["id"]}
         assert partitions(second.state).keys() == set(ids.values())
 
-    def test_in_a_list_of_several_pages_they_have_to_lack_twice(
-        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]
+    @pytest.mark.parametrize(
+        ("page_size", "is_empty"), [(2, False), (100, True)], ids=["several pages", "empty"]
+    )
+    def test_in_a_list_that_is_not_sure_they_have_to_lack_twice(
+        self,
+        tap: Tap,
+        sandbox: Sandbox,
+        ids: dict[str, str],
+        page_size: int,
+        is_empty: bool,  # noqa: FBT001
     ) -> None:
-        first = read(tap, None, *self.STREAMS, page_size=2)
-        sandbox.account(ids["ashby"], is_listed=False)
-        second = read(tap, first.state, *self.STREAMS, page_size=2)
+        first = read(tap, None, *self.STREAMS, page_size=page_size)
+        for account in ids.values() if is_empty else [ids["ashby"]]:
+            sandbox.account(account, is_listed=False)
+        second = read(tap, first.state, *self.STREAMS, page_size=page_size)
         assert second.logged("no longer lists") == 0
-        third = read(tap, second.state, *self.STREAMS, page_size=2)
+        third = read(tap, second.state, *self.STREAMS, page_size=page_size)
         assert third.logged("no longer lists") == 1
 
 
@@ -297,3 +346,17 @@ def test_a_part_of_the_accounts_deletes_nothing(
     run = tap(catalog=catalog, emit_activate_version_messages=True, **given)
     assert bool(run.of("ACTIVATE_VERSION")) is is_sent
     assert run.logged("the run covers a part of the accounts") == (not is_sent)
+
+
+def test_what_an_account_no_longer_offers_holds_deletions_up_once(
+    tap: Tap, sandbox: Sandbox, account: str
+) -> None:
+    inputs: dict[str, Any] = {
+        "catalog": full_table(tap.catalog("interviews")),
+        "emit_activate_version_messages": True,
+    }
+    runs = [tap(**inputs)]
+    sandbox.account(account, resources=["jobs"])
+    for _ in range(2):
+        runs.append(tap(state=runs[-1].state, **inputs))
+    assert [len(run.of("ACTIVATE_VERSION")) for run in runs] == [1, 0, 1]

@@ -269,7 +269,7 @@ class TestMissing:
     def test_one_that_was_found_and_read_again_may_be_missing_anew(self) -> None:
         state = {"partitions": [partition(MARCH)]}
         assert bookmarks(state).missing(set()) == {"a1": True}
-        assert bookmarks(state).missing({"a1"}) == {}
+        bookmarks(state).note_found({"a1"})
         later = Bookmarks(state, "updated_at", RUN_START + timedelta(days=1))
         assert later.missing(set()) == {"a1": True}
 

@@ -110,6 +110,8 @@ class AccountSyncsStream(TrutoStream):
     def _write_held(self) -> None:
         run = {
             "run_started_at": format_instant(self.run.start),
+            "shard_index": self.run.settings.shard_index,
+            "shard_count": self.run.settings.shard_count,
             "tap_version": self.tap.plugin_version,
         }
         self._extracted_at = self.run.client.now()

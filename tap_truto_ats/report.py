@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
     from tap_truto_ats.api.limits import RateLimiter
+    from tap_truto_ats.model.shard import Shard
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,8 @@ class Report:
     waiting: Callable[[], Counter[str]]
     """Returns how many accounts wait, by the reason."""
     limiter: RateLimiter
+    shard: Shard | None = None
+    """The shard that the accounts are of; None if the run reads all."""
     started_at: float = field(default_factory=time.monotonic)
     accounts: int = 0
     rows: int = 0
@@ -116,7 +119,7 @@ class Report:
         speed = self.rows / max(self._seconds, 1e-3)
         waiting = [f"{count} {WAITS[reason]}" for reason, count in self.waiting().items()]
         return (
-            f"{done} of {self.accounts} accounts done,"
+            f"{f'{self.shard}: ' if self.shard else ''}{done} of {self.accounts} accounts done,"
             f" {self.rows:,} rows ({speed:,.0f} a second), {self.limiter.admitted:,} requests"
             + (f"; waiting: {', '.join(waiting)}" if waiting else "")
         )
@@ -139,6 +142,7 @@ class Report:
         # What an earlier run began is none of this one's time.
         times = {id_: min(one.seconds, seconds) for id_, one in self._accounts.items() if one.times}
         return {
+            "shard": self.shard and str(self.shard),
             **{name: numbers[name] for name in ("read", "failed", "skipped", "unfinished")},
             "records": sum(sums["records"] for sums in self._streams.values()),
             "requests": self.limiter.admitted,

@@ -78,7 +78,9 @@ class Run:
     @cached_property
     def report(self) -> Report:
         """What the operator sees of the run."""
-        return Report(self.unfinished, self.scheduler.waiting, self.client.limiter)
+        return Report(
+            self.unfinished, self.scheduler.waiting, self.client.limiter, self.settings.shard
+        )
 
     @cached_property
     def accounts(self) -> Accounts:
@@ -111,6 +113,8 @@ class Run:
             SystemExit: The run was stopped.
         """
         self.report.begin(len(tasks))
+        if self.settings.shard:
+            logger.info("Reading %s: %d accounts.", self.settings.shard, len(tasks))
         for read in self.scheduler.read(tasks):
             if read is None:
                 yield None

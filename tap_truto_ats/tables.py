@@ -21,8 +21,9 @@ SHOWN_OF_ERROR = 80
 def lines(data: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of a report, given as data."""
     words = ("read", "failed", "skipped", *(["unfinished"] if data["unfinished"] else []))
+    whose = f" of {data['shard']}" if data["shard"] else ""
     yield (
-        f"Accounts: {', '.join(f'{data[word]:,} {word}' for word in words)}."
+        f"Accounts{whose}: {', '.join(f'{data[word]:,} {word}' for word in words)}."
         f" {data['records']:,} records, {data['requests']:,} requests,"
         f" {timedelta(seconds=round(data['seconds']))} (h:mm:ss)."
     )

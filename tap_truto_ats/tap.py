@@ -17,6 +17,7 @@ from tap_truto_ats.run import Run
 from tap_truto_ats.settings.schema import SCHEMA
 from tap_truto_ats.singer.command_line import CommandLineTap
 from tap_truto_ats.streams import UnifiedStream
+from tap_truto_ats.sync.shards import account_ids, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,18 @@ class TapTrutoAts(CommandLineTap):
         """What all streams share."""
         start = datetime.fromtimestamp(self.initialized_at / 1000, tz=timezone.utc)
         return Run(self.config, start)
+
+    @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        if shard := self.run.settings.shard:
+            whole, state = state, part_of(state, shard)
+            if foreign := len(account_ids(whole) - account_ids(state)):
+                self.logger.warning(
+                    "The state knows %d accounts of other shards. They do not count, and the state"
+                    " of this run is without them: each shard has a state of its own.",
+                    foreign,
+                )
+        super().load_state(state)
 
     @override
     def discover_streams(self) -> Sequence[Stream]:

@@ -113,7 +113,8 @@ class TrutoStream(PagedStream):
 
     @override
     def missing(self) -> str | None:
-        if part := self.run.accounts.part:
+        settings = self.run.settings
+        if part := self.run.accounts.part or ("shard_count" if settings.shard else None):
             return f"the run covers a part of the accounts (`{part}`)"
         if not self.run.accounts.all():
             return "no account was found"

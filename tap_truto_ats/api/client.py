@@ -55,7 +55,7 @@ class TrutoClient:
     def __init__(self, settings: Settings, limiter: RateLimiter | None = None) -> None:
         """Open no connection yet."""
         self._settings = settings
-        self.limiter = limiter or RateLimiter()
+        self.limiter = limiter or RateLimiter(parallel_runs=settings.parallel_runs)
         self._timeout = min(settings.request_timeout_seconds, LONGEST_TIMEOUT)
         self._ahead: timedelta | None = None
         self._was_accepted = False

@@ -80,13 +80,15 @@ class RateLimiter:
     Thread-safe.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take the clock of the process, or a test's."""
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, *, parallel_runs: int = 1
+    ) -> None:
+        """Take the clock of the process, or a test's, and how many runs share the token's limit."""
         self.admitted = 0
         """Requests so far."""
         self._clock = clock
         self._lock = Lock()
-        self._token = Window(TOKEN_LIMIT)
+        self._token = Window(TOKEN_LIMIT // parallel_runs)
         self._accounts: defaultdict[str | None, Window] = defaultdict(lambda: Window(ACCOUNT_LIMIT))
 
     def admit(self, account_id: str | None) -> Refusal | None:

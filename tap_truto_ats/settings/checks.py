@@ -63,7 +63,11 @@ def problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
         else:
             check = CHECKS.get(name)
             lines += [f"Setting '{name}' {line}." for line in (check(value) if check else ())]
-    return lines or [*check_flattening(config), *check_batches(config)]
+    return lines or [
+        *_check_shards(config),
+        *check_flattening(config),
+        *check_batches(config),
+    ]
 
 
 def unknown(name: str, known: Collection[str]) -> str:
@@ -132,6 +136,16 @@ def takes(name: str, definition: Mapping[str, Any]) -> str:
         if key in definition
     ]
     return " ".join([NOUNS.get(kind, kind), *bounds])
+
+
+def _check_shards(config: Mapping[str, Any]) -> Iterator[str]:
+    names = ("shard_count", "shard_index")
+    given = [name for name in names if config.get(name) is not None]
+    if len(given) == 1:
+        (missing,) = {*names} - {*given}
+        yield f"Setting '{missing}' is missing: '{given[0]}' has no meaning without it."
+    elif given and config["shard_index"] >= config["shard_count"]:
+        yield "Setting 'shard_index' takes an integer below 'shard_count': the first shard is 0."
 
 
 def _check_token(token: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import typing as th
 
 from tap_truto_ats.model.instants import parse_iso
+from tap_truto_ats.model.shard import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +45,25 @@ class Settings:
         "Tenants",
         "Only the accounts of these tenants are read; without effect where "
         "`integrated_account_ids` is set.",
+    )
+    shard_count: int | None = _setting(
+        th.IntegerType(minimum=1),
+        "Number of shards",
+        "Among how many runs the accounts are shared out, each account to one of them by its id. "
+        "Each shard needs a state of its own.",
+    )
+    shard_index: int | None = _setting(
+        th.IntegerType(minimum=0),
+        "Shard",
+        "Which of the shards this run reads, counted from 0.",
+    )
+    parallel_runs: int = _setting(
+        th.IntegerType(minimum=1, maximum=500),
+        "Parallel runs",
+        "How many runs use the token at the same time: each keeps to its part of the token's 500 "
+        "requests in 10 seconds. An account's own limit stays whole, so that no two of the runs "
+        "may read the same account.",
+        default=1,
     )
     start_date: datetime | None = _setting(  # noqa: RUF009 - it returns a field
         th.DateTimeType,
@@ -177,6 +197,13 @@ class Settings:
         for name in ("integrated_account_ids", "tenant_ids", "hydrate"):
             values[name] = tuple(dict.fromkeys(one.strip() for one in values[name] or ()))
         return cls(**values)
+
+    @property
+    def shard(self) -> Shard | None:
+        """The shard of the accounts that is read; None if all are."""
+        if self.shard_index is None or self.shard_count in {None, 1}:
+            return None
+        return Shard(self.shard_index, self.shard_count)
 
     @property
     def is_raw(self) -> bool:

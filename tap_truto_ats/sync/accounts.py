@@ -62,10 +62,17 @@ class Accounts:
         """What tells whether all accounts were found."""
         self._passed_over: dict[str, str] = {}
         """By id: the categories of accounts that are of no applicant tracking system."""
+        self._tenants: set[str] = set()
+        """Whose accounts were found, in whatever shard."""
 
     @cached_property
     def _named(self) -> dict[str, Account]:
-        return {name: Account(name) for name in self.settings.integrated_account_ids}
+        names = filter(self._is_in_shard, self.settings.integrated_account_ids)
+        return {name: Account(name) for name in names}
+
+    def _is_in_shard(self, account_id: str) -> bool:
+        shard = self.settings.shard
+        return shard is None or account_id in shard
 
     def fail(self, account: Account, error: AccountError, stream: str) -> None:
         """Remember why a stream of an account could not be read; the log ends with all of these."""
@@ -79,7 +86,7 @@ class Accounts:
             RunError: No account is named, and the token may not list them.
         """
         listed: dict[str, Account] = {}
-        for row in self._look_up() if self._named else self._list():
+        for row in self._look_up() if self.settings.integrated_account_ids else self._list():
             account = account_of(row)
             if account.id not in listed:
                 listed[account.id] = account
@@ -92,7 +99,7 @@ class Accounts:
         Raises:
             RunError: No account is named, and the token may not list them.
         """
-        if self._listed is None and not self._named:
+        if self._listed is None and not self.settings.integrated_account_ids:
             for _ in self.read():
                 pass
         return list((self._named | (self._listed or {})).values())
@@ -106,7 +113,9 @@ class Accounts:
     @property
     def inactive(self) -> list[Account]:
         """Those found that their customers must reconnect before they can be read."""
-        return [] if self._named else [one for one in self.all() if not one.is_active]
+        if self.settings.integrated_account_ids:
+            return []
+        return [one for one in self.all() if not one.is_active]
 
     def _look_up(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of the named accounts, one request each."""
@@ -137,11 +146,9 @@ class Accounts:
             request = Request(ACCOUNTS, params)
             steps = read_list(request, self.evidence, self._take, wants_all=lambda: wants_all)
             tasks.append(Task(None, steps))
-        found: set[str] = set()
         for task, rows, _ in filter(None, self.scheduler.read({None: tasks})):
             if task.error:
                 raise _cannot_list(task.error)
-            found |= {str(row.get("tenant_id")) for row in rows}
             yield from rows
         if without_id := self.evidence.doubts[Doubt.WITHOUT_ID]:
             logger.warning("%d integrated accounts without an id were passed over.", without_id)
@@ -150,12 +157,12 @@ class Accounts:
                 "Passed over integrated accounts of other categories: %s.",
                 ", ".join(f"{name} {n}" for name, n in sorted(by_category.items())),
             )
-        if lacking := [one for one in self.settings.tenant_ids if one not in found]:
+        if lacking := [one for one in self.settings.tenant_ids if one not in self._tenants]:
             line = f"No integrated account was found of {', '.join(lacking)}: check `tenant_ids`."
-            if not found:
+            if not self._tenants:
                 raise RunError(line)
             logger.warning("%s", line)
-        elif not found:
+        elif not self._tenants:
             logger.warning("No integrated account was found: check the token's environment.")
 
     def _take(self, rows: list[Any], tally: Tally) -> Steps[None]:
@@ -167,7 +174,7 @@ class Accounts:
         yield Rows([row for row in new if self._is_wanted(row)])
 
     def _is_wanted(self, row: dict[str, Any]) -> bool:
-        """Check whether a row is of an applicant tracking system, and of a wanted tenant.
+        """Check whether a row is of an applicant tracking system, a wanted tenant and the shard.
 
         The tenant was asked for, but the server may ignore that. Truto files some applicant
         tracking systems under HRIS: BambooHR, HR Cloud and Keka.
@@ -178,7 +185,8 @@ class Accounts:
         category = str(dig(row, "integration", "category") or CATEGORY).lower()
         provider = provider_key(lower(dig(row, "integration", "name")))
         if CATEGORY in re.findall(r"\w+", category) or provider in PROVIDERS:
-            return True
+            self._tenants.add(str(tenant))
+            return self._is_in_shard(str(row["id"]))
         self._passed_over[str(row["id"])] = category
         return False
 

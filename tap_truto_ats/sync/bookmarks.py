@@ -86,10 +86,10 @@ class Bookmarks:
         self.unread = sum(map(self._is_unread, given)) + (not stream_state.keys() <= {"partitions"})
         """How many bookmarks are of no account, or are no date-time of the replication key."""
         for partition in sorted(given, key=lambda one: self._moment(one) or LONG_AGO):
-            account_id = _account_id(partition)
-            if account_id is not None:  # Otherwise, it is not of this tap's making.
+            account_id = account_id_of(partition)
+            if account_id is not None:
                 self._by_account.setdefault(account_id, partition)
-        kept = [one for one in given if self._by_account.get(_account_id(one) or "", one) is one]
+        kept = [one for one in given if self._by_account.get(account_id_of(one) or "", one) is one]
         if len(kept) < len(given):
             stream_state["partitions"] = kept
 
@@ -267,7 +267,7 @@ class Bookmarks:
         return known if isinstance(known, dict) else scope
 
     def _is_unread(self, partition: dict[str, Any]) -> bool:
-        is_read = self._moment(partition) and _account_id(partition)
+        is_read = self._moment(partition) and account_id_of(partition)
         return partition.get(VALUE) is not None and not is_read
 
     def _moment(self, partition: dict[str, Any]) -> datetime | None:
@@ -283,6 +283,7 @@ class Bookmarks:
         return self._by_account[account_id]
 
 
-def _account_id(partition: dict[str, Any]) -> str | None:
+def account_id_of(partition: dict[str, Any]) -> str | None:
+    """Return whose bookmark a partition of a state is; None if it is not of this tap's making."""
     account_id = (partition.get("context") or {}).get(PARTITION_KEY)
     return None if account_id is None else str(account_id)

@@ -97,6 +97,7 @@ SLOW = Reading(
     workers=None,
     once=True,
 )
+CROWDED = Reading(TAP, World(accounts=200, rows=1_000), page_size=500, unlimited=True)
 LOADED = Reading(TAP, World(accounts=10, rows=5_000), page_size=500)
 
 FOUNTAIN = Reading(
@@ -178,6 +179,21 @@ def _beside(name: str) -> Case:
     )
 
 
+SHARDS = Case(
+    name="shards",
+    title="200,000 records of 200 accounts into Postgres, in as many shards as there are cores",
+    runs={
+        "shards": Loading("shards", CROWDED),
+        "one process": Loading("one", CROWDED),
+        "dlt": Loading("dlt", CROWDED),
+    },
+    bounds=(
+        Bound("wall", "shards", 1 / 1.6, of="one process"),
+        Bound("wall", "shards", 1.0, of="dlt"),
+        Bound("cpu", "shards", 1.0, of="dlt"),
+    ),
+)
+
 CASES = (
     Case(
         name="one-account",
@@ -245,6 +261,7 @@ CASES = (
         measures=("empty",),
         differences={"Meltano": ("meltano run", "tap | target")},
     ),
+    SHARDS,
     *map(_beside, BESIDE),
     Case(
         name="streams-under-limits",

@@ -11,26 +11,31 @@ import termios
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import psycopg
 from ruamel.yaml import YAML
 
 from benchmarks.server import served
-from benchmarks.stage import Reading, tap_settings
+from benchmarks.stage import ENVIRONMENTS, PEERS, Reading, tap_settings
 from benchmarks.stopwatch import measure, read, start
 from sandbox.control import TOKEN, Sandbox
+from sandbox.environments import environment
 from sandbox.meltano import MELTANO, ROOT, Project
 from sandbox.postgres import Postgres, postgres
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from benchmarks.stage import Measurement, Stage
 
 TARGET = "target-postgres"
+DLT = "dlt_postgres"
+"""The program in `peers` that loads, too."""
+
 RUN = ("run", "--full-refresh", "tap-truto-ats", TARGET)
 LOOK_SECONDS = 0.001
 """The time between two looks into the pipe."""
@@ -41,7 +46,9 @@ class Loading:
     """A run over a part of the way into Postgres or all of it, into a schema of its own."""
 
     part: str
-    """`target` loads what the tap wrote before, `pipe` runs both, `meltano` has Meltano do it."""
+    """`target` loads what the tap wrote before, `pipe` runs both, `meltano` has Meltano do it,
+    `one` runs both without looking into the pipe, `shards` as many of these as there are cores, and
+    `dlt` is the peer's way."""
     reading: Reading
     once = False
     exit_codes = (0,)
@@ -162,7 +169,69 @@ def _load_meltano(warehouse: Warehouse, schema: str, stage: Stage) -> Measuremen
         )
 
 
-PARTS = {"target": _load_file, "pipe": _load_pipe, "meltano": _load_meltano}
+def _load_shards(count: int, warehouse: Warehouse, schema: str, stage: Stage) -> Measurement:
+    """Run a tap and a target for each shard, all at the same time, once the tables are there."""
+    target = warehouse.target(schema, stage.folder)
+    taps = [
+        stage.command(warehouse.reading, warehouse.url, shard_index=index, shard_count=count)
+        for index in range(count)
+    ]
+    with stage.log.open("ab") as log:
+        _create_tables(taps[0], target, log)
+        begin = time.monotonic()
+        parts = [
+            part for index, tap in enumerate(taps) for part in _piped(tap, target, index, stage, log)
+        ]
+        for process, _ in parts:
+            process.wait()
+        wall = time.monotonic() - begin
+    figures = [read(result) for _, result in parts]
+    return {
+        "code": max(part["code"] for part in figures),
+        "wall": wall,
+        "cpu": sum(part["cpu"] for part in figures),
+        "peak": max(part["peak"] for part in figures),
+    }
+
+
+def _create_tables(tap: list[str | Path], target: list[str | Path], log: IO[bytes]) -> None:
+    """Have the target create the tables, which several could not do at the same time."""
+    schemas = subprocess.run(  # noqa: S603 - the project's own commands
+        [*tap, "--test=schema"], check=True, stdout=subprocess.PIPE, stderr=log
+    )
+    subprocess.run(target, check=True, input=schemas.stdout, stdout=log, stderr=log)  # noqa: S603
+
+
+def _piped(
+    tap: list[str | Path], target: list[str | Path], index: int, stage: Stage, log: IO[bytes]
+) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """Start a target and a tap that writes to it; yield each with the file of its figures."""
+    results = [stage.folder / f"{name}-{index}.result" for name in ("target", "tap")]
+    reading_end, writing_end = os.pipe()
+    given = {"stdin": reading_end, "stdout": subprocess.DEVNULL, "stderr": log}
+    yield start(target, results[0], **given), results[0]
+    os.close(reading_end)
+    yield start(tap, results[1], stdout=writing_end, stderr=log), results[1]
+    os.close(writing_end)
+
+
+def _load_dlt(warehouse: Warehouse, schema: str, stage: Stage) -> Measurement:
+    """Have dlt merge the rows into a schema of the same database."""
+    python = environment(PEERS / f"{DLT}.txt", ENVIRONMENTS) / "bin" / "python"
+    page_size = str(warehouse.reading.page_size)
+    command = [python, PEERS / f"{DLT}.py", warehouse.url, warehouse.database.uri, schema, page_size]
+    with stage.log.open("ab") as log:
+        return measure(command, cwd=stage.folder, stdout=log, stderr=log)
+
+
+PARTS: Mapping[str, Callable[[Warehouse, str, Stage], Measurement]] = {
+    "target": _load_file,
+    "pipe": _load_pipe,
+    "meltano": _load_meltano,
+    "one": partial(_load_shards, 1),
+    "shards": partial(_load_shards, os.cpu_count() or 1),
+    "dlt": _load_dlt,
+}
 
 
 def _share_empty(pipe: int, writer: subprocess.Popen[bytes]) -> float:

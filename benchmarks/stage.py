@@ -173,15 +173,15 @@ class Stage:
             self._shared[make, argument] = made
         return cast("R", self._shared[make, argument])
 
-    def command(self, reading: Reading, url: str) -> list[str | Path]:
-        """Tell the command line of a reader."""
+    def command(self, reading: Reading, url: str, **own: object) -> list[str | Path]:
+        """Tell the command line of a reader; `own` are further settings of the tap."""
         if reading.reader != TAP:
             python = environment(PEERS / f"{reading.reader}.txt", ENVIRONMENTS) / "bin" / "python"
             accounts = ",".join(reading.world.account_ids())
             given = (url, accounts, str(reading.page_size), str(reading.workers or 1))
             return [python, PEERS / f"{reading.reader}.py", *given]
-        config = self.folder / "config.json"
-        config.write_text(json.dumps(tap_settings(reading, url)))
+        config = self.folder / f"config-{own.get('shard_index', '')}.json"
+        config.write_text(json.dumps(tap_settings(reading, url) | own))
         program: list[str | Path] = [Path(sys.executable).with_name("tap-truto-ats")]
         if reading.unlimited:
             program = [sys.executable, HERE / "unlimited.py"]

@@ -79,17 +79,18 @@ class Project:
         try:
             code = process.wait()
         except BaseException:
-            _end(process)
+            end(process)
             raise
         if code:
             message = f"`meltano {' '.join(arguments)}` failed with exit code {code}"
             raise MeltanoError(message)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """End a process and its group, whose id is the process's own."""
     try:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.wait(GRACE_SECONDS)
     finally:

@@ -115,7 +115,7 @@ def _serve(home: Path) -> Iterator[Postgres]:
         given,
     )
     for _ in range(ATTEMPTS):  # A port that was free may be taken by the time it is used.
-        port = _free_port()
+        port = free_port()
         options = [f"--{name}={value}" for name, value in SETTINGS.items()]
         command: list[Path | str] = [programs / "postgres", "-D", data, "-p", str(port), *options]
         with _running(command, log, given) as process:
@@ -159,7 +159,8 @@ def _run(command: list[Path | str], given: dict[str, Any]) -> None:
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of loopback that nothing listens on."""
     with socket.create_server((LOOPBACK, 0)) as listener:
         port: int = listener.getsockname()[1]
     return port

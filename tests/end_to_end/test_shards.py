@@ -55,8 +55,8 @@ def known(state: dict[str, Any]) -> set[str]:
 def test_each_account_is_read_by_one_of_them(
     tap: Tap, sandbox: Sandbox, accounts: list[str], *, named: bool
 ) -> None:
-    names = {"integrated_account_ids": accounts} if named else {}
-    runs = [sync(tap, index, **names) for index in range(COUNT)]
+    names: dict[str, Any] = {"integrated_account_ids": accounts} if named else {}
+    runs = [sync(tap, index, None, **names) for index in range(COUNT)]
     for index, run in enumerate(runs):
         own = {one for one in accounts if shard_of(one) == index}
         assert {one["id"] for one in run.records("integrated_accounts")} == own
@@ -131,8 +131,8 @@ def test_a_shard_deletes_nothing_of_the_others(tap: Tap) -> None:
     catalog = tap.catalog("interviews")
     for entry in catalog["streams"]:
         entry["replication_method"] = "FULL_TABLE"
-    shard = {"shard_count": COUNT, "shard_index": 0, "emit_activate_version_messages": True}
-    run = tap(catalog=catalog, **shard)
+    settings: dict[str, Any] = {"shard_index": 0, "emit_activate_version_messages": True}
+    run = tap(catalog=catalog, shard_count=COUNT, **settings)
     assert not run.of("ACTIVATE_VERSION")
     assert run.logged("the run covers a part of the accounts (`shard_count`)") == 1
-    assert tap(catalog=catalog, **{**shard, "shard_count": 1}).of("ACTIVATE_VERSION")
+    assert tap(catalog=catalog, shard_count=1, **settings).of("ACTIVATE_VERSION")

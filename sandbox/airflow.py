@@ -1,0 +1,186 @@
+"""A throw-away Airflow with the repository's DAG, beside a Meltano project and a Postgres."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import requests
+
+from sandbox.environments import ROOT, environment
+from sandbox.meltano import MELTANO, end
+from sandbox.postgres import LOOPBACK, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.meltano import Project
+    from sandbox.postgres import Postgres
+
+DEPLOY = ROOT / "deploy" / "airflow"
+HOME = ROOT / ".venv" / "plugins"
+PARTS = ("api-server", "scheduler", "dag-processor")
+"""What runs a DAG: the scheduler's executor starts tasks, which report to the server."""
+
+START_SECONDS = 180
+LOOK_SECONDS = 1
+
+
+class AirflowError(Exception):
+    """A command or a part of Airflow failed; the message says which."""
+
+
+@dataclass(frozen=True)
+class Airflow:
+    """An installed Airflow, the environment of its commands, and the file that they log to."""
+
+    program: Path
+    environment: dict[str, str]
+    url: str
+    log: Path
+
+    @classmethod
+    def create(
+        cls, folder: Path, log: Path, project: Project, server: Postgres, **own: str
+    ) -> Airflow:
+        """Install it, and give it and Meltano a database of their own each.
+
+        Args:
+            folder: An empty folder for its files.
+            log: The file that all parts log to.
+            project: The Meltano project that the DAG runs.
+            server: Where the databases are, and the warehouse.
+            own: Further environment variables.
+        """
+        program = environment(DEPLOY / "requirements.txt", HOME) / "bin" / "airflow"
+        with psycopg.connect(server.uri, autocommit=True) as connection:
+            for name in ("airflow", "meltano"):
+                connection.execute(
+                    psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name))
+                )
+        address = server.uri.removeprefix("postgresql").removesuffix(server.database)
+        url = f"http://{LOOPBACK}:{free_port()}"
+        settings = {
+            "AIRFLOW_HOME": str(folder),
+            "AIRFLOW_CONN_WAREHOUSE": f"postgres{address}{server.database}",
+            "AIRFLOW__API__BASE_URL": url,
+            "AIRFLOW__API__HOST": LOOPBACK,
+            "AIRFLOW__API__PORT": url.rpartition(":")[2],
+            "AIRFLOW__API__SECRET_KEY": secrets.token_hex(),
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(DEPLOY / "dags"),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2{address}airflow",
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            "MELTANO_DATABASE_URI": f"postgresql+psycopg{address}meltano",
+            "MELTANO_PROJECT_ROOT": str(project.folder),
+            "PATH": f"{MELTANO.parent}{os.pathsep}{os.environ['PATH']}",
+        }
+        made = cls(program, project.environment | settings | own, url, log)
+        made.run("db", "migrate")
+        return made
+
+    def run(self, *arguments: str) -> None:
+        """Run a command to its end.
+
+        Raises:
+            AirflowError: It failed.
+        """
+        process = self._start(*arguments)
+        try:
+            code = process.wait()
+        finally:
+            end(process)
+        if code:
+            message = f"`airflow {' '.join(arguments)}` failed with exit code {code}"
+            raise AirflowError(message)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run its parts for as long as the block."""
+        processes: list[subprocess.Popen[bytes]] = []
+        try:
+            processes += map(self._start, PARTS)
+            self._wait_until_healthy(processes)
+            yield
+        finally:
+            for process in processes:
+                end(process)
+
+    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 - the installed program
+                [self.program, *arguments],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _wait_until_healthy(self, processes: list[subprocess.Popen[bytes]]) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and not any(one.poll() for one in processes):
+            with suppress(requests.RequestException):
+                health = requests.get(f"{self.url}/api/v2/monitor/health", timeout=10).json()
+                if all(health[part]["status"] == "healthy" for part in ("scheduler", "dag_processor")):
+                    return
+            time.sleep(LOOK_SECONDS)
+        message = f"Airflow's parts did not start; {self.log} says why"
+        raise AirflowError(message)
+
+    def trigger(self, dag: str) -> str:
+        """Start a run of a DAG, and return its id."""
+        while self._call("GET", f"dags/{dag}", allowed=(404,)) is None:
+            time.sleep(LOOK_SECONDS)
+        self._call("PATCH", f"dags/{dag}", json={"is_paused": False})
+        made = self._call("POST", f"dags/{dag}/dagRuns", json={"logical_date": None})
+        return str(made["dag_run_id"])
+
+    def wait(self, dag: str, run: str) -> str:
+        """Wait for the end of a run, and return its state, such as `success` or `failed`."""
+        while True:
+            state = self._call("GET", f"dags/{dag}/dagRuns/{run}")["state"]
+            if state not in {"queued", "running"}:
+                return str(state)
+            time.sleep(LOOK_SECONDS)
+
+    def tries(self, dag: str, run: str) -> list[dict[str, Any]]:
+        """Return the task instances of a run, one for each bucket."""
+        path = f"dags/{dag}/dagRuns/{run}/taskInstances"
+        found: list[dict[str, Any]] = self._call("GET", path, params={"limit": 1000})["task_instances"]
+        return found
+
+    def task_log(self, dag: str, run: str, task: str, number: int) -> str:
+        """Return what a task logged in a try."""
+        path = f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/{number}"
+        return str(self._call("GET", path, params={"full_content": True}))
+
+    def _call(
+        self, method: str, path: str, *, allowed: tuple[int, ...] = (), **given: Any
+    ) -> Any:
+        token = requests.get(f"{self.url}/auth/token", timeout=60).json()["access_token"]
+        answer = requests.request(
+            method,
+            f"{self.url}/api/v2/{path}",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=60,
+            **given,
+        )
+        if answer.status_code in allowed:
+            return None
+        answer.raise_for_status()
+        return answer.json()

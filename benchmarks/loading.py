@@ -180,7 +180,9 @@ def _load_shards(count: int, warehouse: Warehouse, schema: str, stage: Stage) ->
         _create_tables(taps[0], target, log)
         begin = time.monotonic()
         parts = [
-            part for index, tap in enumerate(taps) for part in _piped(tap, target, index, stage, log)
+            part
+            for index, tap in enumerate(taps)
+            for part in _piped(tap, target, index, stage, log)
         ]
         for process, _ in parts:
             process.wait()
@@ -208,8 +210,8 @@ def _piped(
     """Start a target and a tap that writes to it; yield each with the file of its figures."""
     results = [stage.folder / f"{name}-{index}.result" for name in ("target", "tap")]
     reading_end, writing_end = os.pipe()
-    given = {"stdin": reading_end, "stdout": subprocess.DEVNULL, "stderr": log}
-    yield start(target, results[0], **given), results[0]
+    out = subprocess.DEVNULL
+    yield start(target, results[0], stdin=reading_end, stdout=out, stderr=log), results[0]
     os.close(reading_end)
     yield start(tap, results[1], stdout=writing_end, stderr=log), results[1]
     os.close(writing_end)
@@ -219,7 +221,8 @@ def _load_dlt(warehouse: Warehouse, schema: str, stage: Stage) -> Measurement:
     """Have dlt merge the rows into a schema of the same database."""
     python = environment(PEERS / f"{DLT}.txt", ENVIRONMENTS) / "bin" / "python"
     page_size = str(warehouse.reading.page_size)
-    command = [python, PEERS / f"{DLT}.py", warehouse.url, warehouse.database.uri, schema, page_size]
+    given = (warehouse.url, warehouse.database.uri, schema, page_size)
+    command: list[str | Path] = [python, PEERS / f"{DLT}.py", *given]
     with stage.log.open("ab") as log:
         return measure(command, cwd=stage.folder, stdout=log, stderr=log)
 

@@ -8,7 +8,6 @@ import subprocess
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -20,6 +19,7 @@ from sandbox.postgres import LOOPBACK, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from sandbox.meltano import Project
     from sandbox.postgres import Postgres
@@ -136,7 +136,9 @@ class Airflow:
         while time.monotonic() < deadline and not any(one.poll() for one in processes):
             with suppress(requests.RequestException):
                 health = requests.get(f"{self.url}/api/v2/monitor/health", timeout=10).json()
-                if all(health[part]["status"] == "healthy" for part in ("scheduler", "dag_processor")):
+                if all(
+                    health[part]["status"] == "healthy" for part in ("scheduler", "dag_processor")
+                ):
                     return
             time.sleep(LOOK_SECONDS)
         message = f"Airflow's parts did not start; {self.log} says why"
@@ -161,7 +163,9 @@ class Airflow:
     def tries(self, dag: str, run: str) -> list[dict[str, Any]]:
         """Return the task instances of a run, one for each bucket."""
         path = f"dags/{dag}/dagRuns/{run}/taskInstances"
-        found: list[dict[str, Any]] = self._call("GET", path, params={"limit": 1000})["task_instances"]
+        found: list[dict[str, Any]] = self._call("GET", path, params={"limit": 1000})[
+            "task_instances"
+        ]
         return found
 
     def task_log(self, dag: str, run: str, task: str, number: int) -> str:
@@ -169,9 +173,7 @@ class Airflow:
         path = f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/{number}"
         return str(self._call("GET", path, params={"full_content": True}))
 
-    def _call(
-        self, method: str, path: str, *, allowed: tuple[int, ...] = (), **given: Any
-    ) -> Any:
+    def _call(self, method: str, path: str, *, allowed: tuple[int, ...] = (), **given: Any) -> Any:  # noqa: ANN401 - JSON
         token = requests.get(f"{self.url}/auth/token", timeout=60).json()["access_token"]
         answer = requests.request(
             method,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.catalogs import select
 from sandbox.server import serve
+from sandbox.tables import rows
 from tap_truto_ats.tap import TapTrutoAts
 from tests.forks import Program, keeping
 
@@ -137,16 +138,6 @@ class Run:
 def table(*runs: Run) -> dict[tuple[str, str], Record]:
     """The interviews as an upserting target holds them after these runs."""
     return rows(record for run in runs for record in run.records())
-
-
-def rows(records: Any) -> dict[tuple[str, str], Record]:
-    """Interviews by key, without their raw data."""
-    return {
-        (record["integrated_account_id"], record["id"]): {
-            name: value for name, value in record.items() if name != "remote_data"
-        }
-        for record in records
-    }
 
 
 def forked(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.tables import rows
 from tap_truto_ats.api.errors import AccountError, TransientError, error_for, unexpected
-from tests.harness import rows, table
+from tests.harness import table
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox

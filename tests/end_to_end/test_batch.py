@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.end_to_end.database import interviews, query
+from sandbox.tables import interviews, query, rows
 from tests.end_to_end.test_targets import FAST, load
 from tests.end_to_end.test_targets import settings as target_settings
-from tests.harness import full_table, rows
+from tests.harness import full_table
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.tables import rows
 from tap_truto_ats.model.resources import RESOURCES
-from tests.harness import rows, table
+from tests.harness import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.resources import PARENTS, offer
+from sandbox.tables import rows
 from tap_truto_ats.model.resources import RESOURCES
 from tests.end_to_end.warehouse import Warehouse
-from tests.harness import rows, spread
+from tests.harness import spread
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox

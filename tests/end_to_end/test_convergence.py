@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 )
 
 from sandbox.control import Sandbox
+from sandbox.tables import interviews
 from sandbox.world import INTERVIEWING
 from tests.end_to_end.convergence.history import (
     CHANGES,
@@ -36,7 +37,6 @@ from tests.end_to_end.convergence.history import (
     keyed,
 )
 from tests.end_to_end.convergence.stand import Stand, stand
-from tests.end_to_end.database import interviews
 from tests.end_to_end.test_targets import FAST, load
 from tests.end_to_end.test_targets import settings as target_settings
 from tests.forks import Program, keeping

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from sandbox.tables import query
 from tap_truto_ats.warehouse import DEFAULT
-from tests.end_to_end.database import query
 from tests.end_to_end.hasty import stopped
 from tests.end_to_end.test_batch import batches
 from tests.end_to_end.test_targets import FAST, load

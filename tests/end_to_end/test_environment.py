@@ -15,7 +15,8 @@ from typing import IO, TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from tests.harness import Run, rows, table
+from sandbox.tables import rows
+from tests.harness import Run, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests.end_to_end.database import query
+from sandbox.tables import query
 from tests.end_to_end.test_targets import FAST, load, settings
 from tests.harness import Tap, server
 

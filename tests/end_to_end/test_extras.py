@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from sandbox.environments import environment
+from sandbox.tables import rows
 from tests.end_to_end.plugins import PLUGINS
 from tests.end_to_end.test_batch import batches
-from tests.harness import Tap, rows, started
+from tests.harness import Tap, started
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox

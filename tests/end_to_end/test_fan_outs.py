@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.tables import rows
 from tests.end_to_end.hasty import CONSTANTS, hasty, stopped
 from tests.end_to_end.test_whole_reads import LONG_AGO, NOW, aged, partitions, read
-from tests.harness import full_table, rows, table
+from tests.harness import full_table, table
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.tables import query
 from tap_truto_ats.model.resources import RESOURCES
-from tests.end_to_end.database import query
 from tests.end_to_end.test_targets import CAREFUL, FAST, load, settings
 from tests.harness import deselect
 

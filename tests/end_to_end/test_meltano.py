@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.meltano import MeltanoError, Project
+from sandbox.tables import interviews, query, rows
 from tap_truto_ats.model.resources import RESOURCES
-from tests.end_to_end.database import COLUMN_TYPES, column_types, interviews, query
-from tests.harness import rows, server
+from tests.end_to_end.database import COLUMN_TYPES, column_types
+from tests.harness import server
 
 if TYPE_CHECKING:
     from pathlib import Path

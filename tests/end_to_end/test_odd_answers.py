@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from sandbox.tables import rows
 from tests.end_to_end.hasty import hasty
-from tests.harness import deselect, rows, table
+from tests.harness import deselect, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

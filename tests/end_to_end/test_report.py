@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.providers import PROVIDERS
+from sandbox.tables import rows
 from tap_truto_ats import report
 from tap_truto_ats.api.client import TrutoClient
 from tap_truto_ats.api.limits import RateLimiter
@@ -27,7 +28,7 @@ from tap_truto_ats.model.resources import RESOURCES
 from tap_truto_ats.report import Report, watching
 from tap_truto_ats.tap import TapTrutoAts
 from tests.end_to_end.hasty import hasty, stopped
-from tests.harness import Run, Tap, rows, table
+from tests.harness import Run, Tap, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.tables import rows
 from tap_truto_ats.model.resources import RESOURCES
 from tests.end_to_end.hasty import LONGEST_WAIT, MOST_EMPTY_PAGES, hasty
-from tests.harness import Run, Tap, full_table, rows, spread, table
+from tests.harness import Run, Tap, full_table, spread, table
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox

@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 import pytest
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
+from sandbox.tables import rows
 from tap_truto_ats.model.resources import RESOURCES
 from tap_truto_ats.streams import UnifiedStream
 from tap_truto_ats.tap import TapTrutoAts
-from tests.harness import Run, Tap, full_table, rows, server, table, whole
+from tests.harness import Run, Tap, full_table, server, table, whole
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox

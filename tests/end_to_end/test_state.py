@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.tables import rows
 from tap_truto_ats.model.resources import RESOURCES
 from tap_truto_ats.singer import writer
 from tap_truto_ats.singer.inputs import Context
 from tap_truto_ats.sync.bookmarks import PARTITION_KEY
 from tap_truto_ats.tap import TapTrutoAts
 from tests.end_to_end.hasty import CONSTANTS, hasty, stopped
-from tests.harness import Run, Tap, full_table, rows, spread, table
+from tests.harness import Run, Tap, full_table, spread, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable

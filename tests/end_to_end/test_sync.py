@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.tables import rows
 from tap_truto_ats.model.instants import parse_instant
-from tests.harness import Run, deselect, rows, table
+from tests.harness import Run, deselect, table
 
 if TYPE_CHECKING:
     from pathlib import Path

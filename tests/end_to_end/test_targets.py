@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.end_to_end.database import COLUMN_TYPES, column_types, interviews, query
+from sandbox.tables import interviews, query, rows
+from tests.end_to_end.database import COLUMN_TYPES, column_types
 from tests.end_to_end.plugins import executable
-from tests.harness import Run, full_table, program, rows, table
+from tests.harness import Run, full_table, program, table
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox

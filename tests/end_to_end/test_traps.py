@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.helpers import _state
 
+from sandbox.tables import rows
 from tap_truto_ats.singer import writer
 from tap_truto_ats.tap import TapTrutoAts
-from tests.harness import Run, rows, started, table
+from tests.harness import Run, started, table
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox

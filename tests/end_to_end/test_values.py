@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import psycopg
 import pytest
 
-from tests.end_to_end.database import query
+from sandbox.tables import query
 from tests.end_to_end.test_targets import CAREFUL, FAST, MELTANO, load, settings
 from tests.harness import Tap, server, table
 

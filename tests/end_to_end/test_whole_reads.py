@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.tables import rows
 from tests.end_to_end.hasty import hasty
-from tests.harness import full_table, rows, table
+from tests.harness import full_table, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable

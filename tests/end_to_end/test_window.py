@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.harness import Tap, full_table, rows, table
+from sandbox.tables import rows
+from tests.harness import Tap, full_table, table
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox

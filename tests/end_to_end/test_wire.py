@@ -7,7 +7,8 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from tests.harness import deselect, rows, table
+from sandbox.tables import rows
+from tests.harness import deselect, table
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox

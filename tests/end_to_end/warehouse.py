@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.harness import full_table, rows
+from sandbox.tables import rows
+from tests.harness import full_table
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox

@@ -63,12 +63,13 @@ FROM (
     PARTITION BY integrated_account_id, stream ORDER BY run_started_at DESC
   ) AS place
   FROM {schema}.account_syncs
-  WHERE run_started_at >= %s
+  WHERE run_started_at >= %s AND status <> 'skipped'
 ) AS syncs
 WHERE place = 1 AND status = 'failed'
 ORDER BY integrated_account_id, stream
 """
-"""What the last try to read each account came to, if it failed."""
+"""What the last try to read each account came to, if it failed. Truto may show an account as one
+that its customer must reconnect once it has failed: then, another try skips it."""
 
 
 def settings(extractor: str, schema: str, **own: object) -> dict[str, str]:

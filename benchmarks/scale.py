@@ -1,0 +1,212 @@
+"""`make scale`: the sandbox's accounts into Postgres through a real Airflow, with mishaps."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from itertools import cycle
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import psutil
+
+from benchmarks.__main__ import OUTPUT, play
+from benchmarks.cases import SHARDS
+from benchmarks.stage import Stage
+from sandbox.airflow import Airflow
+from sandbox.meltano import Project
+from sandbox.postgres import postgres
+from sandbox.server import serve
+from sandbox.tables import interviews, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sandbox.control import Sandbox
+    from sandbox.postgres import Postgres
+
+DAG = "tap-truto-ats"
+SCHEMA = "truto_ats"
+PROVIDERS = ("ashby", "greenhouse", "pinpoint")
+STREAMS = ("account_syncs", "integrated_accounts", "interviews")
+CHANGED_EVERY = 10
+"""Between the two runs, an interview of every tenth account is changed, and one added."""
+
+ROUNDS = 2
+LEAST_RATIO = 1.6
+"""How many times faster two shards have to be than one process."""
+
+LOG = OUTPUT / "scale.log"
+RETRY_SECONDS = 5
+LOOK_SECONDS = 0.1
+
+
+@dataclass
+class Proof:
+    """A sandbox, a Postgres and an Airflow between them; each check fails with a line."""
+
+    sandbox: Sandbox
+    database: Postgres
+    airflow: Airflow
+    buckets: int
+    begun: float
+
+    def say(self, text: str) -> None:
+        """Print a line with the seconds since the beginning."""
+        print(f"{time.monotonic() - self.begun:6.0f} s  {text}", flush=True)
+
+    def check(self, text: str, *, holds: bool) -> None:
+        """Print what holds; end the run if it does not."""
+        if not holds:
+            sys.exit(f"It does not hold that {text}. The logs are in {LOG}.")
+        self.say(text)
+
+    def load(self, *, killing: bool = False) -> tuple[str, str]:
+        """Run the DAG to its end, and return the run's id and state."""
+        begin, run = time.monotonic(), self.airflow.trigger(DAG)
+        if killing:
+            Thread(target=self._kill_bucket, daemon=True).start()
+        state = self.airflow.wait(DAG, run)
+        self.say(f"the DAG's run {state} after {time.monotonic() - begin:.0f} s")
+        return run, state
+
+    def _kill_bucket(self) -> None:
+        """Kill the first run of Meltano that has to do with a bucket of the second half."""
+        wanted = {f"{DAG}-{n}-of-{self.buckets}" for n in range(self.buckets // 2, self.buckets)}
+        while True:
+            for process in psutil.process_iter():
+                parent = process.parent() if "tap-truto-ats" in _name(process) else None
+                if parent and (bucket := _environment(process).get("STATE_ID")) in wanted:
+                    parent.kill()
+                    self.say(f"killed the run of {bucket} with SIGKILL")
+                    return
+            time.sleep(LOOK_SECONDS)
+
+    def compare(self) -> None:
+        """Compare the table with the sandbox."""
+        truth = rows(self.sandbox.interviews())
+        found = interviews(self.database, SCHEMA)
+        self.check(f"the table equals the sandbox: {len(truth):,} interviews", holds=found == truth)
+
+    def change(self) -> None:
+        """Change an interview of some accounts, and add one."""
+        first = {row["integrated_account_id"]: row["id"] for row in self.sandbox.interviews()}
+        for account, interview in [*first.items()][::CHANGED_EVERY]:
+            self.sandbox.cancel(account, interview)
+            self.sandbox.add(account)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the proof, then measure shards beside one process."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
+    parser.add_argument("--accounts", type=int, default=2_000, metavar="N")
+    parser.add_argument("--buckets", type=int, default=64, metavar="N")
+    parser.add_argument("--parallel", type=int, default=2, metavar="N", help="buckets at a time")
+    parser.add_argument("--no-measurement", action="store_true", help="the proof alone")
+    given = parser.parse_args(arguments)
+    OUTPUT.mkdir(exist_ok=True)
+    LOG.write_bytes(b"")
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="scale-") as folder:
+        prove(Path(folder), given.accounts, given.buckets, given.parallel, begun)
+        left = [
+            one.pid
+            for one in psutil.process_iter()
+            if _environment(one).get("MELTANO_PROJECT_ROOT", "").startswith(folder)
+        ]
+        if left:
+            sys.exit(f"These processes did not end: {left}")
+        print("        all that was started has ended")
+    if not given.no_measurement:
+        measure()
+
+
+def prove(folder: Path, accounts: int, buckets: int, parallel: int, begun: float) -> None:
+    """Load, with a bucket killed and a login refused; change data; load again."""
+    with serve() as sandbox, postgres() as database:
+        kinds = [{"provider": name} for name, _ in zip(cycle(PROVIDERS), range(accounts))]
+        made = sandbox.reset(accounts=kinds, interviews=3, candidates=2, jobs=1)
+        refused = made[accounts // 2]["id"]
+        sandbox.fault(
+            path="/unified", integrated_account_id=refused, status=401, remote=True, times=None
+        )
+        (folder / "project").mkdir()
+        project = Project.create(folder / "project", LOG, sandbox, database)
+        project.run("install")
+        airflow = Airflow.create(
+            folder / "airflow",
+            LOG,
+            project,
+            database,
+            TAP_TRUTO_ATS__SELECT=json.dumps([f"{name}.*" for name in STREAMS]),
+            TRUTO_BUCKETS=str(buckets),
+            TRUTO_PARALLEL_RUNS=str(parallel),
+            TRUTO_RETRY_SECONDS=str(RETRY_SECONDS),
+            TRUTO_SCHEDULE="",
+        )
+        proof = Proof(sandbox, database, airflow, buckets, begun)
+        with airflow.running():
+            proof.say("Airflow runs: its server, scheduler and DAG processor")
+            run, state = proof.load(killing=True)
+            named = airflow.task_log(DAG, run, "check_accounts", 1)
+            proof.check(
+                "the account whose login is refused is named",
+                holds=state == "failed" and refused in named,
+            )
+            tries = Counter(
+                one["try_number"]
+                for one in airflow.tries(DAG, run)
+                if one["task_id"] == "load_bucket"
+            )
+            proof.check(
+                f"the bucket that was killed was loaded by its second try: {dict(tries)}",
+                holds=tries == {1: buckets - 1, 2: 1},
+            )
+            proof.change()
+            sandbox.clear_faults()
+            _, state = proof.load()
+            proof.check("the second run is a success", holds=state == "success")
+        proof.compare()
+        statuses = Counter(one["status"] for one in sandbox.requests())
+        proof.check(
+            f"no request was over a limit: {dict(statuses)}",
+            holds=HTTPStatus.TOO_MANY_REQUESTS not in statuses,
+        )
+
+
+def measure() -> None:
+    """Compare shards with one process, in turns."""
+    with Stage(OUTPUT / "benchmark.log") as stage:
+        result = play(SHARDS, stage, ROUNDS)
+    print(f"\n{result.as_text()}")
+    for name in result.measured:
+        wall, count = result.median(name, "wall") or 0, result.median(name, "rows") or 0
+        print(f"{name}: {count / wall:,.0f} rows a second")
+    ratio = result.ratio("one process", "shards", "wall") or 0
+    print(f"Shards are {ratio:.2f} times as fast as one process; {LEAST_RATIO} are wanted.")
+    if ratio < LEAST_RATIO:
+        sys.exit(1)
+
+
+def _name(process: psutil.Process) -> str:
+    with suppress(psutil.Error):  # It may end meanwhile.
+        return process.name()
+    return ""
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    with suppress(psutil.Error):
+        return process.environ()
+    return {}
+
+
+if __name__ == "__main__":
+    main()

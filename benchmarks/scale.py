@@ -143,7 +143,6 @@ def prove(folder: Path, accounts: int, buckets: int, parallel: int, begun: float
         project.run("install")
         airflow = Airflow.create(
             folder / "airflow",
-            LOG,
             project,
             database,
             TAP_TRUTO_ATS__SELECT=json.dumps([f"{name}.*" for name in STREAMS]),

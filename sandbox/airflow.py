@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sandbox.postgres import Postgres
 
 DEPLOY = ROOT / "deploy" / "airflow"
+DAGS = DEPLOY / "dags"
 HOME = ROOT / ".venv" / "plugins"
 PARTS = ("api-server", "scheduler", "dag-processor")
 """What runs a DAG: the scheduler's executor starts tasks, which report to the server."""
@@ -48,15 +49,15 @@ class Airflow:
 
     @classmethod
     def create(
-        cls, folder: Path, log: Path, project: Project, server: Postgres, **own: str
+        cls, folder: Path, project: Project, server: Postgres, dags: Path = DAGS, **own: str
     ) -> Airflow:
         """Install it, and give it and Meltano a database of their own each.
 
         Args:
-            folder: An empty folder for its files.
-            log: The file that all parts log to.
-            project: The Meltano project that the DAG runs.
+            folder: Where to put its files.
+            project: The Meltano project that the DAG runs; all parts log to its file.
             server: Where the databases are, and the warehouse.
+            dags: The folder of the DAGs.
             own: Further environment variables.
         """
         program = environment(DEPLOY / "requirements.txt", HOME) / "bin" / "airflow"
@@ -76,7 +77,7 @@ class Airflow:
             "AIRFLOW__API__SECRET_KEY": secrets.token_hex(),
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(DEPLOY / "dags"),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -89,7 +90,7 @@ class Airflow:
             "MELTANO_PROJECT_ROOT": str(project.folder),
             "PATH": f"{MELTANO.parent}{os.pathsep}{os.environ['PATH']}",
         }
-        made = cls(program, project.environment | settings | own, url, log)
+        made = cls(program, project.environment | settings | own, url, project.log)
         made.run("db", "migrate")
         return made
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.meltano import MeltanoError, Project
+from sandbox.meltano import MELTANO, MeltanoError, Project
 from sandbox.tables import interviews, query, rows
 from tap_truto_ats.model.resources import RESOURCES
+from tap_truto_ats.model.shard import Shard
 from tests.end_to_end.database import COLUMN_TYPES, column_types
-from tests.harness import server
+from tests.harness import TAP, server
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sandbox.control import Sandbox
     from sandbox.postgres import Postgres
 
+RESHARD = Path(TAP).with_name("tap-truto-ats-reshard")
 RUN = ("run", "tap-truto-ats", "target-postgres")
 
 
@@ -200,3 +205,112 @@ def test_where_everything_is_selected_eeocs_needs_consent(
     loaded = query(database, f"SELECT id FROM {name}.eeocs")
     assert {row["id"] for row in loaded} == {row["id"] for row in sandbox.rows("eeocs")}
     assert log.read_text().count(words) == 1
+
+
+def el(index: int, count: int, *options: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The command and the variables that load a shard, as `deploy/` has them."""
+    state_id = f"shards-{index}-of-{count}"
+    command = ("el", "tap-truto-ats", "target-postgres", "--state-id", state_id, *options)
+    shard = {"TAP_TRUTO_ATS_SHARD_COUNT": str(count), "TAP_TRUTO_ATS_SHARD_INDEX": str(index)}
+    return command, {**shard, "TAP_TRUTO_ATS__SELECT": json.dumps(["interviews.*"])}
+
+
+def state_of(project: Project, state_id: str) -> dict[str, Any]:
+    """What Meltano keeps under an id."""
+    done = subprocess.run(
+        [MELTANO, "state", "get", state_id],
+        cwd=project.folder,
+        env=project.environment,
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    state: dict[str, Any] = json.loads(done.stdout)
+    return state
+
+
+def accounts_of(state: dict[str, Any]) -> set[str]:
+    (known,) = (one for one in state["singer_state"]["bookmarks"].values() if one)
+    return {one["context"]["integrated_account_id"] for one in known["partitions"]}
+
+
+class TestShards:
+    """What deployments in shards rely on of Meltano."""
+
+    def test_each_has_a_folder_and_a_state_and_another_number_of_them_goes_on(
+        self,
+        project: Project,
+        sandbox: Sandbox,
+        database: Postgres,
+        ids: dict[str, str],
+        request: pytest.FixtureRequest,
+    ) -> None:
+        states = {}
+        for index in range(2):  # There is no account in the third.
+            command, variables = el(index, 3)
+            project.run(*command, **variables)
+            folder = project.folder / ".meltano" / "run" / "elt" / f"shards-{index}-of-3"
+            assert len([*folder.iterdir()]) == 1
+            states[index] = state_of(project, f"shards-{index}-of-3")
+            shard = Shard(index, 3)
+            assert accounts_of(states[index]) == {one for one in ids.values() if one in shard}
+        assert not (project.folder / ".meltano" / "run" / "tap-truto-ats" / "state.json").exists()
+        assert interviews(database, schema(request)) == rows(sandbox.interviews())
+
+        # The state of the first shard is older than what another state knows of its accounts.
+        later = json.dumps(states[0]).replace("2026-", "2027-")
+        project.run("state", "set", "--force", "shards-moved", later)
+        done = subprocess.run(
+            [RESHARD, "shards-*", "--prefix", "shards", "--count", "4"],
+            cwd=project.folder,
+            env=project.environment | {"PATH": f"{MELTANO.parent}{os.pathsep}{os.environ['PATH']}"},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert f"The bookmarks of {len(ids)} accounts, from 3 states, are now in 4" in done.stdout
+        anew = [state_of(project, f"shards-{index}-of-4") for index in range(4)]
+        for index, state in enumerate(anew):
+            assert accounts_of(state) <= {one for one in ids.values() if one in Shard(index, 4)}
+        bookmarks = [json.loads(later), states[1]]
+        assert sorted(map(str, partitions(*anew))) == sorted(map(str, partitions(*bookmarks)))
+
+    def test_merging_states_replaces_partitions(self, project: Project) -> None:
+        for account in ("one", "other"):
+            partition = {"context": {"integrated_account_id": account}}
+            state = {"singer_state": {"bookmarks": {"interviews": {"partitions": [partition]}}}}
+            project.run("state", "merge", "merged", json.dumps(state))
+        assert accounts_of(state_of(project, "merged")) == {"other"}
+
+    def test_after_a_kill_the_next_run_is_refused_unless_it_is_forced(
+        self, project: Project, sandbox: Sandbox, ids: dict[str, str]
+    ) -> None:
+        sandbox.fault(
+            path="/unified", integrated_account_id=ids["pinpoint"], seconds=60, status=500
+        )
+        command, variables = el(0, 1)
+        killed = subprocess.Popen(
+            [MELTANO, *command],
+            cwd=project.folder,
+            env=project.environment | variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        while not sandbox.requests("/unified/ats/interviews"):
+            assert killed.poll() is None
+            time.sleep(0.1)
+        os.killpg(killed.pid, signal.SIGKILL)
+        killed.wait()
+        sandbox.clear_faults()
+        with pytest.raises(MeltanoError):
+            project.run(*command, **variables)
+        assert "is already running" in project.log.read_text()
+        project.run(*command, "--force", **variables)
+
+
+def partitions(*states: dict[str, Any]) -> list[dict[str, Any]]:
+    """The partitions of the interviews in states."""
+    known = (one["singer_state"]["bookmarks"].get("interviews", {}) for one in states)
+    return [partition for one in known for partition in one.get("partitions", ())]

@@ -1,0 +1,1 @@
+"""What the test of manifests runs in an environment of its own."""

@@ -94,8 +94,8 @@ class AccountRows:
             AccountError: Single rows were refused.
         """
         sync, singles = self.sync, self.singles
-        is_again = not sync.is_first and sync.evidence.is_paged and not sync.wants_all()
-        if sync.parent and is_again and sync.ids != sync.ids_known:
+        is_again = sync.evidence.is_exact and sync.wants_all()
+        if sync.is_whole and sync.evidence.is_paged and not is_again and sync.ids != sync.ids_known:
             sync.evidence.doubts[Doubt.ONCE] += 1
         if self.are_filters_refused:
             logger.info(

@@ -100,6 +100,7 @@ class AccountSyncs:
 
     def _advance(self, sync: AccountSync) -> None:
         evidence, account, bookmarks = sync.evidence, sync.account, self.bookmarks
+        bookmarks.note_progress(account.id, None)
         if sync.rows or sync.is_whole:
             bookmarks.note_time(account.id, sync.tick())
         blocks = evidence.blocking_bookmark(self.stream)

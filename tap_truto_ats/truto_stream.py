@@ -107,7 +107,7 @@ class TrutoStream(PagedStream):
         """Take note of the accounts found, and of those that are missing for the first time."""
         found = {account.id for account in self.run.accounts.all()} - self._not_offered
         self._bookmarks.note_found(found)
-        if self.version is not None:
+        if self.version is not None and not self.run.accounts.part:
             missing = self._bookmarks.missing(found)
             self._newly_missing = {account_id for account_id, is_new in missing.items() if is_new}
 

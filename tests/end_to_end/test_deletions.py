@@ -501,6 +501,20 @@ def test_the_streams_that_are_selected_by_default_need_not_be_named(house: House
         assert house.rows(f"{stream}_current") == house.source(stream)
 
 
+def test_a_table_may_have_another_name(house: House, ids: dict[str, str]) -> None:
+    maps = {"interviews": {"__alias__": "talks"}}
+    house.sync(stream_maps=maps)
+    for account in ids.values():
+        house.delete(account)
+    house.make_due()
+    house.sync(stream_maps=maps)
+    named = ("--streams", "interviews=talks")
+    house.execute("current", *named)
+    assert house.rows("talks_current") == house.source() < house.rows("talks")
+    house.execute("purge", *named)
+    assert house.rows("talks") == house.source()
+
+
 @pytest.mark.parametrize("command", ["current", "purge"])
 def test_a_table_that_was_never_loaded_keeps_no_other_back(house: House, command: str) -> None:
     """Each stream's statements stand for themselves, as for psql, which goes on after an error."""

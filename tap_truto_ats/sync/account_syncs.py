@@ -110,8 +110,9 @@ class AccountSyncs:
                 account,
                 " and ".join(blocks),
             )
-        if sync.progress and not blocks:
-            bookmarks.note_parents(account.id, sync.progress.known_until)
+        if not blocks:
+            known_until = sync.progress.known_until if sync.progress else None
+            bookmarks.note_parents(account.id, known_until)
         if self.is_incremental and not blocks:
             until, has_undated = evidence.read_until(), evidence.undated > 0
             bookmarks.advance(account.id, until, sync.checksum_until, has_undated=has_undated)

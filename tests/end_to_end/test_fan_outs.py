@@ -255,3 +255,14 @@ class TestChangedParents:
         asked(sandbox)
         self.run(tap, first.state)
         assert {*silent} <= {*asked(sandbox)}
+
+    def test_an_account_that_is_not_asked_by_parents_any_more_is_read_whole(
+        self, tap: Tap, sandbox: Sandbox, account: str
+    ) -> None:
+        candidate = sandbox.interviews(account)[0]["candidate"]["id"]
+        run = self.run(tap)
+        for _ in range(2):
+            filters = {"interviews": {"candidate_id": candidate}}
+            run = self.run(tap, run.state, filters=filters)
+            one = run.syncs[account, "interviews"]
+            assert (one["mode"], one["is_complete"]) == ("whole", True)

@@ -64,6 +64,7 @@ class IntegratedAccountsStream(TrutoStream):
             sync.end(failure.error)
             self._close(sync)
         self._compare_accounts()
+        self._tell_of_misfits()
 
     @property
     def _failures(self) -> list[Failure]:

@@ -157,7 +157,7 @@ class Report:
             ],
             "not_offered": {
                 stream: sums["not_offered"]
-                for stream, sums in self._streams.items()
+                for stream, sums in sorted(self._streams.items())
                 if sums["not_offered"]
             },
         }

@@ -98,7 +98,8 @@ class UnifiedStream(TrutoStream):
             raise
         for stream in streams:
             stream._compare_accounts()  # noqa: SLF001 - a stream of the same class
-            stream._plan.tell_of_filters()  # noqa: SLF001
+            stream._plan.tell()  # noqa: SLF001
+            stream._tell_of_misfits()  # noqa: SLF001
 
     @override
     def missing(self) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter, defaultdict
 from functools import cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -19,12 +20,14 @@ from tap_truto_ats.sync.account_syncs import AccountSyncs
 from tap_truto_ats.sync.bookmarks import Bookmarks
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Collection
 
     from singer_sdk import Tap
 
     from tap_truto_ats.run import Run
+
+MOST_NAMED = 5
+"""How many accounts a line names that is about all of them."""
 
 SCHEMAS = SchemaDirectory(files("tap_truto_ats.model") / "schemas")
 
@@ -40,6 +43,8 @@ class TrutoStream(PagedStream):
         self.run = run
         self._fields = frozenset(schema["properties"])
         """The properties that are no custom fields, whether or not they are columns."""
+        self._misfits: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """By field: by account how many values its column could not hold."""
         self._newly_missing: set[str] = set()
         self._not_offered: set[str] = set()
         """Accounts that do not offer what the stream reads, whatever they did before."""
@@ -91,23 +96,31 @@ class TrutoStream(PagedStream):
                 replaced,
                 self.name,
             )
-        keeps = self._normalise.keeps_misfits
         for name, count in unfit.items():
+            self._misfits[name][str(account)] += count
+
+    def _tell_of_misfits(self) -> None:
+        """Log by field how many values did not fit its column, a line for all accounts."""
+        keeps = self._normalise.keeps_misfits
+        for name, by_account in self._misfits.items():
             self.logger.log(
                 logging.INFO if keeps else logging.WARNING,
-                "Account %s: %d values of %s.%s did not fit their column and became null%s.",
-                account,
-                count,
+                "%d values of %s.%s did not fit their column and became null%s, in %d accounts:"
+                " %s%s.",
+                by_account.total(),
                 self.name,
                 name,
                 "; custom_fields has them" if keeps else "",
+                len(by_account),
+                ", ".join([*by_account][:MOST_NAMED]),
+                ", …" if len(by_account) > MOST_NAMED else "",
             )
 
     def _compare_accounts(self) -> None:
         """Take note of the accounts found, and of those that are missing for the first time."""
         found = {account.id for account in self.run.accounts.all()} - self._not_offered
         self._bookmarks.note_found(found)
-        if self.version is not None:
+        if self.version is not None and not self.run.accounts.part:
             missing = self._bookmarks.missing(found)
             self._newly_missing = {account_id for account_id, is_new in missing.items() if is_new}
 

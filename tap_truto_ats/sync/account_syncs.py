@@ -100,6 +100,7 @@ class AccountSyncs:
 
     def _advance(self, sync: AccountSync) -> None:
         evidence, account, bookmarks = sync.evidence, sync.account, self.bookmarks
+        bookmarks.note_progress(account.id, None)
         if sync.rows or sync.is_whole:
             bookmarks.note_time(account.id, sync.tick())
         blocks = evidence.blocking_bookmark(self.stream)
@@ -109,8 +110,9 @@ class AccountSyncs:
                 account,
                 " and ".join(blocks),
             )
-        if sync.progress and not blocks:
-            bookmarks.note_parents(account.id, sync.progress.known_until)
+        if not blocks:
+            known_until = sync.progress.known_until if sync.progress else None
+            bookmarks.note_parents(account.id, known_until)
         if self.is_incremental and not blocks:
             until, has_undated = evidence.read_until(), evidence.undated > 0
             bookmarks.advance(account.id, until, sync.checksum_until, has_undated=has_undated)

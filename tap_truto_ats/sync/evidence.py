@@ -45,7 +45,7 @@ class Doubt(Enum):
     GONE = True, True, "parents of {} were gone when their turn came"
     NOT_IN_FULL = True, False, "rows of {} were not found by their ids, and came as listed"
     NO_LIST = True, True, "null or nothing came in place of {}"
-    ONCE = False, True, "other rows of {} came than the last time, and they were read once only"
+    ONCE = False, True, "rows of {} were read once only, so that some may have slipped by"
     NARROWED = False, True, "rows of {} that came earlier are older than `start_date`"
     NOT_OFFERED = False, True, "{} was not found, which its provider may list"
     INACTIVE = False, True, "its status is not active"

@@ -77,8 +77,8 @@ def read_list(
         reads += 1
         may_lack = tally.pages > 1 and (wants_all() or tally.found < tally.rows)
         known += tally.new
-        # Nothing new may come though a row slipped by again: if another went, or one came twice.
-        is_other = tally.found or (reads > 1 and tally.sum != known and tally.order != order)
+        # Where each known row came once, those that are new beside them were made meanwhile.
+        is_other = tally.sum != known and tally.order != order if reads > 1 else tally.found
         order = tally.order
         if only_first or not evidence.is_exact or not (is_other if is_again else may_lack):
             return

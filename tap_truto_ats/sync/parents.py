@@ -174,7 +174,10 @@ class ParentLists:
         except AccountError:
             return None
         parents = self.listed.get(resource)
-        if parents is None or any(parents.evidence.doubts.values()):
+        if parents is None:
+            return None
+        doubts = parents.evidence.doubts
+        if any(count for one, count in doubts.items() if one is not Doubt.ONCE):
             return None
         # Exact evidence was read again until nothing new came.
         if parents.has_repeated and not parents.evidence.is_exact:

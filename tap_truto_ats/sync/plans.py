@@ -44,6 +44,8 @@ class Plan:
     settings: Settings
     not_taken: Counter[str] = field(default_factory=Counter)
     """By filters that providers do not take: how many accounts they have."""
+    notes: Counter[str] = field(default_factory=Counter)
+    """By what is told of accounts: how many they are."""
 
     def steps(self, sync: AccountSync, lists: ParentLists) -> Steps[None]:
         """Request all pages of the resource, and the account's capabilities where they are needed.
@@ -82,8 +84,10 @@ class Plan:
                     raise
                 self._is_not_offered(sync)
 
-    def tell_of_filters(self) -> None:
-        """Log which filters could not be asked for."""
+    def tell(self) -> None:
+        """Log which filters could not be asked for, and what else many accounts may share."""
+        for note, count in self.notes.items():
+            logger.info(note, count, self.resource.name)
         for names, count in self.not_taken.items():
             logger.info(
                 "The providers of %d accounts take no %s: rows of %s are kept unless they show"
@@ -128,6 +132,7 @@ class Plan:
                 self._is_not_offered(sync)
                 return
         rows.end()
+        self.notes.update(rows.notes)
         if rows.parents:
             lists.listed[self.resource.name] = rows.parents
         sync.mode = self._mode(sync, offer, rows.window)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -29,10 +28,11 @@ if TYPE_CHECKING:
     from tap_truto_ats.sync.query import Query
     from tap_truto_ats.sync.refusals import Refusals
 
-logger = logging.getLogger(__name__)
-
 NOT_TAKEN = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 """Statuses by which a parameter is refused."""
+
+REFUSED = "%d accounts refuse to be asked for a part of %s: they were read whole."
+ABSENT = "Of %d accounts, no row of %s could be had by its id: they are emitted as listed."
 
 
 @dataclass
@@ -56,6 +56,8 @@ class AccountRows:
     """Whether the lists are read without them, since they were refused."""
     handed_out: int = 0
     """Rows handed out so far."""
+    notes: list[str] = field(default_factory=list)
+    """What is told of all such accounts in a line."""
 
     def params(self) -> dict[str, Any]:
         """Return the parameters of a first page, but for those that are required."""
@@ -94,21 +96,13 @@ class AccountRows:
             AccountError: Single rows were refused.
         """
         sync, singles = self.sync, self.singles
-        is_again = not sync.is_first and sync.evidence.is_paged and not sync.wants_all()
-        if sync.parent and is_again and sync.ids != sync.ids_known:
+        is_again = sync.evidence.is_exact and sync.wants_all()
+        if sync.is_whole and sync.evidence.is_paged and not is_again and sync.ids != sync.ids_known:
             sync.evidence.doubts[Doubt.ONCE] += 1
         if self.are_filters_refused:
-            logger.info(
-                "Account %s refuses to be asked for a part of %s: it was read whole.",
-                sync.account,
-                sync.stream,
-            )
+            self.notes.append(REFUSED)
         if singles and singles.are_absent:
-            logger.info(
-                "Account %s: no row of %s could be had by its id; they are emitted as listed.",
-                sync.account,
-                sync.stream,
-            )
+            self.notes.append(ABSENT)
         elif singles:
             if singles.gone:
                 sync.evidence.doubts[Doubt.NOT_IN_FULL] += singles.gone

@@ -74,7 +74,7 @@ class TestGoingOn:
         assert left <= CANDIDATES - done + UNDER_WAY
         assert table(first, second) == rows(sandbox.interviews())
         one = second.syncs[account, "interviews"]
-        assert (one["mode"], one["is_complete"]) == ("whole", True)
+        assert (one["mode"], one["status"]) == ("whole", "succeeded")
         began = min(message["time_extracted"] for message in first.of("RECORD"))
         assert one["started_at"][:19] <= began[:19]
         assert "fan_out" not in partitions(second.state)[account]
@@ -154,7 +154,7 @@ class TestGoingOn:
         second = read(tap, first.state, **after)
         is_same = "include_remote_data" not in after
         assert (len(asked(sandbox)) < CANDIDATES) is is_same
-        assert second.syncs[account, "interviews"]["is_complete"]
+        assert second.syncs[account, "interviews"]["status"] == "succeeded"
 
     def test_it_goes_on_though_a_whole_read_has_come_due_meanwhile(
         self, tap: Tap, sandbox: Sandbox, account: str
@@ -164,6 +164,7 @@ class TestGoingOn:
         run = read(tap, aged(state, whole_read_at=LONG_AGO))
         assert run.logged("7 days have passed") == 1
         assert len(asked(sandbox)) < CANDIDATES
+        assert run.syncs[account, "interviews"]["is_complete"]
         assert partitions(run.state)[account]["whole_read_at"] > LONG_AGO
 
     def test_where_rows_count_by_their_version_it_begins_anew(
@@ -177,6 +178,14 @@ class TestGoingOn:
         second = tap(state=first.states[-1] if first.states else None, **settings)
         assert {*asked(sandbox)} == {row["id"] for row in sandbox.rows("candidates", account)}
         assert second.of("ACTIVATE_VERSION")
+
+    def test_a_reading_that_does_not_go_on_ends_what_was_broken_off(
+        self, tap: Tap, account: str
+    ) -> None:
+        catalog = full_table(tap.catalog("account_syncs", "interviews"))
+        state = self.broken_off(tap).state
+        run = read(tap, state, catalog=catalog, emit_activate_version_messages=True)
+        assert "fan_out" not in partitions(run.state)[account]
 
     def test_a_parent_that_is_refused_has_all_asked_again(
         self, tap: Tap, sandbox: Sandbox, account: str
@@ -246,3 +255,14 @@ class TestChangedParents:
         asked(sandbox)
         self.run(tap, first.state)
         assert {*silent} <= {*asked(sandbox)}
+
+    def test_an_account_that_is_not_asked_by_parents_any_more_is_read_whole(
+        self, tap: Tap, sandbox: Sandbox, account: str
+    ) -> None:
+        candidate = sandbox.interviews(account)[0]["candidate"]["id"]
+        run = self.run(tap)
+        for _ in range(2):
+            filters = {"interviews": {"candidate_id": candidate}}
+            run = self.run(tap, run.state, filters=filters)
+            one = run.syncs[account, "interviews"]
+            assert (one["mode"], one["is_complete"]) == ("whole", True)

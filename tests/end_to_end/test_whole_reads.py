@@ -360,3 +360,18 @@ def test_what_an_account_no_longer_offers_holds_deletions_up_once(
     for _ in range(2):
         runs.append(tap(state=runs[-1].state, **inputs))
     assert [len(run.of("ACTIVATE_VERSION")) for run in runs] == [1, 0, 1]
+
+
+def test_an_account_outside_of_a_part_is_missed_no_sooner_than_by_a_run_over_all(
+    tap: Tap, sandbox: Sandbox, ids: dict[str, str]
+) -> None:
+    inputs: dict[str, Any] = {
+        "catalog": full_table(tap.catalog("interviews")),
+        "emit_activate_version_messages": True,
+    }
+    runs = [tap(**inputs)]
+    runs.append(tap(state=runs[0].state, integrated_account_ids=[ids["ashby"]], **inputs))
+    sandbox.account(ids["greenhouse"], is_listed=False)
+    for _ in range(2):
+        runs.append(tap(state=runs[-1].state, **inputs))
+    assert [len(run.of("ACTIVATE_VERSION")) for run in runs] == [1, 0, 0, 1]

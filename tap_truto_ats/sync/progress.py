@@ -5,18 +5,16 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_truto_ats.model.instants import LONG_AGO, format_instant, parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from typing import TypeAlias
 
     Position: TypeAlias = tuple[str, ...]
-
-LATER = datetime.max.replace(tzinfo=timezone.utc)
 
 NOTE_SECONDS = 60.0
 """The time between two notes in the state of how far fan-outs are."""
@@ -33,6 +31,10 @@ class Binding(NamedTuple):
     params: dict[str, str]
     changed: datetime
     """When that parent last changed; `LONG_AGO` if it does not tell."""
+
+    def may_have_changed(self, since: datetime) -> bool:
+        """Return whether the parent changed since then, or does not tell."""
+        return self.changed >= since or self.changed == LONG_AGO
 
 
 @dataclass
@@ -71,14 +73,8 @@ class Progress:
         is_same = (state.get("mode"), state.get("scope")) == (mode, scope)
         if began is None or not isinstance(after, list) or not is_same:
             return cls(mode, scope, now)
-        return cls(
-            mode,
-            scope,
-            began,
-            parse_instant(state.get("known_until")),
-            state.get("has_gone") is True,
-            tuple(map(str, after)),
-        )
+        known_until, has_gone = parse_instant(state.get("known_until")), state.get("has_gone")
+        return cls(mode, scope, began, known_until, has_gone is True, tuple(map(str, after)))
 
     def state(self, rows: int) -> dict[str, Any] | None:
         """Return what another run needs in order to go on; None when there is nothing to.
@@ -104,8 +100,8 @@ class Progress:
     ) -> list[Binding]:
         """Return those of the parents that are to be asked for.
 
-        Where an earlier run stopped, they are those behind the last one, those that changed since
-        it listed them, and those that do not tell, unless none of them does.
+        Where an earlier run stopped, they are those behind its last one, and those that changed
+        since it listed them or do not tell, unless none of them does.
 
         Args:
             parents: All that were listed.
@@ -114,13 +110,12 @@ class Progress:
         """
         if not self.after:
             self.known_until = known_until
-        again = self.known_until or LATER
-        silent = self.known_until and LONG_AGO
+        listed_until = self.known_until
         chosen = [
             one
             for one in parents
-            if (one.position > self.after or one.changed >= again or one.changed == silent)
-            and (since is None or one.changed >= since or one.changed == LONG_AGO)
+            if (one.position > self.after or (listed_until and one.may_have_changed(listed_until)))
+            and (since is None or one.may_have_changed(since))
         ]
         self._positions = [one.position for one in chosen]
         self._first = 0

@@ -66,8 +66,8 @@ class AccountSync:
     account: Account
     evidence: Evidence
     """What tells whether all rows have come."""
-    known_until: datetime | None = None
-    """The latest time that records of earlier runs carry."""
+    read_at: datetime | None = None
+    """The latest time that the account's records carry; before its own come, by the state."""
     bookmark: datetime | None = None
     """The bookmark before the run; with None, the account is read whole."""
     changed_since: datetime | None = None
@@ -122,8 +122,6 @@ class AccountSync:
     unfit: Counter[str] = field(default_factory=Counter)
     """By field: how many values their column could not hold."""
 
-    read_at: datetime | None = None
-    """The latest time that its own records carry."""
     _began_at: float = field(default_factory=time.monotonic)
     _started_at: datetime | None = None
 
@@ -135,8 +133,8 @@ class AccountSync:
         """
         if self._started_at is None:
             began = self.evidence.now() - timedelta(seconds=time.monotonic() - self._began_at)
-            earliest = self.known_until and self.known_until + timedelta(microseconds=1)
-            self._started_at = max(began, earliest) if earliest else began
+            earliest = self.read_at and self.read_at + timedelta(microseconds=1)
+            self._started_at = max(began, earliest or began)
         return self._started_at
 
     def resume(self, began: datetime) -> None:
@@ -147,7 +145,8 @@ class AccountSync:
 
     def tick(self) -> datetime:
         """Return the time that records carry which came now."""
-        self.read_at = max(self.read_at or self.started_at, self.evidence.now())
+        now = max(self.started_at, self.evidence.now())
+        self.read_at = max(self.read_at or now, now)
         return self.read_at
 
     def wants_all(self) -> bool:

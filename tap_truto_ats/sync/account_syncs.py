@@ -46,7 +46,7 @@ class AccountSyncs:
             stream=self.stream,
             account=account,
             evidence=Evidence(self.now, is_exact=self.deletes),
-            known_until=self.bookmarks.read_at(account.id),
+            read_at=self.bookmarks.read_at(account.id),
             deletes=self.deletes,
         )
 

@@ -215,29 +215,26 @@ class Bookmarks:
         checksum: Callable[[datetime | None], int],
         *,
         has_undated: bool,
-    ) -> bool:
+    ) -> None:
         """Move the bookmark of an account that was read to its end and whose rows are all out.
+
+        It never moves back.
 
         Args:
             account_id: The account.
             read_until: Up to which change all rows are out; None if that is not known.
             checksum: Returns that of the rows that came and were made up to a bookmark.
             has_undated: Whether some rows did not tell when they last changed.
-
-        Returns:
-            Whether the state changed; a bookmark never moves back.
         """
         before = self.get(account_id)
         if before is None and read_until is None:
-            return False
+            return
         partition = self._partition(account_id)
-        then = dict(partition)
         if read_until is not None and (before is None or read_until > before):
             partition[KEY] = self._replication_key
             partition[VALUE] = format_instant(read_until)
         self._note(account_id, CHECKSUM, checksum(self._moment(partition)))
         self._note(account_id, UNDATED, has_undated)
-        return partition != then
 
     def note_found(self, found: Collection[str]) -> None:
         """Remember which accounts were found, so that they may be missing anew."""

@@ -11,7 +11,6 @@ from tap_truto_ats.api.client import TrutoClient
 from tap_truto_ats.report import Report
 from tap_truto_ats.settings.schema import Settings
 from tap_truto_ats.sync.accounts import Accounts
-from tap_truto_ats.sync.parents import ParentLists
 from tap_truto_ats.sync.progress import Notes
 from tap_truto_ats.sync.scheduler import Scheduler
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from tap_truto_ats.sync.account import Account
     from tap_truto_ats.sync.account_sync import AccountSync, SyncTask
 
 logger = logging.getLogger(__name__)
@@ -84,16 +82,6 @@ class Run:
     def accounts(self) -> Accounts:
         """The accounts of the run, and why some could not be read."""
         return Accounts(self.settings, self.scheduler, self.client.now)
-
-    def parent_lists(self, account: Account) -> ParentLists:
-        """Return the lists of an account's parents, each of which several streams may need."""
-        return ParentLists(
-            account,
-            self.client.now,
-            self.page_settings.page_size,
-            wants_all=self.settings.emit_activate_version_messages,
-            only_first=self.is_test,
-        )
 
     def read(
         self, tasks: Mapping[str | None, Iterable[SyncTask]]

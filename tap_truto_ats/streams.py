@@ -18,6 +18,7 @@ from tap_truto_ats.settings.features import mapping_of
 from tap_truto_ats.sync.account_sync import Mode
 from tap_truto_ats.sync.bookmarks import PARTITION_KEY
 from tap_truto_ats.sync.evidence import Doubt
+from tap_truto_ats.sync.parents import ParentLists
 from tap_truto_ats.sync.plans import Plan
 from tap_truto_ats.sync.query import Query
 from tap_truto_ats.sync.scope import scope_of
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from tap_truto_ats.sync.account import Account
     from tap_truto_ats.sync.account_sync import AccountSync, SyncTask
     from tap_truto_ats.sync.account_syncs import AccountSyncs
-    from tap_truto_ats.sync.parents import ParentLists
 
 
 class UnifiedStream(TrutoStream):
@@ -179,10 +179,16 @@ class UnifiedStream(TrutoStream):
 
     def _tasks_of(self, account: Account, streams: Mapping[str, Self]) -> Iterator[SyncTask]:
         """Yield an account's tasks; one that lists parents may be needed before its turn."""
-        lists = self.run.parent_lists(account)
-        lists.wants_all |= any(account.id in one._syncs.due for one in streams.values())  # noqa: SLF001
-        lists.selected = [stream.resource for stream in streams.values()]
-        lists.make = lambda name: streams[name]._task(account, lists) if name in streams else None  # noqa: SLF001
+        run, deletes = self.run, self.run.settings.emit_activate_version_messages
+        lists = ParentLists(
+            account,
+            run.client.now,
+            run.page_settings.page_size,
+            wants_all=deletes or any(account.id in one._syncs.due for one in streams.values()),  # noqa: SLF001
+            only_first=run.is_test,
+            selected=[stream.resource for stream in streams.values()],
+            make=lambda name: streams[name]._task(account, lists) if name in streams else None,  # noqa: SLF001
+        )
         yield from filter(None, map(lists.task, streams))
 
     def _task(self, account: Account, lists: ParentLists) -> SyncTask:

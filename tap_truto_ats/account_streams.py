@@ -41,7 +41,7 @@ class IntegratedAccountsStream(TrutoStream):
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
         accounts, syncs = self.run.accounts, []
         for row in accounts.read():
-            sync = self._syncs.begin(account_of(row))
+            sync = self.syncs.begin(account_of(row))
             name, unfit = dig(row, "integration", "name"), Counter[str]()
             self._extracted_at = sync.tick()
             yield self, [self._normalise({**row, "integration_name": name}, unfit)]
@@ -50,20 +50,20 @@ class IntegratedAccountsStream(TrutoStream):
             syncs.append(sync)
         departed = self._no_longer_listed()
         self.run.tell_of_departed(one.id for one in departed)
-        syncs += map(self._syncs.begin, departed)
+        syncs += map(self.syncs.begin, departed)
         for sync in syncs:
             sync.mode, sync.evidence = Mode.CHOSEN, accounts.evidence
             self._close(sync)
         for account in accounts.hidden:
-            sync = self._syncs.begin(account)
+            sync = self.syncs.begin(account)
             sync.mode = Mode.CHOSEN
             sync.evidence.doubts[Doubt.NOT_OFFERED] += 1
             self._close(sync)
         for failure in self._failures:
-            sync = self._syncs.begin(failure.account)
+            sync = self.syncs.begin(failure.account)
             sync.end(failure.error)
             self._close(sync)
-        self._compare_accounts()
+        self.compare_accounts()
 
     @property
     def _failures(self) -> list[Failure]:

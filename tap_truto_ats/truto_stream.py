@@ -58,7 +58,8 @@ class TrutoStream(PagedStream):
         )
 
     @cached_property
-    def _syncs(self) -> AccountSyncs:
+    def syncs(self) -> AccountSyncs:
+        """What begins and ends the syncs of its accounts."""
         return AccountSyncs(
             self.name,
             self._bookmarks,
@@ -103,7 +104,7 @@ class TrutoStream(PagedStream):
                 "; custom_fields has them" if keeps else "",
             )
 
-    def _compare_accounts(self) -> None:
+    def compare_accounts(self) -> None:
         """Take note of the accounts found, and of those that are missing for the first time."""
         found = {account.id for account in self.run.accounts.all()} - self._not_offered
         self._bookmarks.note_found(found)

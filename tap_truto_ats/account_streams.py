@@ -48,9 +48,9 @@ class IntegratedAccountsStream(TrutoStream):
             self._tell_of_values(sync.account.id, unfit)
             sync.rows = 1
             syncs.append(sync)
-        departed = self._no_longer_listed()
-        self.run.tell_of_departed(one.id for one in departed)
-        syncs += map(self.syncs.begin, departed)
+        unlisted = self.unlisted()
+        self.run.tell_of_unlisted(one.id for one in unlisted)
+        syncs += map(self.syncs.begin, unlisted)
         for sync in syncs:
             sync.mode, sync.evidence = Mode.CHOSEN, accounts.evidence
             self._close(sync)

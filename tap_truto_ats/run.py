@@ -37,7 +37,7 @@ class Run:
     """Whether each account is only tested, as `--test` does."""
     under_way: set[AccountSync] = field(default_factory=set)
     """The account syncs that have begun and not ended."""
-    departed: set[str] = field(default_factory=set)
+    unlisted: set[str] = field(default_factory=set)
     """The accounts that were told to be no longer listed."""
     notes: Notes = field(default_factory=Notes)
     """When to note how far fan-outs are."""
@@ -115,10 +115,10 @@ class Run:
                 sync.end(task.error)
                 yield sync, ()
 
-    def tell_of_departed(self, account_ids: Iterable[str]) -> None:
+    def tell_of_unlisted(self, account_ids: Iterable[str]) -> None:
         """Log, once each, which accounts the state knows and Truto no longer lists."""
-        new = [one for one in dict.fromkeys(account_ids) if one not in self.departed]
-        self.departed.update(new)
+        new = [one for one in dict.fromkeys(account_ids) if one not in self.unlisted]
+        self.unlisted.update(new)
         if new:
             logger.warning(
                 "Truto no longer lists %d accounts that the state knows: %s.",

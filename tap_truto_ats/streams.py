@@ -81,7 +81,7 @@ class UnifiedStream(TrutoStream):
             self.logger.warning("'start_date' is in the future: no row that has a date comes.")
         for stream in streams:
             stream.warn_of_bookmarks()
-        self._note_departed(streams)
+        self._note_unlisted(streams)
         try:
             for read in self.run.read(self.tasks(streams)):
                 if read is None:
@@ -108,16 +108,16 @@ class UnifiedStream(TrutoStream):
         reasons = ", ".join(self._reasons) or "their syncs did not end"
         return f"{total - self._complete} of {total} accounts were not read whole ({reasons})"
 
-    def _note_departed(self, streams: Sequence[Self]) -> None:
+    def _note_unlisted(self, streams: Sequence[Self]) -> None:
         """Take note of the accounts that the state knows and that Truto no longer lists."""
-        departed = []
+        unlisted = []
         for stream in streams:
-            for account in stream._no_longer_listed():  # noqa: SLF001 - a stream of the same class
+            for account in stream.unlisted():
                 sync = stream.syncs.begin(account)
                 sync.mode = Mode.NOT_LISTED
                 self.run.note(sync)
-                departed.append(account.id)
-        self.run.tell_of_departed(departed)
+                unlisted.append(account.id)
+        self.run.tell_of_unlisted(unlisted)
 
     def tasks(self, streams: Sequence[Self]) -> dict[str | None, Iterator[SyncTask]]:
         """Plan the syncs of each account, which `run.read` carries out one after another."""

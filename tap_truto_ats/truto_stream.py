@@ -68,7 +68,7 @@ class TrutoStream(PagedStream):
             deletes=self.version is not None,
         )
 
-    def _no_longer_listed(self) -> list[Account]:
+    def unlisted(self) -> list[Account]:
         """Return the accounts that the state knows, where the run covers all that there are.
 
         From a list of several pages, an account may have slipped by, and one without any account

@@ -88,11 +88,7 @@ class Run:
     ) -> Iterator[tuple[AccountSync, Sequence[Any]] | None]:
         """Run the tasks of account syncs: yield the rows of each page, and no rows at a sync's end.
 
-        Args:
-            tasks: By account.
-
-        Yields:
-            Also None, at least once a second, when there is nothing else.
+        When there is nothing to yield, None comes once a second.
 
         Raises:
             RunError: Nothing can be read for any account.

@@ -80,13 +80,10 @@ class PagedStream(Stream, abc.ABC):
 
     @abc.abstractmethod
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
-        """Yield pages of records that are normalised and selected, each with its stream.
+        """Yield pages of records of all these streams, normalised and selected, with their stream.
 
         When the next page is asked for, the last one has been handed to the target. A page may hold
         nothing: one comes at least once a second, so that no STATE is late.
-
-        Args:
-            streams: The streams to read in one loop; this one is among them.
         """
 
     @abc.abstractmethod

@@ -141,14 +141,7 @@ class Tally:
     """The rows of one list as they come, from its first page to its end."""
 
     def __init__(self, evidence: Evidence, marks: set[int], *, is_first: bool = True) -> None:
-        """Begin a list.
-
-        Args:
-            evidence: What the list adds to.
-            marks: Those of all rows so far, if they are to be remembered.
-            is_first: Whether the list is read for the first time; if not, only rows that did not
-                come before are to be handled.
-        """
+        """Begin a list, or read it again: then, only rows whose marks are new are to be handled."""
         self.evidence = evidence
         self.is_first = is_first
         self.pages = self.found = self.rows = 0

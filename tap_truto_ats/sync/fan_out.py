@@ -35,10 +35,8 @@ def read_by_parents(
 ) -> Steps[bool]:
     """Read a list for each parent; a parent that is refused does not keep the others back.
 
-    All rows that come are handed out: it is the requests that take time.
-
-    Returns:
-        False if not a single parent was found to exist.
+    All rows that come are handed out: it is the requests that take time. Return False if not a
+    single parent was found to exist.
 
     Raises:
         AccountError: The parents could not be listed, or some were refused.

@@ -77,10 +77,7 @@ class Parents:
         """Return the values of the required parameters, in the order of the parents' ids.
 
         Of several parameters, only combinations that exist are returned: a candidate with its job.
-
-        Args:
-            requirements: All that are required, the one for these parents last.
-            params: The request's own parameters; a parent that contradicts them is left out.
+        A parent that contradicts the request's own parameters is left out.
         """
         found: dict[Pairs, datetime] = {}
         *above, innermost = (requirement.parameter for requirement in requirements)
@@ -144,10 +141,8 @@ class ParentLists:
     def of(self, requirement: Requirement, reads: int = 0) -> Steps[Parents]:
         """Wait for a list of the account's parents, and return them.
 
-        Args:
-            requirement: What they are required for.
-            reads: How often the lists for each of them have been read already. Before they are read
-                again, the parents are listed again, once for all who need them.
+        Before the lists for each of them are read again, having been read so often, the parents are
+        listed again, once for all who need them.
 
         Raises:
             AccountError: The list could not be read.

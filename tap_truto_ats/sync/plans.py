@@ -48,10 +48,6 @@ class Plan:
     def steps(self, sync: AccountSync, lists: ParentLists) -> Steps[None]:
         """Request all pages of the resource, and the account's capabilities where they are needed.
 
-        Args:
-            sync: What is read.
-            lists: The account's lists of parents.
-
         Raises:
             AccountError: The account, or a part of it, could not be read.
         """

@@ -77,10 +77,9 @@ class Progress:
         return cls(mode, scope, began, known_until, has_gone is True, tuple(map(str, after)))
 
     def state(self, rows: int) -> dict[str, Any] | None:
-        """Return what another run needs in order to go on; None when there is nothing to.
+        """Return what another run needs to go on, if so many rows of the account are out.
 
-        Args:
-            rows: How many rows of the account sync are out.
+        None if there is nothing to go on with.
         """
         while self._steps and self._steps[0][0] <= rows:
             self.after = max(self.after, self._steps.popleft()[1])
@@ -127,11 +126,9 @@ class Progress:
         self._gone.add(index)
 
     def note_end(self, index: int, handed_out: int) -> None:
-        """Take note that all rows of a parent were handed out.
+        """Take note that all rows of a parent are handed out, and how many of the account are.
 
-        Args:
-            index: Its place among those that `begin` returned.
-            handed_out: How many rows of the account were.
+        The index is the parent's place among those that `begin` returned.
         """
         self.has_gone |= bool(self._gone)
         self._ended |= {index, *self._gone}

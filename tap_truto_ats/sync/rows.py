@@ -120,12 +120,8 @@ class AccountRows:
     ) -> Steps[None]:
         """Read one list, without the tap's own filters if it is refused with them.
 
-        Which filters a provider takes is not documented for all.
-
-        Args:
-            binding: The values of required parameters.
-            since: Rows whose change is older are held back.
-            wants_old: Whether just these are wanted.
+        Which filters a provider takes is not documented for all. Rows that last changed before
+        `since` are held back, unless just these are wanted.
         """
         bare = self.query.params(self.sync.account, None)
         asked = self.params()

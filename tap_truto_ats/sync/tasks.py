@@ -125,10 +125,8 @@ def answer_to(request: Request) -> Steps[Page]:
 def until_rows(steps: Steps[Any]) -> Steps[bool]:
     """Take steps up to the first that hands out rows, and end there.
 
-    Branches are taken one after another, and none after the one that came to rows.
-
-    Returns:
-        Whether there was such a step.
+    Branches are taken one after another, and none after the one that came to rows. Return whether
+    there was such a step.
 
     Raises:
         AccountError: The steps ended with it.

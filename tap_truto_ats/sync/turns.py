@@ -145,13 +145,7 @@ class Turns:
         places: int,
         clock: Callable[[], float],
     ) -> None:
-        """Give each account its turn, in the order of the tasks.
-
-        Args:
-            tasks: By account.
-            places: How many requests may be under way at the same time.
-            clock: Returns the time in seconds.
-        """
+        """Give each account its turn, with so many places for requests at the same time."""
         self.failing = 0
         """Requests under way for accounts that fail."""
         self._most_failing = max(places // 2, 1)

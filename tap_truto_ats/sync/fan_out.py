@@ -105,11 +105,7 @@ def _go_on(sync: AccountSync) -> Progress:
 
 
 def _read(rows: AccountRows, progress: Progress, index: int, parent: Binding) -> Steps[None]:
-    """Read the rows of one of the parents.
-
-    Raises:
-        AccountError: They could not be read.
-    """
+    """Read the rows of one of the parents."""
     try:
         yield from rows.read_list(parent.params, None)
     except AccountError as error:

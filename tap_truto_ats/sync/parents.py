@@ -114,11 +114,7 @@ class ParentLists:
     _description: Task[None] | None = None
 
     def describe(self) -> Steps[None]:
-        """Have the account's capabilities, which are requested once.
-
-        Raises:
-            AccountError: They could not be had.
-        """
+        """Have the account's capabilities, which are requested once."""
         if not self.account.is_described:
             if self._description is None:
                 self._description = Task(None, describe(self.account), self.account.id)
@@ -143,9 +139,6 @@ class ParentLists:
 
         Before the lists for each of them are read again, having been read so often, the parents are
         listed again, once for all who need them.
-
-        Raises:
-            AccountError: The list could not be read.
         """
         resource, key = requirement.resource, (requirement.resource, reads)
         if not reads and (parents := (yield from self._of_stream(resource))):

@@ -46,11 +46,7 @@ class Plan:
     """By filters that providers do not take: how many accounts they have."""
 
     def steps(self, sync: AccountSync, lists: ParentLists) -> Steps[None]:
-        """Request all pages of the resource, and the account's capabilities where they are needed.
-
-        Raises:
-            AccountError: The account, or a part of it, could not be read.
-        """
+        """Request all pages of the resource, and the account's capabilities where needed."""
         account, name = sync.account, self.resource.name
         # The page of the resource counts for more than capabilities. Where it does not name the
         # provider, one request for them saves a refused request for each stream that it lacks.

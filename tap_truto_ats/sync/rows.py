@@ -67,9 +67,6 @@ class AccountRows:
         Rows that last changed before the bookmark are held back, unless the server was asked for
         changes by a documented filter, so that its word counts. One that was restored since, or
         that the token may see since, did so, too; the checksum of all such rows shows it.
-
-        Raises:
-            AccountError: A page could not be read.
         """
         sync = self.sync
         self.is_trusted = self.query.is_asking_trusted(sync.account)

@@ -41,7 +41,7 @@ Steps: TypeAlias = Generator[Step, Page | None, R]
 """Steps one after another.
 
 Where a request was yielded, its page is sent in. The `AccountError` is thrown in where a page could
-not be had, or where an awaited task ended with it."""
+not be had, or where an awaited task ended with it. Steps that need what failed end with it, too."""
 
 
 @dataclass(eq=False, slots=True)
@@ -127,9 +127,6 @@ def until_rows(steps: Steps[Any]) -> Steps[bool]:
 
     Branches are taken one after another, and none after the one that came to rows. Return whether
     there was such a step.
-
-    Raises:
-        AccountError: The steps ended with it.
     """
     answer: Page | AccountError | None = None
     while True:

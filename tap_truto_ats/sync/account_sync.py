@@ -66,34 +66,30 @@ class AccountSync:
     account: Account
     evidence: Evidence
     """What tells whether all rows have come."""
-    read_at: datetime | None = None
-    """The latest time that the account's records carry; before its own come, by the state."""
-    bookmark: datetime | None = None
-    """The bookmark before the run; with None, the account is read whole."""
-    changed_since: datetime | None = None
-    """The bookmark less the lookback: older changes were emitted by an earlier run."""
     deletes: bool = False
     """Whether the target is to delete what does not come."""
-    whole_because: str | None = None
-    """Why all rows are to come, though the account was read before."""
-    is_first: bool = True
-    """Whether no earlier run has read the account to its end."""
-    rows_known: int | None = None
-    """The checksum of the rows that the last run saw; None if none is known."""
     scope: Scope = field(default_factory=dict)
     """What decides which rows and columns come."""
+    whole_because: str | None = None
+    """Why all rows are to come, though the account was read before."""
+
+    # What the state knows from earlier runs.
+    is_first: bool = True
+    """Whether no earlier run has read the account to its end."""
+    bookmark: datetime | None = None
+    """With None, the account is read whole."""
+    rows_known: int | None = None
+    """The checksum of the rows that the last run saw; None if none is known."""
+    ids_known: int | None = None
+    """The checksum of the ids that the last whole read saw; None if none is known."""
+    progress_known: Mapping[str, Any] = field(default_factory=dict)
+    """How far a run came that could not ask for all parents."""
+
+    # What Truto is asked for.
+    changed_since: datetime | None = None
+    """The bookmark less the lookback: older changes were emitted by an earlier run."""
     parents_since: datetime | None = None
     """Parents that last changed before then are not asked for; None if all are."""
-    progress_known: Mapping[str, Any] = field(default_factory=dict)
-    """How far an earlier run came that could not ask for all parents."""
-    is_resumed: bool = False
-    """Whether a part of the rows came in an earlier run."""
-    progress: Progress | None = None
-    """How far it is, where rows are asked for by their parents."""
-    ids_known: int | None = None
-    """That of the ids that the last whole read saw."""
-    ids: int = 0
-    """That of the ids that came."""
     asks: bool = True
     """Whether Truto is asked for changes, where the provider can be."""
     lists_all: bool = False
@@ -102,25 +98,35 @@ class AccountSync:
     """None until enough is known of the account."""
     parent: str | None = None
     """The kind of parent by which rows are requested, such as `candidate`."""
+    progress: Progress | None = None
+    """How far it is, where rows are asked for by their parents."""
+    is_resumed: bool = False
+    """Whether a part of the rows came in an earlier run."""
+
+    # What has come.
+    read_at: datetime | None = None
+    """The latest time that the account's records carry; before its own come, by the state."""
     usage: Usage = field(default_factory=Usage)
     has_pages: bool = False
     """Whether some page came."""
     rows: int = 0
     """Rows emitted so far."""
+    held_back: int = 0
+    """Rows that were not emitted, since an earlier run did that."""
+    ids: int = 0
+    """The checksum of the ids."""
     checksum: int = 0
-    """That of the dated rows that came, but for those made lately."""
+    """That of the rows that have a date, but for those made lately."""
     made_lately: list[tuple[datetime, int]] = field(default_factory=list)
     """When these were made, and the mark of each: the bookmark may move to before that."""
     checksum_of_known: int = 0
-    """That of those that should have come in the last run: they were made before its bookmark."""
-    held_back: int = 0
-    """Rows that were not emitted, since an earlier run did that."""
+    """That of the rows made before the bookmark, which the last run should have seen, too."""
+    unfit: Counter[str] = field(default_factory=Counter)
+    """By field: how many values their column could not hold."""
     new_bookmark: datetime | None = None
     """The bookmark once the sync has ended."""
     has_ended: bool = False
     error: AccountError | None = None
-    unfit: Counter[str] = field(default_factory=Counter)
-    """By field: how many values their column could not hold."""
 
     _began_at: float = field(default_factory=time.monotonic)
     _started_at: datetime | None = None
@@ -232,13 +238,12 @@ class AccountSync:
         return self.changed_since if self.asks else None
 
     @property
-    def way(self) -> str:
-        """How the account is read, in words."""
-        mode = self.mode.words if self.mode else "not read"
-        return f"{mode}, per {self.parent}" if self.parent else mode
-
-    @property
     def description(self) -> str:
         """What `--test` found out about the account's stream, in words."""
-        reason = f", since {self.mode.reason}" if self.mode else ""
-        return f"{self.stream}: {self.way}{reason}, rows fetched: {self.rows}"
+        words = (
+            self.mode.words if self.mode else "not read",
+            self.parent and f"per {self.parent}",
+            self.mode and f"since {self.mode.reason}",
+            f"rows fetched: {self.rows}",
+        )
+        return f"{self.stream}: {', '.join(filter(None, words))}"

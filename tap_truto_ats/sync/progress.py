@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -56,13 +55,12 @@ class Progress:
     """Whether it came to its end; parents that were refused are asked again with all others."""
     _positions: list[Position] = field(default_factory=list)
     """The parents to ask for."""
-    _ended: set[int] = field(default_factory=set)
+    _first: int = 0
+    """The first of them whose rows are not all out."""
+    _ended: dict[int, int] = field(default_factory=dict)
+    """By those behind it that have ended: how many rows had been handed out then."""
     _gone: set[int] = field(default_factory=set)
     """Those that were not found, as long as none behind them was: all may be refused."""
-    _first: int = 0
-    """The first parent whose rows have not all been handed out."""
-    _steps: deque[tuple[int, Position]] = field(default_factory=deque)
-    """How many rows had been handed out when that moved on, and to behind which parent."""
 
     @classmethod
     def of(
@@ -81,8 +79,10 @@ class Progress:
 
         None if there is nothing to go on with.
         """
-        while self._steps and self._steps[0][0] <= rows:
-            self.after = max(self.after, self._steps.popleft()[1])
+        while self._ended.get(self._first, rows + 1) <= rows:
+            del self._ended[self._first]
+            self.after = max(self.after, self._positions[self._first])
+            self._first += 1
         if not self.after or self.has_ended:
             return None
         return {
@@ -131,14 +131,8 @@ class Progress:
         The index is the parent's place among those that `begin` returned.
         """
         self.has_gone |= bool(self._gone)
-        self._ended |= {index, *self._gone}
+        self._ended |= dict.fromkeys((index, *self._gone), handed_out)
         self._gone.clear()
-        before = self._first
-        while self._first in self._ended:
-            self._ended.remove(self._first)
-            self._first += 1
-        if self._first > before:
-            self._steps.append((handed_out, self._positions[self._first - 1]))
 
 
 @dataclass

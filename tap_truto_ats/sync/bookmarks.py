@@ -220,7 +220,7 @@ class Bookmarks:
             self._by_account[account_id].pop(MISSING_SINCE, None)
 
     def missing(self, found: Collection[str]) -> dict[str, bool]:
-        """Return the accounts that the state knows and that were not found.
+        """Remember since when accounts are not found that the state knows.
 
         Returns:
             By account: whether this run is the first not to find it.

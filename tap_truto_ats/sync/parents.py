@@ -120,7 +120,7 @@ class ParentLists:
                 self._description = Task(None, describe(self.account), self.account.id)
             yield self._description
 
-    def wants(self, resource: str) -> bool:
+    def needs(self, resource: str) -> bool:
         """Return whether some resource that is read is requested by the rows of this one."""
         offers = (one.offer(self.account.provider) for one in self.selected)
         return any(one.resource == resource for offer in offers if offer for one in offer.requires)
@@ -129,7 +129,7 @@ class ParentLists:
         """Return the task that reads a resource; if that lists parents, it is made once."""
         if resource not in self._streams:
             task = self.make(resource)
-            if not self.wants(resource):
+            if not self.needs(resource):
                 return task
             self._streams[resource] = task
         return self._streams[resource]

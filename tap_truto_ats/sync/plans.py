@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NOT_LISTED = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+NOT_OFFERED = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 """Statuses by which Truto answers for a resource that the provider does not offer."""
 
 
@@ -66,7 +66,7 @@ class Plan:
             except AccountError as error:
                 if error.missing_parameters:
                     raise self._with_filters(error) from None
-                if error.status not in NOT_LISTED or sync.has_pages:
+                if error.status not in NOT_OFFERED or sync.has_pages:
                     raise
                 yield from lists.describe()
                 is_told = not offer.is_inferred if offer else account.provider is None
@@ -109,7 +109,7 @@ class Plan:
         if offer and offer.lists_partially and self.resource.name in self.settings.hydrate:
             rows.singles = None if self.settings.is_raw else Refusals(f"rows of {sync.stream}")
         given = self.query.params(account, None)
-        if sync.lists_all and rows.params() == given and lists.wants(self.resource.name):
+        if sync.lists_all and rows.params() == given and lists.needs(self.resource.name):
             rows.parents = Parents(sync.evidence, Refusals(sync.stream))
         requires = offer.requires if offer else ()
         if all(requirement.parameter in given for requirement in requires):

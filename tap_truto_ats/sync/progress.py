@@ -58,7 +58,7 @@ class Progress:
     _first: int = 0
     """The first of them whose rows are not all out."""
     _ended: dict[int, int] = field(default_factory=dict)
-    """By those behind it that have ended: how many rows had been handed out then."""
+    """By place of those that have ended: how many rows had been handed out then."""
     _gone: set[int] = field(default_factory=set)
     """Those that were not found, as long as none behind them was: all may be refused."""
 

@@ -88,7 +88,7 @@ class Query:
         return [key, *(name for name in taken if name != key)] if is_filled else []
 
     @property
-    def streams(self) -> bool:
+    def is_streamed(self) -> bool:
         """Whether pages are read while they arrive."""
         return self._settings.response_format == "stream"
 

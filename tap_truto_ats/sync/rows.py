@@ -147,7 +147,7 @@ class AccountRows:
         return not (sync.asks and self.query.change_parameters(offer))
 
     def _list(self, params: dict[str, Any], take: Any) -> Steps[None]:  # noqa: ANN401
-        arriving = ArrivingPage() if self.query.streams else None
+        arriving = ArrivingPage() if self.query.is_streamed else None
         request = Request(self.resource.path, params, self.sync.account.id, arriving=arriving)
         evidence = self.sync.evidence
         yield from read_list(request, evidence, take, wants_all=self.sync.wants_all)

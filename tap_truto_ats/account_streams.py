@@ -33,10 +33,6 @@ class IntegratedAccountsStream(TrutoStream):
     name = ACCOUNTS
     key_columns = primary_keys = ("id",)
 
-    def __init__(self, tap: Tap, run: Run) -> None:
-        """Take what the streams of a run share."""
-        super().__init__(tap, run, self.name)
-
     @override
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
         accounts, syncs = self.run.accounts, []
@@ -96,7 +92,7 @@ class AccountSyncsStream(TrutoStream):
 
     def __init__(self, tap: Tap, run: Run) -> None:
         """Take what the streams of a run share."""
-        super().__init__(tap, run, self.name)
+        super().__init__(tap, run)
         self._held: list[dict[str, Any]] = []
         """The rows of account syncs that ended since the last STATE."""
 

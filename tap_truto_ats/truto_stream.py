@@ -32,9 +32,11 @@ SCHEMAS = SchemaDirectory(files("tap_truto_ats.model") / "schemas")
 class TrutoStream(PagedStream):
     """What all streams have in common: a schema file, the run, and what the state knows."""
 
-    def __init__(self, tap: Tap, run: Run, name: str, *, without: Collection[str] = ()) -> None:
+    def __init__(
+        self, tap: Tap, run: Run, name: str | None = None, *, without: Collection[str] = ()
+    ) -> None:
         """Load the schema file that is named like the stream, but for some of its columns."""
-        schema = SCHEMAS.get_schema(name)
+        schema = SCHEMAS.get_schema(name or self.name)
         columns = {key: one for key, one in schema["properties"].items() if key not in without}
         super().__init__(tap, schema={**schema, "properties": columns}, name=name)
         self.run = run

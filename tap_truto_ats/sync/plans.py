@@ -59,7 +59,7 @@ class Plan:
         if not account.is_active:
             sync.mode = Mode.INACTIVE
         elif offer is None and account.resources and not account.offers(name):
-            self._is_not_offered(sync)
+            self._note_not_offered(sync)
         else:
             try:
                 yield from self._read(sync, lists)
@@ -72,7 +72,7 @@ class Plan:
                 is_told = not offer.is_inferred if offer else account.provider is None
                 if account.offers(name) and (account.resources is not None or is_told):
                     raise
-                self._is_not_offered(sync)
+                self._note_not_offered(sync)
 
     def tell_of_filters(self) -> None:
         """Log which filters could not be asked for."""
@@ -85,7 +85,7 @@ class Plan:
                 self.resource.name,
             )
 
-    def _is_not_offered(self, sync: AccountSync) -> None:
+    def _note_not_offered(self, sync: AccountSync) -> None:
         """Take note that the resource is not there, and whether it may be nevertheless."""
         sync.mode = Mode.NOT_OFFERED
         if not sync.account.resources:  # Hidden capabilities say nothing, nor do empty ones.
@@ -117,7 +117,7 @@ class Plan:
         elif not (yield from read_by_parents(rows, requires, lists)):
             yield from lists.describe()
             if not account.offers(self.resource.name):
-                self._is_not_offered(sync)
+                self._note_not_offered(sync)
                 return
         rows.end()
         if rows.parents:

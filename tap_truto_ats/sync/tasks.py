@@ -81,8 +81,7 @@ class Task(Generic[T]):
     def advance(self, answer: Page | AccountError | None = None) -> list[Any]:
         """Take the answer to the last step (None where it asked for none), and the next step.
 
-        Returns:
-            Rows to hand out.
+        Return rows to hand out.
         """
         self.has_begun = True
         before, self.request, self.to_await, self.failure = self.request, None, None, None

@@ -65,8 +65,7 @@ class Queue:
     def next_task(self, refusal: AccountError | None) -> Task[Any] | None:
         """Return a task that has a request to make; until then, let tasks take their steps.
 
-        Args:
-            refusal: The error that answers all requests for the account, if one does.
+        A refusal answers all requests for the account.
         """
         while self.has_work:
             if not self.lists and self.coming:

@@ -88,11 +88,7 @@ class Run:
     ) -> Iterator[tuple[AccountSync, Sequence[Any]] | None]:
         """Run the tasks of account syncs: yield the rows of each page, and no rows at a sync's end.
 
-        When there is nothing to yield, None comes once a second.
-
-        Raises:
-            RunError: Nothing can be read for any account.
-            SystemExit: The run was stopped.
+        `Scheduler.read` tells when None comes, and what is raised.
         """
         self.report.begin(len(tasks))
         for read in self.scheduler.read(tasks):

@@ -90,7 +90,7 @@ class AccountSync:
     """The bookmark less the lookback: older changes were emitted by an earlier run."""
     parents_since: datetime | None = None
     """Parents that last changed before then are not asked for; None if all are."""
-    asks: bool = True
+    asks_for_changes: bool = True
     """Whether Truto is asked for changes, where the provider can be."""
     lists_all: bool = False
     """Whether it asks for all rows there are, so that they may serve as parents, too."""
@@ -113,14 +113,14 @@ class AccountSync:
     """Rows emitted so far."""
     held_back: int = 0
     """Rows that were not emitted, since an earlier run did that."""
-    ids: int = 0
-    """The checksum of the ids."""
-    checksum: int = 0
-    """That of the rows that have a date, but for those made lately."""
+    ids_checksum: int = 0
+    """Of the ids that came."""
+    rows_checksum: int = 0
+    """Of the rows that have a date, but for those made lately."""
     made_lately: list[tuple[datetime, int]] = field(default_factory=list)
     """When these were made, and the mark of each: the bookmark may move to before that."""
     checksum_of_known: int = 0
-    """That of the rows made before the bookmark, which the last run should have seen, too."""
+    """Of the rows made before the bookmark, which the last run should have seen, too."""
     unfit: Counter[str] = field(default_factory=Counter)
     """By field: how many values their column could not hold."""
     new_bookmark: datetime | None = None
@@ -160,11 +160,11 @@ class AccountSync:
 
         Where all rows are read in every run, other ids than the last time are reason enough.
         """
-        has_changed = self.parent is None and self.ids != self.ids_known
+        has_changed = self.parent is None and self.ids_checksum != self.ids_known
         return self.deletes or bool(self.whole_because) or has_changed
 
     @property
-    def asks_all(self) -> bool:
+    def asks_for_all(self) -> bool:
         """Whether all rows there are were asked for."""
         is_first = self.mode is Mode.CHANGES and self.changed_since is None
         return is_first or (self.mode is not None and self.mode.is_whole)
@@ -172,12 +172,12 @@ class AccountSync:
     @property
     def is_whole(self) -> bool:
         """Whether all rows were asked for, and none of them was to be held back."""
-        return self.asks_all and self.changed_since is None
+        return self.asks_for_all and self.changed_since is None
 
     @property
     def words(self) -> str | None:
         """How it was read, by what came of it; None if it failed before that was known."""
-        if self.asks_all:
+        if self.asks_for_all:
             return Mode.DUE.words if self.is_whole else Mode.CHANGES.words
         return self.mode and self.mode.words
 
@@ -230,12 +230,12 @@ class AccountSync:
     def checksum_until(self, bookmark: datetime | None) -> int:
         """Return the checksum of the rows that came, and that were made up to the bookmark."""
         lately = (mark for made, mark in self.made_lately if bookmark and made <= bookmark)
-        return self.checksum + sum(lately)
+        return self.rows_checksum + sum(lately)
 
     @property
     def asked_since(self) -> datetime | None:
         """From when on Truto is asked for changes, where the provider can be; None for all."""
-        return self.changed_since if self.asks else None
+        return self.changed_since if self.asks_for_changes else None
 
     @property
     def description(self) -> str:

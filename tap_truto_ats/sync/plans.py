@@ -104,7 +104,7 @@ class Plan:
         if not_taken := self.query.filters_not_taken(account):
             self.not_taken[", ".join(not_taken)] += 1
         # Rows that are all read are compared with the last time, from the second time on.
-        sync.evidence.is_exact |= sync.asks_all and not (sync.is_first or sync.changed_since)
+        sync.evidence.is_exact |= sync.asks_for_all and not (sync.is_first or sync.changed_since)
         rows = AccountRows(self.resource, self.query, sync, window)
         if offer and offer.lists_partially and self.resource.name in self.settings.hydrate:
             rows.singles = None if self.settings.is_raw else Refusals(f"rows of {sync.stream}")
@@ -132,7 +132,7 @@ class Plan:
             return Mode.DUE
         if sync.parents_since:
             return Mode.PARENTS
-        if sync.asks and self.query.change_parameters(offer):
+        if sync.asks_for_changes and self.query.change_parameters(offer):
             return Mode.CHANGES
         if window:
             return Mode.WINDOW

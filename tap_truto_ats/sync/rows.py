@@ -70,9 +70,9 @@ class AccountRows:
         """
         sync = self.sync
         self.is_trusted = self.query.is_asking_trusted(sync.account)
-        if self.is_trusted and not sync.asks and sync.changed_since:
+        if self.is_trusted and not sync.asks_for_changes and sync.changed_since:
             yield from self._read_changes()
-        self.is_trusted &= sync.asks
+        self.is_trusted &= sync.asks_for_changes
         yield from self.read_list({}, None if self.is_trusted else sync.changed_since)
         if sync.held_back and self._may_be_new():
             yield from self.read_list({}, sync.changed_since, wants_old=True)
@@ -80,9 +80,9 @@ class AccountRows:
     def _read_changes(self) -> Steps[None]:
         """Read what changed by the server's word, before all is read for rows without a date."""
         parents, self.parents = self.parents, None
-        self.sync.asks = True
+        self.sync.asks_for_changes = True
         yield from self.read_list({}, None)
-        self.sync.asks, self.parents = False, parents
+        self.sync.asks_for_changes, self.parents = False, parents
 
     def end(self) -> None:
         """Take note that all lists were read.
@@ -92,7 +92,7 @@ class AccountRows:
         """
         sync, singles = self.sync, self.singles
         is_again = not sync.is_first and sync.evidence.is_paged and not sync.wants_all()
-        if sync.parent and is_again and sync.ids != sync.ids_known:
+        if sync.parent and is_again and sync.ids_checksum != sync.ids_known:
             sync.evidence.doubts[Doubt.ONCE] += 1
         if self.are_filters_refused:
             logger.info(
@@ -133,7 +133,7 @@ class AccountRows:
             return
         yield from self._list(bare | binding, take)
         if not self.are_filters_taken:
-            self.are_filters_refused, self.sync.asks, self.window = True, False, None
+            self.are_filters_refused, self.sync.asks_for_changes, self.window = True, False, None
 
     def _may_be_new(self) -> bool:
         """Return whether some row that was held back was not there in an earlier run.
@@ -144,7 +144,7 @@ class AccountRows:
         if sync.rows_known is not None:
             return sync.checksum_of_known != sync.rows_known
         offer = self.resource.offer(sync.account.provider)
-        return not (sync.asks and self.query.change_parameters(offer))
+        return not (sync.asks_for_changes and self.query.change_parameters(offer))
 
     def _list(self, params: dict[str, Any], take: Any) -> Steps[None]:  # noqa: ANN401
         arriving = ArrivingPage() if self.query.is_streamed else None
@@ -163,7 +163,7 @@ class AccountRows:
         """Take note of the rows of a page, and hand out those that are wanted, all in full."""
         sync, query = self.sync, self.query
         sync.has_pages = True
-        bookmark, asks_all = sync.bookmark, sync.asks_all
+        bookmark, asks_for_all = sync.bookmark, sync.asks_for_all
         wanted: list[Any] = []
         dated: Any = None
         for given in rows:
@@ -179,14 +179,14 @@ class AccountRows:
             if self.parents:
                 self.parents.add(binding, row)
             is_old = since is not None and changed is not None and changed < since
-            mark = crc32(str(key).encode()) if asks_all or not self.is_trusted else 0
-            sync.ids += mark * is_new
+            mark = crc32(str(key).encode()) if asks_for_all or not self.is_trusted else 0
+            sync.ids_checksum += mark * is_new
             if changed is not None and not wants_old and not self.is_trusted:
                 made = min(changed, created(row) or changed)
                 if made > tally.recent_from:
                     sync.made_lately.append((made, mark))
                 else:
-                    sync.checksum += mark
+                    sync.rows_checksum += mark
                 if bookmark and made <= bookmark:
                     sync.checksum_of_known += mark
                 sync.held_back += is_old

@@ -319,7 +319,7 @@ class TestModes:
 
     def test_where_rows_are_undated_changes_are_not_asked_for(self, clocks: Clocks) -> None:
         reading = Reading(clocks, "interviews", "greenhouse")
-        reading.sync.asks = False
+        reading.sync.asks_for_changes = False
         reading.read({"interviews": ROWS})
         assert reading.sync.mode is Mode.WHOLE
 

@@ -170,11 +170,8 @@ class Bookmarks:
     ) -> None:
         """Remember that the account was read whole; its rows must all be out.
 
-        Args:
-            account_id: The account.
-            scope: What decided which rows and columns came.
-            ids: The checksum of their ids; 0 if it is not known.
-            began: When the read began, if that was in an earlier run.
+        The checksum of their ids is 0 if it is not known. A read that an earlier run began counts
+        from then on.
         """
         partition = self._partition(account_id)
         partition.pop(KNOWN_SINCE, None)
@@ -194,15 +191,10 @@ class Bookmarks:
         *,
         has_undated: bool,
     ) -> None:
-        """Move the bookmark of an account that was read to its end and whose rows are all out.
+        """Move an account's bookmark to the change up to which all rows are out, but never back.
 
-        It never moves back.
-
-        Args:
-            account_id: The account.
-            read_until: Up to which change all rows are out; None if that is not known.
-            checksum: Returns that of the rows that came and were made up to a bookmark.
-            has_undated: Whether some rows did not tell when they last changed.
+        Remember besides the checksum of the rows that were made up to it (`checksum` returns it),
+        and whether some rows do not tell when they last changed.
         """
         before = self.get(account_id)
         if before is None and read_until is None:

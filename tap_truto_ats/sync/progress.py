@@ -99,13 +99,9 @@ class Progress:
     ) -> list[Binding]:
         """Return those of the parents that are to be asked for.
 
-        Where an earlier run stopped, they are those behind its last one, and those that changed
-        since it listed them or do not tell, unless none of them does.
-
-        Args:
-            parents: All that were listed.
-            known_until: Up to which change of parents all were listed; None if they do not tell.
-            since: Parents that last changed before then are left out; None for none.
+        Parents that last changed before `since` are not. Where an earlier run stopped, they are
+        those behind its last one, and those that changed since it listed them or do not tell,
+        unless none of them does: then it is not known up to which change all were listed.
         """
         if not self.after:
             self.known_until = known_until

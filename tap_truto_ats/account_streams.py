@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Record
 
     from tap_truto_ats.run import Run
-    from tap_truto_ats.sync.account_sync import AccountSync
     from tap_truto_ats.sync.accounts import Failure
 
 
@@ -49,16 +48,19 @@ class IntegratedAccountsStream(TrutoStream):
         syncs += map(self.syncs.begin, unlisted)
         for sync in syncs:
             sync.mode, sync.evidence = Mode.CHOSEN, accounts.evidence
-            self._close(sync)
         for account in accounts.hidden:
             sync = self.syncs.begin(account)
             sync.mode = Mode.CHOSEN
             sync.evidence.doubts[Doubt.NOT_OFFERED] += 1
-            self._close(sync)
+            syncs.append(sync)
         for failure in self._failures:
             sync = self.syncs.begin(failure.account)
             sync.end(failure.error)
-            self._close(sync)
+            syncs.append(sync)
+        for sync in syncs:
+            if sync.rows or sync.is_complete:
+                self._bookmarks.note_time(sync.account.id, sync.tick())
+            self.run.note(sync)
         self.compare_accounts()
 
     @property
@@ -66,11 +68,6 @@ class IntegratedAccountsStream(TrutoStream):
         """The accounts that could not be looked up."""
         failures = self.run.accounts.failures.values()
         return [failure for failure in failures if self.name in failure.streams]
-
-    def _close(self, sync: AccountSync) -> None:
-        if sync.rows or sync.is_complete:
-            self._bookmarks.note_time(sync.account.id, sync.tick())
-        self.run.note(sync)
 
     @override
     def missing(self) -> str | None:

@@ -42,7 +42,8 @@ class TrutoStream(PagedStream):
         self.run = run
         self._fields = frozenset(schema["properties"])
         """The properties that are no custom fields, whether or not they are columns."""
-        self._newly_missing: set[str] = set()
+        self._newly_missing = 0
+        """How many accounts were found by all runs but this one."""
         self._not_offered: set[str] = set()
         """Accounts that do not offer what the stream reads, whatever they did before."""
 
@@ -111,8 +112,7 @@ class TrutoStream(PagedStream):
         found = {account.id for account in self.run.accounts.all()} - self._not_offered
         self._bookmarks.note_found(found)
         if self.version is not None:
-            missing = self._bookmarks.missing(found)
-            self._newly_missing = {account_id for account_id, is_new in missing.items() if is_new}
+            self._newly_missing = sum(self._bookmarks.missing(found).values())
 
     @override
     def missing(self) -> str | None:
@@ -122,5 +122,5 @@ class TrutoStream(PagedStream):
             return "no account was found"
         if doubts := self.run.accounts.evidence.blocking_deletions(ACCOUNTS):
             return f"accounts may be missing, since {' and '.join(doubts)}"
-        count = len(self._newly_missing)
+        count = self._newly_missing
         return f"{count} accounts that had rows before were not found" if count else None

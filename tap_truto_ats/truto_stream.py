@@ -43,7 +43,7 @@ class TrutoStream(PagedStream):
         self._fields = frozenset(schema["properties"])
         """The properties that are no custom fields, whether or not they are columns."""
         self._newly_missing = 0
-        """How many accounts were found by all runs but this one."""
+        """How many accounts this run is the first not to find."""
         self._not_offered: set[str] = set()
         """Accounts that do not offer what the stream reads, whatever they did before."""
 

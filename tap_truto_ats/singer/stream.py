@@ -110,11 +110,7 @@ class PagedStream(Stream, abc.ABC):
     def get_batches(
         self, batch_config: BatchConfig, context: Context | None = None
     ) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
-        """Write BATCH files as the SDK does.
-
-        Raises:
-            RunError: A file could not be written.
-        """
+        """Write BATCH files as the SDK does, but say in a line why one could not be written."""
         try:
             with suppress(ImportError):  # It comes again below.
                 batch_config.storage.get_url("")

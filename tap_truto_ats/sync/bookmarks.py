@@ -212,10 +212,9 @@ class Bookmarks:
             self._by_account[account_id].pop(MISSING_SINCE, None)
 
     def missing(self, found: Collection[str]) -> dict[str, bool]:
-        """Remember since when accounts are not found that the state knows.
+        """Remember since when each account that the state knows is not found.
 
-        Returns:
-            By account: whether this run is the first not to find it.
+        Return by account whether this run is the first not to find it.
         """
         now = format_instant(self.run_start)
         return {

@@ -191,11 +191,7 @@ class Tally:
         return is_new or self.is_first
 
     def end_page(self) -> None:
-        """Take note that a page has been seen whole.
-
-        Raises:
-            AccountError: The pages do not end.
-        """
+        """Take note that a page has been seen whole; pages that do not end are an error."""
         self.pages += 1
         self.evidence.is_paged |= self.pages > 1
         has_ids, self._before = self.rows > self._before, self.rows
@@ -214,9 +210,8 @@ class Tally:
         """Take note that the list has come to its end.
 
         Where pages are counted by rows (an offset), a row that changes meanwhile may move to the
-        end of the list. The rows behind it move up, and one of them moves over the boundary of a
-        page that has been read already, and never comes. It shows in the changed row, which comes
-        twice with differing content.
+        end of the list, and come twice with differing content. The rows behind it move up, and one
+        of them slips over the boundary of a page that has been read already.
         """
         if self.evidence.is_exact:
             return

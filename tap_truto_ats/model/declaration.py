@@ -129,9 +129,9 @@ def declare(  # noqa: PLR0913 - a reference page has that many lists
     """Turn a reference page, which names the providers at each thing, into offers by provider.
 
     Providers are names with blanks between, or `ALL`; whoever is named anywhere lists the resource.
-    The arguments become what `Resource` and `Offer` call by the same names: `filters` gives by
-    parameter how rows are checked and who takes it; `fills`, `requires` and `schedule` give by what
-    they are about the providers; `partial` and `inferred` give the providers alone.
+    What the arguments mean stands at the fields of `Resource` and `Offer` that they become.
+    `filters` gives by parameter how rows are checked and the providers that take it. `fills`,
+    `requires` and `schedule` give the providers by field, by required parameters and by filter.
     """
     takes = {parameter: takers for parameter, (_, takers) in filters.items()}
     fills, requires, schedule = fills or {}, requires or {}, schedule or {}

@@ -19,8 +19,8 @@ FIRST_WAIT, LAST_WAIT = 0.5, 60.0
 def seconds_to_wait(failed: Counter[Hashable], error: TransientError, most: float) -> float | None:
     """Count a try that has failed, and return the seconds to wait before the next.
 
-    The wait is exponential with full jitter, and never less than what the server asked for. It is
-    None if the request, which may have `most` tries, is to be given up.
+    The wait is exponential with full jitter, and never less than what the server asked for. None
+    means that the request, which may have `most` tries, is to be given up.
     """
     kind = type(error), error.status
     failed[kind] += 1

@@ -30,7 +30,7 @@ def scope_of(
 ) -> Scope:
     """Return a checksum by name of what decides which rows and columns of a stream come.
 
-    The breadcrumbs of its selected columns are among it, and the maps of its rows. `start_date`
+    Among it are the breadcrumbs of its selected columns and the maps of its rows. `start_date`
     stands as it is, and what is not set is left out.
     """
     decisive: dict[str, Any] = {

@@ -112,7 +112,7 @@ class Report:
 
     def progress(self) -> str:
         """Say in a line how far the run is."""
-        done = max(self.accounts - len(self.unfinished()), 0) if self.has_begun else 0
+        done = max(self.accounts - len(self.unfinished()), 0)
         speed = self.rows / max(self._seconds, 1e-3)
         waiting = [f"{count} {WAITS[reason]}" for reason, count in self.waiting().items()]
         return (

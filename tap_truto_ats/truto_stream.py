@@ -35,9 +35,11 @@ SCHEMAS = SchemaDirectory(files("tap_truto_ats.model") / "schemas")
 class TrutoStream(PagedStream):
     """What all streams have in common: a schema file, the run, and what the state knows."""
 
-    def __init__(self, tap: Tap, run: Run, name: str, *, without: Collection[str] = ()) -> None:
+    def __init__(
+        self, tap: Tap, run: Run, name: str | None = None, *, without: Collection[str] = ()
+    ) -> None:
         """Load the schema file that is named like the stream, but for some of its columns."""
-        schema = SCHEMAS.get_schema(name)
+        schema = SCHEMAS.get_schema(name or self.name)
         columns = {key: one for key, one in schema["properties"].items() if key not in without}
         super().__init__(tap, schema={**schema, "properties": columns}, name=name)
         self.run = run
@@ -45,7 +47,8 @@ class TrutoStream(PagedStream):
         """The properties that are no custom fields, whether or not they are columns."""
         self._misfits: defaultdict[str, Counter[str]] = defaultdict(Counter)
         """By field: by account how many values its column could not hold."""
-        self._newly_missing: set[str] = set()
+        self._newly_missing = 0
+        """How many accounts this run is the first not to find."""
         self._not_offered: set[str] = set()
         """Accounts that do not offer what the stream reads, whatever they did before."""
 
@@ -63,7 +66,8 @@ class TrutoStream(PagedStream):
         )
 
     @cached_property
-    def _syncs(self) -> AccountSyncs:
+    def syncs(self) -> AccountSyncs:
+        """What begins and ends the syncs of its accounts."""
         return AccountSyncs(
             self.name,
             self._bookmarks,
@@ -72,7 +76,7 @@ class TrutoStream(PagedStream):
             deletes=self.version is not None,
         )
 
-    def _no_longer_listed(self) -> list[Account]:
+    def unlisted(self) -> list[Account]:
         """Return the accounts that the state knows, where the run covers all that there are.
 
         From a list of several pages, an account may have slipped by, and one without any account
@@ -99,7 +103,7 @@ class TrutoStream(PagedStream):
         for name, count in unfit.items():
             self._misfits[name][str(account)] += count
 
-    def _tell_of_misfits(self) -> None:
+    def tell_of_misfits(self) -> None:
         """Log by field how many values did not fit its column, a line for all accounts."""
         keeps = self._normalise.keeps_misfits
         for name, by_account in self._misfits.items():
@@ -116,13 +120,12 @@ class TrutoStream(PagedStream):
                 ", …" if len(by_account) > MOST_NAMED else "",
             )
 
-    def _compare_accounts(self) -> None:
+    def compare_accounts(self) -> None:
         """Take note of the accounts found, and of those that are missing for the first time."""
         found = {account.id for account in self.run.accounts.all()} - self._not_offered
         self._bookmarks.note_found(found)
         if self.version is not None and not self.run.accounts.part:
-            missing = self._bookmarks.missing(found)
-            self._newly_missing = {account_id for account_id, is_new in missing.items() if is_new}
+            self._newly_missing = sum(self._bookmarks.missing(found).values())
 
     @override
     def missing(self) -> str | None:
@@ -132,5 +135,5 @@ class TrutoStream(PagedStream):
             return "no account was found"
         if doubts := self.run.accounts.evidence.blocking_deletions(ACCOUNTS):
             return f"accounts may be missing, since {' and '.join(doubts)}"
-        count = len(self._newly_missing)
+        count = self._newly_missing
         return f"{count} accounts that had rows before were not found" if count else None

@@ -16,7 +16,7 @@ import click
 from tap_truto_ats.model.resources import ACCOUNTS, RESOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 DIALECTS = {
     "standard": {"text": "VARCHAR(255)", "now": "CURRENT_TIMESTAMP"},
@@ -30,10 +30,7 @@ SCHEMA = re.compile(r"([a-z_][a-z0-9_-]*\.)?[a-z_][a-z0-9_]*", re.IGNORECASE | r
 
 TABLE = re.compile(r"[a-z_][a-z0-9_]*", re.IGNORECASE | re.ASCII)
 
-STREAMS = {
-    ACCOUNTS: "id",
-    **dict.fromkeys(RESOURCES, "integrated_account_id"),
-}
+STREAMS = {ACCOUNTS: "id", **dict.fromkeys(RESOURCES, "integrated_account_id")}
 """By stream: the column that names the account."""
 
 DEFAULT = [ACCOUNTS, *(one.name for one in RESOURCES.values() if one.is_default)]
@@ -104,7 +101,7 @@ WHERE run_started_at < '{{before}}'
 
 
 def current(schema: str, streams: Iterable[str]) -> str:
-    """Return SQL that makes for each stream a view of the rows that still exist.
+    """Write SQL for views of the rows that still exist.
 
     Args:
         schema: The schema of the tables; empty for that of the session.
@@ -114,25 +111,14 @@ def current(schema: str, streams: Iterable[str]) -> str:
 
 
 def purge(schema: str, streams: Iterable[str], dialect: str = "standard") -> str:
-    """Return SQL that deletes the rows that are gone, and notes in `purges` how many they were.
-
-    Args:
-        schema: The schema of the tables; empty for that of the session.
-        streams: Their names, each with `=` and the name of its table where that is another.
-        dialect: One of `DIALECTS`.
-    """
+    """Write SQL that deletes the rows that are gone. The table purges counts them."""
     words = DIALECTS[dialect]
     create = PURGES.format(schema=_prefix(schema), **words)
     return "\n".join([create, *_statements(PURGE, schema, streams, **words)])
 
 
 def prune(schema: str, before: date) -> str:
-    """Return SQL that deletes old rows of `account_syncs`, but for those that deletions go by.
-
-    Args:
-        schema: The schema of the table; empty for that of the session.
-        before: The rows of runs that began before that day are deleted.
-    """
+    """Write SQL that deletes old rows of account_syncs. Those that deletions go by stay."""
     return PRUNE.format(schema=_prefix(schema), before=before.isoformat())
 
 
@@ -213,19 +199,11 @@ def cli() -> None:
     """Print SQL for the warehouse that the streams are loaded into."""
 
 
-def _add(
-    make: Callable[..., str], words: str, *options: Callable[..., Callable[..., None]]
-) -> None:
-    """Add a command that prints what a function returns."""
-
-    def command(**given: object) -> None:
-        click.echo(make(**given), nl=False)
-
-    for option in reversed(options):
-        command = option(command)
-    cli.command(make.__name__, help=words)(command)
+@cli.result_callback()
+def _print(sql: str) -> None:
+    click.echo(sql, nl=False)
 
 
-_add(current, "Print SQL for views of the rows that still exist.", _SCHEMA, _STREAMS)
-_add(purge, "Print SQL that deletes the rows that are gone.", _SCHEMA, _STREAMS, _DIALECT)
-_add(prune, "Print SQL that deletes old rows of account_syncs.", _SCHEMA, _BEFORE)
+cli.command()(_SCHEMA(_STREAMS(current)))
+cli.command()(_SCHEMA(_STREAMS(_DIALECT(purge))))
+cli.command()(_SCHEMA(_BEFORE(prune)))

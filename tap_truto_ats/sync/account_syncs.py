@@ -46,7 +46,7 @@ class AccountSyncs:
             stream=self.stream,
             account=account,
             evidence=Evidence(self.now, is_exact=self.deletes),
-            known_until=self.bookmarks.read_at(account.id),
+            read_at=self.bookmarks.read_at(account.id),
             deletes=self.deletes,
         )
 
@@ -79,7 +79,7 @@ class AccountSyncs:
             if not sync.whole_because:
                 sync.changed_since = earlier(bookmark, lookback)
                 # Truto may leave out rows that are not dated when it is asked for changes.
-                sync.asks = not bookmarks.has_undated_rows(account.id)
+                sync.asks_for_changes = not bookmarks.has_undated_rows(account.id)
         return sync
 
     def note_progress(self, sync: AccountSync) -> None:
@@ -119,7 +119,7 @@ class AccountSyncs:
         # Rows without an id, say, are there in every run: they would make it due for ever.
         is_over = sync.whole_because and not (evidence.doubts.keys() & PASSING)
         if sync.is_whole and (sync.is_complete or is_over or (sync.is_first and not blocks)):
-            part = (0, sync.started_at) if sync.is_resumed else (sync.ids, None)
+            part = (0, sync.started_at) if sync.is_resumed else (sync.ids_checksum, None)
             bookmarks.note_whole_read(account.id, self.scope, *part)
         elif not (sync.is_first or sync.whole_because):
             bookmarks.note_scope(account.id, self.scope)

@@ -35,10 +35,8 @@ def read_by_parents(
 ) -> Steps[bool]:
     """Read a list for each parent; a parent that is refused does not keep the others back.
 
-    All rows that come are handed out: it is the requests that take time.
-
-    Returns:
-        False if not a single parent was found to exist.
+    All rows that come are handed out: it is the requests that take time. Return False if not a
+    single parent was found to exist.
 
     Raises:
         AccountError: The parents could not be listed, or some were refused.
@@ -107,11 +105,7 @@ def _go_on(sync: AccountSync) -> Progress:
 
 
 def _read(rows: AccountRows, progress: Progress, index: int, parent: Binding) -> Steps[None]:
-    """Read the rows of one of the parents.
-
-    Raises:
-        AccountError: They could not be read.
-    """
+    """Read the rows of one of the parents."""
     try:
         yield from rows.read_list(parent.params, None)
     except AccountError as error:

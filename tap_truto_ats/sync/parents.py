@@ -77,10 +77,7 @@ class Parents:
         """Return the values of the required parameters, in the order of the parents' ids.
 
         Of several parameters, only combinations that exist are returned: a candidate with its job.
-
-        Args:
-            requirements: All that are required, the one for these parents last.
-            params: The request's own parameters; a parent that contradicts them is left out.
+        A parent that contradicts the request's own parameters is left out.
         """
         found: dict[Pairs, datetime] = {}
         *above, innermost = (requirement.parameter for requirement in requirements)
@@ -117,17 +114,13 @@ class ParentLists:
     _description: Task[None] | None = None
 
     def describe(self) -> Steps[None]:
-        """Have the account's capabilities, which are requested once.
-
-        Raises:
-            AccountError: They could not be had.
-        """
+        """Have the account's capabilities, which are requested once."""
         if not self.account.is_described:
             if self._description is None:
                 self._description = Task(None, describe(self.account), self.account.id)
             yield self._description
 
-    def wants(self, resource: str) -> bool:
+    def needs(self, resource: str) -> bool:
         """Return whether some resource that is read is requested by the rows of this one."""
         offers = (one.offer(self.account.provider) for one in self.selected)
         return any(one.resource == resource for offer in offers if offer for one in offer.requires)
@@ -136,7 +129,7 @@ class ParentLists:
         """Return the task that reads a resource; if that lists parents, it is made once."""
         if resource not in self._streams:
             task = self.make(resource)
-            if not self.wants(resource):
+            if not self.needs(resource):
                 return task
             self._streams[resource] = task
         return self._streams[resource]
@@ -144,13 +137,8 @@ class ParentLists:
     def of(self, requirement: Requirement, reads: int = 0) -> Steps[Parents]:
         """Wait for a list of the account's parents, and return them.
 
-        Args:
-            requirement: What they are required for.
-            reads: How often the lists for each of them have been read already. Before they are read
-                again, the parents are listed again, once for all who need them.
-
-        Raises:
-            AccountError: The list could not be read.
+        Before the lists for each of them are read again, having been read so often, the parents are
+        listed again, once for all who need them.
         """
         resource, key = requirement.resource, (requirement.resource, reads)
         if not reads and (parents := (yield from self._of_stream(resource))):

@@ -144,7 +144,7 @@ def test_parents_are_wanted_where_what_is_read_needs_them(
 ) -> None:
     lists = Listing(clocks, provider).lists
     lists.selected = [RESOURCES[selected]]
-    assert {one for one in RESOURCES if lists.wants(one)} == wanted
+    assert {one for one in RESOURCES if lists.needs(one)} == wanted
 
 
 class Listing:

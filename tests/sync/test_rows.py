@@ -65,7 +65,8 @@ class Runs:
         marks = Bookmarks(self.state, "updated_at", BEGAN)
         if not self.is_exact and (bookmark := marks.get("a1")):
             sync.bookmark, sync.changed_since = bookmark, earlier(bookmark, LOOKBACK)
-            sync.rows_known, sync.asks = marks.rows_known("a1"), not marks.has_undated_rows("a1")
+            sync.rows_known = marks.rows_known("a1")
+            sync.asks_for_changes = not marks.has_undated_rows("a1")
         return sync
 
     def run(self, answers: Callable[[Request], Answer]) -> tuple[Taken, AccountSync]:
@@ -189,7 +190,7 @@ class TestHeldBack:
         runs = Runs(clocks, "interviews", "pinpoint")
         runs.run(everything(*OLD))
         sync = runs.begin()
-        sync.rows_known, sync.asks = None, asks
+        sync.rows_known, sync.asks_for_changes = None, asks
         taken = take(runs.rows(sync).read(), everything(*OLD))
         assert ("o9" in ids(taken)) is handed_out
 
@@ -219,7 +220,7 @@ class TestAsking:
         assert len(taken.requested) == 2
         assert ids(taken) == ["a"]
         assert rows.are_filters_refused
-        assert not sync.asks
+        assert not sync.asks_for_changes
 
     @pytest.mark.parametrize("status", [401, 403, 404, 502, None])
     def test_other_errors_are_errors(self, clocks: Clocks, status: int | None) -> None:
@@ -255,7 +256,7 @@ class TestAsking:
         assert len(taken.requested) == 4
         assert taken.error is not None
         assert "cursor" in taken.error.cause
-        assert sync.asks
+        assert sync.asks_for_changes
 
     def test_a_filter_of_the_settings_is_not_the_taps_own(self, clocks: Clocks) -> None:
         filters = {"interviews": {"updated_at": {"gte": "2020-01-01"}}}

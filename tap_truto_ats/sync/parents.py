@@ -50,7 +50,7 @@ class Parents:
         """Take the rows of a page of parents."""
         for row in rows:
             if moment := self.add(listed_by, row):
-                tally.see(dig(row, "id"), moment)
+                tally.see(dig(row, "id"), None if moment == LONG_AGO else moment)
             else:
                 self.evidence.doubts[Doubt.PARENTS_WITHOUT_ID] += 1
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tap_truto_ats.model.instants import LONG_AGO, format_instant, parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
-    from typing import TypeAlias
 
-    Position: TypeAlias = tuple[str, ...]
+Position: TypeAlias = tuple[str, ...]
 
 NOTE_SECONDS = 60.0
 """The time between two notes in the state of how far fan-outs are."""
@@ -95,26 +94,34 @@ class Progress:
         }
 
     def begin(
-        self, parents: Sequence[Binding], known_until: datetime | None, since: datetime | None
+        self,
+        parents: Sequence[Binding],
+        known_until: datetime | None,
+        since: datetime | None,
+        behind: Position | None = None,
     ) -> list[Binding]:
         """Return those of the parents that are to be asked for.
 
         Parents that last changed before `since` are not. Where an earlier run stopped, they are
         those behind its last one, and those that changed since it listed them or do not tell,
-        unless none of them does: then it is not known up to which change all were listed.
+        unless none of them does: then it is not known up to which change all were listed. The same
+        holds of a pass behind another one of this run, which asked for all up to `behind`.
         """
-        if not self.after:
+        after = behind or self.after
+        if not after:
             self.known_until = known_until
         listed_until = self.known_until
         chosen = [
             one
             for one in parents
-            if (one.position > self.after or (listed_until and one.may_have_changed(listed_until)))
+            if (one.position > after or (listed_until and one.may_have_changed(listed_until)))
             and (since is None or one.may_have_changed(since))
         ]
         self._positions = [one.position for one in chosen]
         self._first = 0
         self._ended.clear()
+        self.has_gone |= bool(self._gone)
+        self._gone.clear()
         return chosen
 
     def note_gone(self, index: int) -> None:

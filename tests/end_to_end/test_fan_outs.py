@@ -20,6 +20,7 @@ PATH = "/unified/ats/interviews"
 NOTED = {"tap_truto_ats.sync.progress:NOTE_SECONDS": 0.0}
 CANDIDATES = 300
 LATER = (NOW + timedelta(hours=1)).isoformat(timespec="microseconds")
+SILENT = {"updated_at": None, "last_interaction_at": None}
 UNDER_WAY = 120
 """More requests are not under way, or behind one that is, at any time; a busy machine had 91."""
 
@@ -128,10 +129,19 @@ class TestGoingOn:
     ) -> None:
         first = self.broken_off(tap)
         parent = min(asked(sandbox))
-        silent = {"updated_at": None, "last_interaction_at": None}
-        sandbox.change_row("candidates", account, parent, **silent)
+        sandbox.change_row("candidates", account, parent, **SILENT)
         read(tap, first.state)
         assert parent in asked(sandbox)
+
+    def test_where_none_tells_of_changes_those_that_are_done_are_not_asked_again(
+        self, tap: Tap, sandbox: Sandbox, account: str
+    ) -> None:
+        for row in sandbox.rows("candidates", account):
+            sandbox.change_row("candidates", account, row["id"], **SILENT)
+        first = self.broken_off(tap)
+        done = len(asked(sandbox))
+        read(tap, first.state)
+        assert len(asked(sandbox)) <= CANDIDATES - done + UNDER_WAY
 
     def test_parents_that_changed_since_are_asked_again(
         self, tap: Tap, sandbox: Sandbox, account: str
@@ -202,6 +212,73 @@ class TestGoingOn:
         assert table(second) == rows(sandbox.interviews())
 
 
+class TestGone:
+    """Parents that are deleted while their rows are read."""
+
+    @pytest.fixture
+    def state(self, tap: Tap, account: str, sandbox: Sandbox) -> dict[str, Any]:
+        """One whose account is due to be read whole, for the second time."""
+        assert account
+        state = aged(read(tap).state, whole_read_at=LONG_AGO)
+        asked(sandbox)
+        return state
+
+    @staticmethod
+    def delete_last(sandbox: Sandbox, account: str, *others: dict[str, Any]) -> str:
+        """Delete, in the middle, the candidate whose turn comes last."""
+        last: str = max(row["id"] for row in sandbox.rows("candidates", account))
+        gone = {"account": account, "delete": "candidates", "key": last}
+        sandbox.fault(path=PATH, skip=50, acts=[gone, *others])
+        sandbox.fault(path=PATH, params={"candidate_id": last}, status=404, times=None)
+        return last
+
+    def test_a_whole_read_is_complete_nevertheless(
+        self, tap: Tap, sandbox: Sandbox, account: str, state: dict[str, Any]
+    ) -> None:
+        self.delete_last(sandbox, account)
+        run = read(tap, state)
+        one = run.syncs[account, "interviews"]
+        assert (one["mode"], one["is_complete"]) == ("whole", True)
+        assert not run.logged("gone when their turn came")
+        assert len(asked(sandbox)) < CANDIDATES + 5
+        assert partitions(run.state)[account]["whole_read_at"] > LONG_AGO
+
+    def test_rows_that_moved_to_another_parent_come(
+        self, tap: Tap, sandbox: Sandbox, account: str, state: dict[str, Any]
+    ) -> None:
+        moved = sandbox.interviews(account)[0]["id"]
+        first = min(row["id"] for row in sandbox.rows("candidates", account))
+        to = {"account": account, "change": "candidates", "key": first}
+        row = {"account": account, "change": "interviews", "key": moved}
+        last = self.delete_last(
+            sandbox, account, to, {**row, "fields": {"candidate": {"id": first}}}
+        )
+        sandbox.change_row("interviews", account, moved, candidate={"id": last})
+        run = read(tap, state)
+        assert moved in {one["id"] for one in run.records()}
+        assert asked(sandbox).count(first) == 2
+        assert run.syncs[account, "interviews"]["is_complete"]
+
+    def test_one_that_is_listed_still_leaves_the_reading_incomplete(
+        self, tap: Tap, sandbox: Sandbox, account: str, state: dict[str, Any]
+    ) -> None:
+        last = max(row["id"] for row in sandbox.rows("candidates", account))
+        sandbox.fault(path=PATH, params={"candidate_id": last}, status=404, times=None)
+        run = read(tap, state)
+        assert run.syncs[account, "interviews"]["is_complete"] is False
+        assert run.logged("1 were gone when their turn came") == 1
+
+    def test_where_parents_do_not_tell_of_changes_it_is_not_known(
+        self, tap: Tap, sandbox: Sandbox, account: str, state: dict[str, Any]
+    ) -> None:
+        for row in sandbox.rows("candidates", account):
+            sandbox.change_row("candidates", account, row["id"], **SILENT)
+        self.delete_last(sandbox, account)
+        run = read(tap, state)
+        assert run.syncs[account, "interviews"]["is_complete"] is False
+        assert len(asked(sandbox)) == CANDIDATES
+
+
 class TestChangedParents:
     """With `changed_parents_only`, those that did not change are not asked for."""
 
@@ -248,9 +325,7 @@ class TestChangedParents:
     ) -> None:
         silent = [row["id"] for row in sandbox.rows("candidates", account)][:20]
         for one in silent:
-            sandbox.change_row(
-                "candidates", account, one, updated_at=None, last_interaction_at=None
-            )
+            sandbox.change_row("candidates", account, one, **SILENT)
         first = self.run(tap)
         asked(sandbox)
         self.run(tap, first.state)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tap_truto_ats.model.instants import earlier
-from tap_truto_ats.sync.account_sync import AccountSync
+from tap_truto_ats.sync.account_sync import AccountSync, Mode
 from tap_truto_ats.sync.evidence import PASSING, Doubt, Evidence
 
 if TYPE_CHECKING:
@@ -96,6 +96,9 @@ class AccountSyncs:
         self.note_progress(sync)
         if sync.status == "succeeded":
             self._advance(sync)
+        elif sync.mode is Mode.NOT_OFFERED and sync.whole_because:
+            # Otherwise, it would be due in each run.
+            self.bookmarks.note_whole_read(sync.account.id, self.scope, ids=0)
         sync.new_bookmark = self.bookmarks.get(sync.account.id)
 
     def _advance(self, sync: AccountSync) -> None:

@@ -104,6 +104,16 @@ class TestTurns:
         run = read(tap, state, full_read_every_days=0)
         assert syncs(run)[account]["mode"] == "incremental"
 
+    def test_what_an_account_no_longer_offers_is_due_once_in_the_period(
+        self, tap: Tap, sandbox: Sandbox, account: str
+    ) -> None:
+        state = aged(read(tap).state, whole_read_at=LONG_AGO)
+        sandbox.account(account, resources=["jobs"])
+        run = read(tap, state)
+        assert run.syncs[account, "interviews"]["mode"] == "not offered"
+        assert run.logged("Read whole, since 7 days have passed") == 1
+        assert not read(tap, run.state).logged("Read whole")
+
     def test_those_that_are_not_active_are_not_due(
         self, tap: Tap, sandbox: Sandbox, account: str
     ) -> None:

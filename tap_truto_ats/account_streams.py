@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Record
 
     from tap_truto_ats.run import Run
-    from tap_truto_ats.sync.account_sync import AccountSync
     from tap_truto_ats.sync.accounts import Failure
 
 
@@ -33,48 +32,43 @@ class IntegratedAccountsStream(TrutoStream):
     name = ACCOUNTS
     key_columns = primary_keys = ("id",)
 
-    def __init__(self, tap: Tap, run: Run) -> None:
-        """Take what the streams of a run share."""
-        super().__init__(tap, run, self.name)
-
     @override
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
         accounts, syncs = self.run.accounts, []
         for row in accounts.read():
-            sync = self._syncs.begin(account_of(row))
+            sync = self.syncs.begin(account_of(row))
             name, unfit = dig(row, "integration", "name"), Counter[str]()
             self._extracted_at = sync.tick()
             yield self, [self._normalise({**row, "integration_name": name}, unfit)]
             self._tell_of_values(sync.account.id, unfit)
             sync.rows = 1
             syncs.append(sync)
-        departed = self._no_longer_listed()
-        self.run.tell_of_departed(one.id for one in departed)
-        syncs += map(self._syncs.begin, departed)
+        unlisted = self.unlisted()
+        self.run.tell_of_unlisted(one.id for one in unlisted)
+        syncs += map(self.syncs.begin, unlisted)
         for sync in syncs:
             sync.mode, sync.evidence = Mode.CHOSEN, accounts.evidence
-            self._close(sync)
         for account in accounts.hidden:
-            sync = self._syncs.begin(account)
+            sync = self.syncs.begin(account)
             sync.mode = Mode.CHOSEN
             sync.evidence.doubts[Doubt.NOT_OFFERED] += 1
-            self._close(sync)
+            syncs.append(sync)
         for failure in self._failures:
-            sync = self._syncs.begin(failure.account)
+            sync = self.syncs.begin(failure.account)
             sync.end(failure.error)
-            self._close(sync)
-        self._compare_accounts()
+            syncs.append(sync)
+        for sync in syncs:
+            if sync.rows or sync.is_complete:
+                self._bookmarks.note_time(sync.account.id, sync.tick())
+            self.run.note(sync)
+        self.compare_accounts()
+        self.tell_of_misfits()
 
     @property
     def _failures(self) -> list[Failure]:
         """The accounts that could not be looked up."""
         failures = self.run.accounts.failures.values()
         return [failure for failure in failures if self.name in failure.streams]
-
-    def _close(self, sync: AccountSync) -> None:
-        if sync.rows or sync.is_complete:
-            self._bookmarks.note_time(sync.account.id, sync.tick())
-        self.run.note(sync)
 
     @override
     def missing(self) -> str | None:
@@ -96,7 +90,7 @@ class AccountSyncsStream(TrutoStream):
 
     def __init__(self, tap: Tap, run: Run) -> None:
         """Take what the streams of a run share."""
-        super().__init__(tap, run, self.name)
+        super().__init__(tap, run)
         self._held: list[dict[str, Any]] = []
         """The rows of account syncs that ended since the last STATE."""
 

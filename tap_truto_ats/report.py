@@ -115,7 +115,7 @@ class Report:
 
     def progress(self) -> str:
         """Say in a line how far the run is."""
-        done = max(self.accounts - len(self.unfinished()), 0) if self.has_begun else 0
+        done = max(self.accounts - len(self.unfinished()), 0)
         speed = self.rows / max(self._seconds, 1e-3)
         waiting = [f"{count} {WAITS[reason]}" for reason, count in self.waiting().items()]
         return (
@@ -161,7 +161,7 @@ class Report:
             ],
             "not_offered": {
                 stream: sums["not_offered"]
-                for stream, sums in self._streams.items()
+                for stream, sums in sorted(self._streams.items())
                 if sums["not_offered"]
             },
         }

@@ -11,7 +11,6 @@ from tap_truto_ats.api.client import TrutoClient
 from tap_truto_ats.report import Report
 from tap_truto_ats.settings.schema import Settings
 from tap_truto_ats.sync.accounts import Accounts
-from tap_truto_ats.sync.parents import ParentLists
 from tap_truto_ats.sync.progress import Notes
 from tap_truto_ats.sync.scheduler import Scheduler
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from tap_truto_ats.sync.account import Account
     from tap_truto_ats.sync.account_sync import AccountSync, SyncTask
 
 logger = logging.getLogger(__name__)
@@ -39,7 +37,7 @@ class Run:
     """Whether each account is only tested, as `--test` does."""
     under_way: set[AccountSync] = field(default_factory=set)
     """The account syncs that have begun and not ended."""
-    departed: set[str] = field(default_factory=set)
+    unlisted: set[str] = field(default_factory=set)
     """The accounts that were told to be no longer listed."""
     notes: Notes = field(default_factory=Notes)
     """When to note how far fan-outs are."""
@@ -87,30 +85,12 @@ class Run:
         """The accounts of the run, and why some could not be read."""
         return Accounts(self.settings, self.scheduler, self.client.now)
 
-    def parent_lists(self, account: Account) -> ParentLists:
-        """Return the lists of an account's parents, each of which several streams may need."""
-        return ParentLists(
-            account,
-            self.client.now,
-            self.page_settings.page_size,
-            wants_all=self.settings.emit_activate_version_messages,
-            only_first=self.is_test,
-        )
-
     def read(
         self, tasks: Mapping[str | None, Iterable[SyncTask]]
     ) -> Iterator[tuple[AccountSync, Sequence[Any]] | None]:
         """Run the tasks of account syncs: yield the rows of each page, and no rows at a sync's end.
 
-        Args:
-            tasks: By account.
-
-        Yields:
-            Also None, at least once a second, when there is nothing else.
-
-        Raises:
-            RunError: Nothing can be read for any account.
-            SystemExit: The run was stopped.
+        `Scheduler.read` tells when None comes, and what is raised.
         """
         self.report.begin(len(tasks))
         if self.settings.shard:
@@ -131,10 +111,10 @@ class Run:
                 sync.end(task.error)
                 yield sync, ()
 
-    def tell_of_departed(self, account_ids: Iterable[str]) -> None:
+    def tell_of_unlisted(self, account_ids: Iterable[str]) -> None:
         """Log, once each, which accounts the state knows and Truto no longer lists."""
-        new = [one for one in dict.fromkeys(account_ids) if one not in self.departed]
-        self.departed.update(new)
+        new = [one for one in dict.fromkeys(account_ids) if one not in self.unlisted]
+        self.unlisted.update(new)
         if new:
             logger.warning(
                 "Truto no longer lists %d accounts that the state knows: %s.",

@@ -18,6 +18,7 @@ from tap_truto_ats.settings.features import mapping_of
 from tap_truto_ats.sync.account_sync import Mode
 from tap_truto_ats.sync.bookmarks import PARTITION_KEY
 from tap_truto_ats.sync.evidence import Doubt
+from tap_truto_ats.sync.parents import ParentLists
 from tap_truto_ats.sync.plans import Plan
 from tap_truto_ats.sync.query import Query
 from tap_truto_ats.sync.scope import scope_of
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from tap_truto_ats.sync.account import Account
     from tap_truto_ats.sync.account_sync import AccountSync, SyncTask
     from tap_truto_ats.sync.account_syncs import AccountSyncs
-    from tap_truto_ats.sync.parents import ParentLists
 
 
 class UnifiedStream(TrutoStream):
@@ -80,8 +80,8 @@ class UnifiedStream(TrutoStream):
         if start_date and start_date > self.run.start:
             self.logger.warning("'start_date' is in the future: no row that has a date comes.")
         for stream in streams:
-            stream._warn_of_bookmarks()  # noqa: SLF001 - a stream of the same class
-        self._note_departed(streams)
+            stream.warn_of_bookmarks()
+        self._note_unlisted(streams)
         try:
             for read in self.run.read(self.tasks(streams)):
                 if read is None:
@@ -97,8 +97,9 @@ class UnifiedStream(TrutoStream):
             self._note_progress(by_name)
             raise
         for stream in streams:
-            stream._compare_accounts()  # noqa: SLF001 - a stream of the same class
-            stream._plan.tell_of_filters()  # noqa: SLF001
+            stream.compare_accounts()
+            stream.plan.tell()
+            stream.tell_of_misfits()
 
     @override
     def missing(self) -> str | None:
@@ -108,23 +109,23 @@ class UnifiedStream(TrutoStream):
         reasons = ", ".join(self._reasons) or "their syncs did not end"
         return f"{total - self._complete} of {total} accounts were not read whole ({reasons})"
 
-    def _note_departed(self, streams: Sequence[Self]) -> None:
+    def _note_unlisted(self, streams: Sequence[Self]) -> None:
         """Take note of the accounts that the state knows and that Truto no longer lists."""
-        departed = []
+        unlisted = []
         for stream in streams:
-            for account in stream._no_longer_listed():  # noqa: SLF001 - a stream of the same class
-                sync = stream._syncs.begin(account)  # noqa: SLF001 - a stream of the same class
+            for account in stream.unlisted():
+                sync = stream.syncs.begin(account)
                 sync.mode = Mode.NOT_LISTED
                 self.run.note(sync)
-                departed.append(account.id)
-        self.run.tell_of_departed(departed)
+                unlisted.append(account.id)
+        self.run.tell_of_unlisted(unlisted)
 
     def tasks(self, streams: Sequence[Self]) -> dict[str | None, Iterator[SyncTask]]:
         """Plan the syncs of each account, which `run.read` carries out one after another."""
         by_name = {stream.name: stream for stream in streams if stream.has_consent}
         due: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for stream in streams:
-            for reason in stream._syncs.find_due(self.run.accounts.all()):  # noqa: SLF001
+            for reason in stream.syncs.find_due(self.run.accounts.all()):
                 due[reason][stream.name] += 1
         for reason, numbers in due.items():
             self.logger.info(
@@ -161,7 +162,7 @@ class UnifiedStream(TrutoStream):
         self._tell_of_values(account, sync.unfit, sync.usage.replaced)
         if sync.error:
             self.run.accounts.fail(account, sync.error, self.name)
-        self._syncs.end(sync)
+        self.syncs.end(sync)
         self.run.note(sync)
         self.write_state()
         if reasons := evidence.blocking_deletions(self.name):
@@ -174,31 +175,39 @@ class UnifiedStream(TrutoStream):
     def _note_progress(self, streams: Mapping[str, Self]) -> None:
         """Note in the state how far all fan-outs are; the rows that came are out."""
         for sync in self.run.under_way:
-            streams[sync.stream]._syncs.note_progress(sync)  # noqa: SLF001
+            streams[sync.stream].syncs.note_progress(sync)
         self.write_state()
 
     def _tasks_of(self, account: Account, streams: Mapping[str, Self]) -> Iterator[SyncTask]:
         """Yield an account's tasks; one that lists parents may be needed before its turn."""
-        lists = self.run.parent_lists(account)
-        lists.wants_all |= any(account.id in one._syncs.due for one in streams.values())  # noqa: SLF001
-        lists.selected = [stream.resource for stream in streams.values()]
-        lists.make = lambda name: streams[name]._task(account, lists) if name in streams else None  # noqa: SLF001
+        run, deletes = self.run, self.run.settings.emit_activate_version_messages
+        lists = ParentLists(
+            account,
+            run.client.now,
+            run.page_settings.page_size,
+            wants_all=deletes or any(account.id in one.syncs.due for one in streams.values()),
+            only_first=run.is_test,
+            selected=[stream.resource for stream in streams.values()],
+            make=lambda name: streams[name].task(account, lists) if name in streams else None,
+        )
         yield from filter(None, map(lists.task, streams))
 
-    def _task(self, account: Account, lists: ParentLists) -> SyncTask:
-        sync = self._syncs.begin_reading(account)
+    def task(self, account: Account, lists: ParentLists) -> SyncTask:
+        """Begin the sync of an account, and return the task that reads it."""
+        sync = self.syncs.begin_reading(account)
         sync.lists_all = not self.run.is_test and self._query.lists_all(account, sync.asked_since)
         self.run.under_way.add(sync)
-        steps = self._test(sync, lists) if self.run.is_test else self._plan.steps(sync, lists)
+        steps = self._test(sync, lists) if self.run.is_test else self.plan.steps(sync, lists)
         return Task(sync, steps, account.id, sync.usage)
 
     def _test(self, sync: AccountSync, lists: ParentLists) -> Steps[None]:
         if sync.account.is_active:
             yield from lists.describe()
-        yield from until_rows(self._plan.steps(sync, lists))
+        yield from until_rows(self.plan.steps(sync, lists))
 
     @cached_property
-    def _plan(self) -> Plan:
+    def plan(self) -> Plan:
+        """How its resource is read."""
         bookmarks = self._bookmarks if self._is_incremental else None
         return Plan(self.resource, self._query, bookmarks, self.run.settings)
 
@@ -209,7 +218,7 @@ class UnifiedStream(TrutoStream):
         deselected = self._fields - selected - {PARTITION_KEY, "id", CUSTOM_FIELDS}
         return Query(self.resource, self.run.page_settings, deselected)
 
-    def _warn_of_bookmarks(self) -> None:
+    def warn_of_bookmarks(self) -> None:
         """Warn of bookmarks that do not count, and of those behind which no row comes."""
         if not self._is_incremental:
             return
@@ -238,8 +247,8 @@ class UnifiedStream(TrutoStream):
 
     @cached_property
     @override
-    def _syncs(self) -> AccountSyncs:
+    def syncs(self) -> AccountSyncs:
         columns = (breadcrumb for breadcrumb, is_selected in self.mask.items() if is_selected)
         mapping = mapping_of(self.name, self.config)
         scope = scope_of(self.name, self.run.settings, columns, mapping)
-        return replace(super()._syncs, is_incremental=self._is_incremental, scope=scope)
+        return replace(super().syncs, is_incremental=self._is_incremental, scope=scope)

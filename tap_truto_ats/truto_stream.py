@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter, defaultdict
 from functools import cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -19,12 +20,14 @@ from tap_truto_ats.sync.account_syncs import AccountSyncs
 from tap_truto_ats.sync.bookmarks import Bookmarks
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Collection
 
     from singer_sdk import Tap
 
     from tap_truto_ats.run import Run
+
+MOST_NAMED = 5
+"""How many accounts a line names that is about all of them."""
 
 SCHEMAS = SchemaDirectory(files("tap_truto_ats.model") / "schemas")
 
@@ -32,15 +35,20 @@ SCHEMAS = SchemaDirectory(files("tap_truto_ats.model") / "schemas")
 class TrutoStream(PagedStream):
     """What all streams have in common: a schema file, the run, and what the state knows."""
 
-    def __init__(self, tap: Tap, run: Run, name: str, *, without: Collection[str] = ()) -> None:
+    def __init__(
+        self, tap: Tap, run: Run, name: str | None = None, *, without: Collection[str] = ()
+    ) -> None:
         """Load the schema file that is named like the stream, but for some of its columns."""
-        schema = SCHEMAS.get_schema(name)
+        schema = SCHEMAS.get_schema(name or self.name)
         columns = {key: one for key, one in schema["properties"].items() if key not in without}
         super().__init__(tap, schema={**schema, "properties": columns}, name=name)
         self.run = run
         self._fields = frozenset(schema["properties"])
         """The properties that are no custom fields, whether or not they are columns."""
-        self._newly_missing: set[str] = set()
+        self._misfits: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """By field: by account how many values its column could not hold."""
+        self._newly_missing = 0
+        """How many accounts this run is the first not to find."""
         self._not_offered: set[str] = set()
         """Accounts that do not offer what the stream reads, whatever they did before."""
 
@@ -58,7 +66,8 @@ class TrutoStream(PagedStream):
         )
 
     @cached_property
-    def _syncs(self) -> AccountSyncs:
+    def syncs(self) -> AccountSyncs:
+        """What begins and ends the syncs of its accounts."""
         return AccountSyncs(
             self.name,
             self._bookmarks,
@@ -67,7 +76,7 @@ class TrutoStream(PagedStream):
             deletes=self.version is not None,
         )
 
-    def _no_longer_listed(self) -> list[Account]:
+    def unlisted(self) -> list[Account]:
         """Return the accounts that the state knows, where the run covers all that there are.
 
         From a list of several pages, an account may have slipped by, and one without any account
@@ -91,25 +100,32 @@ class TrutoStream(PagedStream):
                 replaced,
                 self.name,
             )
-        keeps = self._normalise.keeps_misfits
         for name, count in unfit.items():
+            self._misfits[name][str(account)] += count
+
+    def tell_of_misfits(self) -> None:
+        """Log by field how many values did not fit its column, a line for all accounts."""
+        keeps = self._normalise.keeps_misfits
+        for name, by_account in self._misfits.items():
             self.logger.log(
                 logging.INFO if keeps else logging.WARNING,
-                "Account %s: %d values of %s.%s did not fit their column and became null%s.",
-                account,
-                count,
+                "%d values of %s.%s did not fit their column and became null%s, in %d accounts:"
+                " %s%s.",
+                by_account.total(),
                 self.name,
                 name,
                 "; custom_fields has them" if keeps else "",
+                len(by_account),
+                ", ".join([*by_account][:MOST_NAMED]),
+                ", …" if len(by_account) > MOST_NAMED else "",
             )
 
-    def _compare_accounts(self) -> None:
+    def compare_accounts(self) -> None:
         """Take note of the accounts found, and of those that are missing for the first time."""
         found = {account.id for account in self.run.accounts.all()} - self._not_offered
         self._bookmarks.note_found(found)
-        if self.version is not None:
-            missing = self._bookmarks.missing(found)
-            self._newly_missing = {account_id for account_id, is_new in missing.items() if is_new}
+        if self.version is not None and not self.run.accounts.part:
+            self._newly_missing = sum(self._bookmarks.missing(found).values())
 
     @override
     def missing(self) -> str | None:
@@ -120,5 +136,5 @@ class TrutoStream(PagedStream):
             return "no account was found"
         if doubts := self.run.accounts.evidence.blocking_deletions(ACCOUNTS):
             return f"accounts may be missing, since {' and '.join(doubts)}"
-        count = len(self._newly_missing)
+        count = self._newly_missing
         return f"{count} accounts that had rows before were not found" if count else None

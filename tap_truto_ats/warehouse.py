@@ -16,7 +16,7 @@ import click
 from tap_truto_ats.model.resources import ACCOUNTS, RESOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 DIALECTS = {
     "standard": {"text": "VARCHAR(255)", "now": "CURRENT_TIMESTAMP"},
@@ -28,10 +28,9 @@ DIALECTS = {
 SCHEMA = re.compile(r"([a-z_][a-z0-9_-]*\.)?[a-z_][a-z0-9_]*", re.IGNORECASE | re.ASCII)
 """Names that need no quotes, with a database or a project before it or without."""
 
-STREAMS = {
-    ACCOUNTS: "id",
-    **dict.fromkeys(RESOURCES, "integrated_account_id"),
-}
+TABLE = re.compile(r"[a-z_][a-z0-9_]*", re.IGNORECASE | re.ASCII)
+
+STREAMS = {ACCOUNTS: "id", **dict.fromkeys(RESOURCES, "integrated_account_id")}
 """By stream: the column that names the account."""
 
 DEFAULT = [ACCOUNTS, *(one.name for one in RESOURCES.values() if one.is_default)]
@@ -45,23 +44,23 @@ GONE = f"""EXISTS (
     FROM {{schema}}account_syncs AS syncs
     LEFT JOIN (
       SELECT {{account}} AS account, MAX(_sdc_extracted_at) AS latest
-      FROM {{schema}}{{stream}}
+      FROM {{schema}}{{table}}
       GROUP BY {{account}}
     ) AS loaded ON loaded.account = syncs.integrated_account_id
     WHERE syncs.stream = '{{stream}}' AND {WHOLE}
       AND (syncs.records = 0 OR syncs.started_at <= loaded.latest)
     GROUP BY syncs.integrated_account_id
   ) AS whole_reads
-  WHERE whole_reads.account = {{stream}}.{{account}}
-    AND whole_reads.began > {{stream}}._sdc_extracted_at
+  WHERE whole_reads.account = {{table}}.{{account}}
+    AND whole_reads.began > {{table}}._sdc_extracted_at
 )"""
 """True of a row that is gone. A whole read whose rows have not arrived does not count: a target may
 load `account_syncs` before other streams, and fail or be killed in between."""
 
-CURRENT = f"""DROP VIEW IF EXISTS {{schema}}{{stream}}_current;
-CREATE VIEW {{schema}}{{stream}}_current AS
+CURRENT = f"""DROP VIEW IF EXISTS {{schema}}{{table}}_current;
+CREATE VIEW {{schema}}{{table}}_current AS
 SELECT *
-FROM {{schema}}{{stream}}
+FROM {{schema}}{{table}}
 WHERE NOT {GONE};
 """
 
@@ -76,10 +75,10 @@ PURGES = """CREATE TABLE IF NOT EXISTS {schema}purges (
 PURGE = f"""BEGIN TRANSACTION;
 INSERT INTO {{schema}}purges (purged_at, stream, integrated_account_id, rows_purged)
 SELECT {{now}}, '{{stream}}', {{account}}, COUNT(*)
-FROM {{schema}}{{stream}}
+FROM {{schema}}{{table}}
 WHERE {GONE}
 GROUP BY {{account}};
-DELETE FROM {{schema}}{{stream}}
+DELETE FROM {{schema}}{{table}}
 WHERE {GONE};
 COMMIT;
 """
@@ -102,42 +101,33 @@ WHERE run_started_at < '{{before}}'
 
 
 def current(schema: str, streams: Iterable[str]) -> str:
-    """Return SQL that makes for each stream a view of the rows that still exist.
+    """Write SQL for views of the rows that still exist.
 
     Args:
         schema: The schema of the tables; empty for that of the session.
-        streams: Their names.
+        streams: Their names, each with `=` and the name of its table where that is another.
     """
     return "\n".join(_statements(CURRENT, schema, streams))
 
 
 def purge(schema: str, streams: Iterable[str], dialect: str = "standard") -> str:
-    """Return SQL that deletes the rows that are gone, and notes in `purges` how many they were.
-
-    Args:
-        schema: The schema of the tables; empty for that of the session.
-        streams: Their names.
-        dialect: One of `DIALECTS`.
-    """
+    """Write SQL that deletes the rows that are gone. The table purges counts them."""
     words = DIALECTS[dialect]
     create = PURGES.format(schema=_prefix(schema), **words)
     return "\n".join([create, *_statements(PURGE, schema, streams, **words)])
 
 
 def prune(schema: str, before: date) -> str:
-    """Return SQL that deletes old rows of `account_syncs`, but for those that deletions go by.
-
-    Args:
-        schema: The schema of the table; empty for that of the session.
-        before: The rows of runs that began before that day are deleted.
-    """
+    """Write SQL that deletes old rows of account_syncs. Those that deletions go by stay."""
     return PRUNE.format(schema=_prefix(schema), before=before.isoformat())
 
 
 def _statements(template: str, schema: str, streams: Iterable[str], **words: str) -> Iterable[str]:
     prefix = _prefix(schema)
-    for name in streams:
-        yield template.format(schema=prefix, stream=name, account=STREAMS[name], **words)
+    for given in streams:
+        name, _, table = given.partition("=")
+        names = {"stream": name, "table": table or name, "account": STREAMS[name]}
+        yield template.format(schema=prefix, **names, **words)
 
 
 def _prefix(schema: str) -> str:
@@ -160,8 +150,12 @@ def _checked_streams(_: click.Context, __: click.Parameter, given: str | None) -
     if given is None:
         return DEFAULT
     names = [*STREAMS] if given == "all" else [name.strip() for name in given.split(",")]
-    if unknown := [name for name in names if name not in STREAMS]:
+    found = [name.partition("=")[::2] for name in names]
+    if unknown := [name for name, _ in found if name not in STREAMS]:
         message = f"There is no stream {', '.join(map(repr, unknown))}, only {', '.join(STREAMS)}."
+        raise click.ClickException(message)
+    if odd := [table for _, table in found if table and not TABLE.fullmatch(table)]:
+        message = f"{', '.join(map(repr, odd))}: no name of a table that can do without quotes."
         raise click.ClickException(message)
     return names
 
@@ -183,7 +177,8 @@ _SCHEMA = click.option(
 _STREAMS = click.option(
     "--streams",
     callback=_checked_streams,
-    help="Their names with commas between, or `all`; without it, those selected by default.",
+    help="Their names with commas between, or `all`; without it, those selected by default."
+    " `interviews=ats_interviews` names the table, too.",
 )
 _DIALECT = click.option(
     "--dialect",
@@ -204,19 +199,11 @@ def cli() -> None:
     """Print SQL for the warehouse that the streams are loaded into."""
 
 
-def _add(
-    make: Callable[..., str], words: str, *options: Callable[..., Callable[..., None]]
-) -> None:
-    """Add a command that prints what a function returns."""
-
-    def command(**given: object) -> None:
-        click.echo(make(**given), nl=False)
-
-    for option in reversed(options):
-        command = option(command)
-    cli.command(make.__name__, help=words)(command)
+@cli.result_callback()
+def _print(sql: str) -> None:
+    click.echo(sql, nl=False)
 
 
-_add(current, "Print SQL for views of the rows that still exist.", _SCHEMA, _STREAMS)
-_add(purge, "Print SQL that deletes the rows that are gone.", _SCHEMA, _STREAMS, _DIALECT)
-_add(prune, "Print SQL that deletes old rows of account_syncs.", _SCHEMA, _BEFORE)
+cli.command()(_SCHEMA(_STREAMS(current)))
+cli.command()(_SCHEMA(_STREAMS(_DIALECT(purge))))
+cli.command()(_SCHEMA(_BEFORE(prune)))

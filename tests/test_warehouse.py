@@ -116,6 +116,7 @@ def test_sqlite(
         (["purge", "--schema", "a; DROP TABLE b"], "is no name of a schema"),
         (["purge", "--streams", "jobs,job"], "There is no stream 'job', only integrated_accounts"),
         (["current", "--streams", ""], "There is no stream ''"),
+        (["purge", "--streams", "jobs=a; b"], "'a; b': no name of a table"),
         (["prune", "--before", "yesterday"], "'yesterday' is no day such as 2026-01-31."),
     ],
 )

@@ -81,11 +81,7 @@ class TrutoClient:
         return None if request.is_arriving else self.limiter.admit(request.limited_account)
 
     def fetch(self, request: Request, usage: Usage) -> Page:
-        """Try once to get a page, or the next part of one that is arriving.
-
-        Args:
-            request: The request for the page, which `admit` has counted.
-            usage: Where the cost is counted.
+        """Try once to get a page, or the next part of one that is arriving; `admit` comes first.
 
         Raises:
             TransientError: Another try may succeed.

@@ -118,11 +118,7 @@ class _ArrivingEnvelope:
         return bytes(self._envelope + self._row + self._backslash)
 
     def rows_of(self, chunk: bytes) -> Page:
-        """Take a chunk, and return the rows that it completes.
-
-        Raises:
-            BrokenBodyError: They are no JSON.
-        """
+        """Take a chunk, and return the rows that it completes."""
         chunk = self._backslash + chunk
         odd = (len(chunk) - len(chunk.rstrip(b"\\"))) % 2
         chunk, self._backslash = chunk[: len(chunk) - odd], chunk[len(chunk) - odd :]

@@ -132,12 +132,8 @@ def error_for(status: int, body: object, *, was_accepted: bool = False) -> Accou
 
     Only Truto's whole envelope (`statusCode`, `error`, `message`: its page on errors) can say that
     the token is refused or the account blocked; a proxy or a CDN answers with such statuses, too.
-    No message becomes part of the error, since even Truto's own may quote a person.
-
-    Args:
-        status: The HTTP status.
-        body: The decoded body: Truto's error envelope, or anything else.
-        was_accepted: Whether Truto has accepted the token before, so that a refusal may pass.
+    No message becomes part of the error, since even Truto's own may quote a person. Where Truto
+    has accepted the token before, a refusal may pass.
     """
     envelope = body if isinstance(body, dict) else {}
     is_remote = envelope.get("truto_is_remote_error") is True

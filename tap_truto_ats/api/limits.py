@@ -94,8 +94,7 @@ class RateLimiter:
     def admit(self, account_id: str | None) -> Refusal | None:
         """Count a request that is about to be made, or return the limit that does not allow it yet.
 
-        Args:
-            account_id: The account whose limit counts the request; None where none does.
+        Without an account, only the token's limit counts it.
         """
         with self._lock:
             now = self._clock()

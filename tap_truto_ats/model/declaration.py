@@ -128,23 +128,10 @@ def declare(  # noqa: PLR0913 - a reference page has that many lists
 ) -> Resource:
     """Turn a reference page, which names the providers at each thing, into offers by provider.
 
-    Providers are names with blanks between, or `ALL`.
-
-    Args:
-        name: The resource's name.
-        description: What its rows are.
-        providers: Those that list it; providers named in other arguments list it, too.
-        filters: By parameter: how rows are checked, and the providers that take it.
-        fills: By field: the providers whose rows carry it.
-        requires: By required parameters: the providers that require them.
-        schedule: By filter on the schedule: the providers that have it in place of the replication
-            key.
-        partial: The providers whose list gives fewer fields than a request for a single row.
-        inferred: The providers whose own integration page names the resource: that they list it
-            is inferred.
-        replication_key: The field that tells when a row last changed.
-        is_default: Whether it is selected by default.
-        consent: The setting without which it is not read.
+    Providers are names with blanks between, or `ALL`; whoever is named anywhere lists the resource.
+    What the arguments mean stands at the fields of `Resource` and `Offer` that they become.
+    `filters` gives by parameter how rows are checked and the providers that take it. `fills`,
+    `requires` and `schedule` give the providers by field, by required parameters and by filter.
     """
     takes = {parameter: takers for parameter, (_, takers) in filters.items()}
     fills, requires, schedule = fills or {}, requires or {}, schedule or {}

@@ -76,13 +76,10 @@ _TAILS = {20: ".000000+00:00", 24: "000+00:00", 27: "+00:00"}
 
 
 def parse_iso(value: object) -> datetime | None:
-    """Read an ISO 8601 date-time as an instant in UTC.
+    """Read an ISO 8601 date-time as an aware one in UTC; None for anything else.
 
     A date-time without zone means UTC; a date alone means its midnight. Digits beyond the
     microsecond are cut off.
-
-    Returns:
-        An aware date-time in UTC, or None for what is no ISO 8601 date-time.
     """
     if not isinstance(value, str):
         return None
@@ -97,14 +94,11 @@ def parse_iso(value: object) -> datetime | None:
 
 
 def parse_instant(value: object) -> datetime | None:
-    """Read what a provider gives as a date-time, in any spelling that has one meaning only.
+    """Read what a provider gives as an aware date-time in UTC; None if its meaning is not certain.
 
     Truto hands on what the provider's mapping wrote: ISO 8601 by convention, which nothing enforces
     (its skills repository, unified-api-customization). Read besides are seconds, milliseconds and
     microseconds since 1970, RFC 2822, and dates that name the month or begin with the year.
-
-    Returns:
-        An aware date-time in UTC, or None for what is no date-time, or may be several.
     """
     if isinstance(value, str):
         return parse_iso(value) or _parse_other(value)

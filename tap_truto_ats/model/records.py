@@ -85,12 +85,8 @@ class Normaliser:
     ) -> None:
         """Work out each selected column's conversion.
 
-        Args:
-            schema: The stream's JSON Schema.
-            is_selected: Returns whether the catalog selects a breadcrumb (`("properties", "id")`).
-            known: Properties that are not custom fields, even where the schema lacks them.
-            flattened_levels: How many levels of objects become columns, in which nothing has a
-                place that is not declared.
+        Properties that are known are no custom fields, even where the schema lacks them. In the
+        levels of objects that become columns, nothing has a place that is not declared.
         """
         self._is_selected = is_selected
         columns = self._columns_of(schema, (), flattened_levels)

@@ -46,10 +46,6 @@ def problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
     """Say what is wrong with a configuration: a line each, naming the setting and what it takes.
 
     No line quotes a value, since a value may be a secret.
-
-    Args:
-        config: The configuration as given.
-        schema: The JSON Schema of all settings, the SDK's own included.
     """
     known = schema["properties"]
     lines = [unknown(name, known) for name in config if name not in known]

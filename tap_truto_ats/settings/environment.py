@@ -21,15 +21,8 @@ def from_environment(
 ) -> tuple[dict[str, Any], list[str]]:
     """Read settings from environment variables; an empty one counts as absent.
 
-    Lists and objects are JSON; a list may also be its items with commas between.
-
-    Args:
-        environment: The variables.
-        prefix: What a variable's name begins with.
-        schema: The JSON Schema of all settings.
-
-    Returns:
-        The settings, and a line for each variable that cannot be read.
+    Lists and objects are JSON; a list may also be its items with commas between. Return besides a
+    line for each variable that cannot be read.
     """
     found: dict[str, Any] = {}
     lines: list[str] = []

@@ -143,11 +143,7 @@ def refusals(
 ) -> Iterator[str]:
     """Say what of a catalog's entry cannot be done, or would mix up rows.
 
-    Args:
-        entry: That of a stream.
-        columns: The stream's own, by name: their JSON Schemas.
-        key_columns: Those of the primary key.
-        replication_key: The stream's own.
+    The columns, their JSON Schemas, and the keys are the stream's own.
     """
     name, root = entry.tap_stream_id, entry.metadata.root
     given, mask = entry.schema.to_dict().get("properties", {}), entry.metadata.resolve_selection()

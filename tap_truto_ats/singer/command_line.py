@@ -144,13 +144,7 @@ class CommandLineTap(Tap, abc.ABC):
     @classmethod
     @override
     def invoke(cls, *, about: bool = False, about_format: str | None = None, **kwargs: Any) -> None:
-        """Run the tap as the SDK does, and exit with 1 when the run is no success.
-
-        Args:
-            about: Print the settings instead.
-            about_format: The form to print them in.
-            kwargs: The parsed options `config`, `state` and `catalog`.
-        """
+        """Run the tap as the SDK does, and exit with 1 when the run is no success."""
         # Records hold no cycles. Searching for some would take a sixth of a run's time.
         gc.freeze()
         gc.set_threshold(20_000)

@@ -1,4 +1,4 @@
-"""The command line's files: what is wrong with one is said in a line that names it."""
+"""The command line's files: a `click.ClickException` says in a line what is wrong with one."""
 
 from __future__ import annotations
 
@@ -45,11 +45,7 @@ WRAPPERS = ("singer_state", "value")
 
 
 def check_config(path: str) -> None:
-    """Refuse a configuration file that cannot be read.
-
-    Raises:
-        click.ClickException: It cannot be read, or it holds no JSON object.
-    """
+    """Refuse a configuration file that cannot be read, or holds no JSON object."""
     try:
         with Path(path).open(encoding="utf-8") as file:
             _read_object("--config", file)
@@ -59,11 +55,7 @@ def check_config(path: str) -> None:
 
 
 def read_state(file: IO[str] | None) -> dict[str, Any] | None:
-    """Read a state in the form that the SDK takes; None without a file.
-
-    Raises:
-        click.ClickException: The file holds no state.
-    """
+    """Read a state in the form that the SDK takes; None without a file."""
     if file is None:
         return None
     state: Any = _read_object("--state", file)
@@ -79,11 +71,7 @@ def read_state(file: IO[str] | None) -> dict[str, Any] | None:
 
 
 def read_catalog(file: IO[str] | None) -> Catalog | None:
-    """Read a catalog; None without a file.
-
-    Raises:
-        click.ClickException: The file holds no catalog.
-    """
+    """Read a catalog; None without a file."""
     if file is None:
         return None
     try:

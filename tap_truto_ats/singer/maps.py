@@ -60,12 +60,6 @@ def mapper_for(
 
     The SDK would map the others, too, and fail: they have no column that a map could need.
 
-    Args:
-        config: The settings.
-        catalog: What is known of the streams.
-        streams: All streams, by name.
-        logger: Where the mapper logs.
-
     Raises:
         ConfigValidationError: A map is of no stream or column or has no effect, or two streams or
             two columns would have one name.
@@ -103,12 +97,7 @@ def mapper_for(
 def _definitions(
     maps: Mapping[str, Any], columns: Mapping[str, Collection[str]]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return what stream maps say of each stream: of itself, and then of each copy of it.
-
-    Args:
-        maps: The setting.
-        columns: By each stream's name: its columns, whether or not they are selected.
-    """
+    """Return what stream maps say of each stream: of itself, and then of each copy of it."""
     own: dict[str, dict[str, Any]] = {}
     copies: dict[str, list[dict[str, Any]]] = {name: [] for name in columns}
     for name, given in maps.items():
@@ -165,13 +154,8 @@ def _finish(stream_map: StreamMap, options: FlatteningOptions, replaced: Collect
     """Have records fit their SCHEMA, flattened or not, and nothing replaced in `custom_fields`.
 
     A record gets exactly the columns of its SCHEMA: the SDK's flattening leaves an object that is
-    null under its own name.
-
-    Args:
-        stream_map: A map that does not flatten yet.
-        options: How to flatten.
-        replaced: The columns that the map leaves out or makes anew. As they came, they would stand
-            in `custom_fields` where their values did not fit.
+    null under its own name. Columns that the map leaves out or makes anew would stand in
+    `custom_fields` as they came, where their values did not fit.
     """
     if isinstance(stream_map, CustomStreamMap):
         _fit_values(stream_map)

@@ -80,13 +80,10 @@ class PagedStream(Stream, abc.ABC):
 
     @abc.abstractmethod
     def get_pages(self, streams: Sequence[Self]) -> Iterator[tuple[Self, list[Record]]]:
-        """Yield pages of records that are normalised and selected, each with its stream.
+        """Yield pages of records of all these streams, normalised and selected, with their stream.
 
         When the next page is asked for, the last one has been handed to the target. A page may hold
         nothing: one comes at least once a second, so that no STATE is late.
-
-        Args:
-            streams: The streams to read in one loop; this one is among them.
         """
 
     @abc.abstractmethod
@@ -113,11 +110,7 @@ class PagedStream(Stream, abc.ABC):
     def get_batches(
         self, batch_config: BatchConfig, context: Context | None = None
     ) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
-        """Write BATCH files as the SDK does.
-
-        Raises:
-            RunError: A file could not be written.
-        """
+        """Write BATCH files as the SDK does, but say in a line why one could not be written."""
         try:
             with suppress(ImportError):  # It comes again below.
                 batch_config.storage.get_url("")

@@ -114,11 +114,7 @@ class PageWriter(MsgSpecWriter):
         return True
 
     def flush(self) -> None:
-        """Hand everything written so far to the target.
-
-        Raises:
-            RunError: Stdout takes nothing more.
-        """
+        """Hand everything written so far to the target."""
         with writing(), memoryview(self._pending) as pending:
             written = 0
             while written < len(pending):

@@ -66,35 +66,31 @@ class AccountSync:
     account: Account
     evidence: Evidence
     """What tells whether all rows have come."""
-    known_until: datetime | None = None
-    """The latest time that records of earlier runs carry."""
-    bookmark: datetime | None = None
-    """The bookmark before the run; with None, the account is read whole."""
-    changed_since: datetime | None = None
-    """The bookmark less the lookback: older changes were emitted by an earlier run."""
     deletes: bool = False
     """Whether the target is to delete what does not come."""
-    whole_because: str | None = None
-    """Why all rows are to come, though the account was read before."""
-    is_first: bool = True
-    """Whether no earlier run has read the account to its end."""
-    rows_known: int | None = None
-    """The checksum of the rows that the last run saw; None if none is known."""
     scope: Scope = field(default_factory=dict)
     """What decides which rows and columns come."""
+    whole_because: str | None = None
+    """Why all rows are to come, though the account was read before."""
+
+    # What the state knows from earlier runs.
+    is_first: bool = True
+    """Whether no earlier run has read the account to its end."""
+    bookmark: datetime | None = None
+    """With None, the account is read whole."""
+    rows_known: int | None = None
+    """The checksum of the rows that the last run saw; None if none is known."""
+    ids_known: int | None = None
+    """The checksum of the ids that the last whole read saw; None if none is known."""
+    progress_known: Mapping[str, Any] = field(default_factory=dict)
+    """How far a run came that could not ask for all parents."""
+
+    # What Truto is asked for.
+    changed_since: datetime | None = None
+    """The bookmark less the lookback: older changes were emitted by an earlier run."""
     parents_since: datetime | None = None
     """Parents that last changed before then are not asked for; None if all are."""
-    progress_known: Mapping[str, Any] = field(default_factory=dict)
-    """How far an earlier run came that could not ask for all parents."""
-    is_resumed: bool = False
-    """Whether a part of the rows came in an earlier run."""
-    progress: Progress | None = None
-    """How far it is, where rows are asked for by their parents."""
-    ids_known: int | None = None
-    """That of the ids that the last whole read saw."""
-    ids: int = 0
-    """That of the ids that came."""
-    asks: bool = True
+    asks_for_changes: bool = True
     """Whether Truto is asked for changes, where the provider can be."""
     lists_all: bool = False
     """Whether it asks for all rows there are, so that they may serve as parents, too."""
@@ -102,28 +98,36 @@ class AccountSync:
     """None until enough is known of the account."""
     parent: str | None = None
     """The kind of parent by which rows are requested, such as `candidate`."""
+    progress: Progress | None = None
+    """How far it is, where rows are asked for by their parents."""
+    is_resumed: bool = False
+    """Whether a part of the rows came in an earlier run."""
+
+    # What has come.
+    read_at: datetime | None = None
+    """The latest time that the account's records carry; before its own come, by the state."""
     usage: Usage = field(default_factory=Usage)
     has_pages: bool = False
     """Whether some page came."""
     rows: int = 0
     """Rows emitted so far."""
-    checksum: int = 0
-    """That of the dated rows that came, but for those made lately."""
+    held_back: int = 0
+    """Rows that were not emitted, since an earlier run did that."""
+    ids_checksum: int = 0
+    """Of the ids that came."""
+    rows_checksum: int = 0
+    """Of the rows that have a date, but for those made lately."""
     made_lately: list[tuple[datetime, int]] = field(default_factory=list)
     """When these were made, and the mark of each: the bookmark may move to before that."""
     checksum_of_known: int = 0
-    """That of those that should have come in the last run: they were made before its bookmark."""
-    held_back: int = 0
-    """Rows that were not emitted, since an earlier run did that."""
+    """Of the rows made before the bookmark, which the last run should have seen, too."""
+    unfit: Counter[str] = field(default_factory=Counter)
+    """By field: how many values their column could not hold."""
     new_bookmark: datetime | None = None
     """The bookmark once the sync has ended."""
     has_ended: bool = False
     error: AccountError | None = None
-    unfit: Counter[str] = field(default_factory=Counter)
-    """By field: how many values their column could not hold."""
 
-    read_at: datetime | None = None
-    """The latest time that its own records carry."""
     _began_at: float = field(default_factory=time.monotonic)
     _started_at: datetime | None = None
 
@@ -135,8 +139,8 @@ class AccountSync:
         """
         if self._started_at is None:
             began = self.evidence.now() - timedelta(seconds=time.monotonic() - self._began_at)
-            earliest = self.known_until and self.known_until + timedelta(microseconds=1)
-            self._started_at = max(began, earliest) if earliest else began
+            earliest = self.read_at and self.read_at + timedelta(microseconds=1)
+            self._started_at = max(began, earliest or began)
         return self._started_at
 
     def resume(self, began: datetime) -> None:
@@ -147,7 +151,8 @@ class AccountSync:
 
     def tick(self) -> datetime:
         """Return the time that records carry which came now."""
-        self.read_at = max(self.read_at or self.started_at, self.evidence.now())
+        now = max(self.started_at, self.evidence.now())
+        self.read_at = max(self.read_at or now, now)
         return self.read_at
 
     def wants_all(self) -> bool:
@@ -155,11 +160,11 @@ class AccountSync:
 
         Where all rows are read in every run, other ids than the last time are reason enough.
         """
-        has_changed = self.parent is None and self.ids != self.ids_known
+        has_changed = self.parent is None and self.ids_checksum != self.ids_known
         return self.deletes or bool(self.whole_because) or has_changed
 
     @property
-    def asks_all(self) -> bool:
+    def asks_for_all(self) -> bool:
         """Whether all rows there are were asked for."""
         is_first = self.mode is Mode.CHANGES and self.changed_since is None
         return is_first or (self.mode is not None and self.mode.is_whole)
@@ -167,12 +172,12 @@ class AccountSync:
     @property
     def is_whole(self) -> bool:
         """Whether all rows were asked for, and none of them was to be held back."""
-        return self.asks_all and self.changed_since is None
+        return self.asks_for_all and self.changed_since is None
 
     @property
     def words(self) -> str | None:
         """How it was read, by what came of it; None if it failed before that was known."""
-        if self.asks_all:
+        if self.asks_for_all:
             return Mode.DUE.words if self.is_whole else Mode.CHANGES.words
         return self.mode and self.mode.words
 
@@ -225,21 +230,20 @@ class AccountSync:
     def checksum_until(self, bookmark: datetime | None) -> int:
         """Return the checksum of the rows that came, and that were made up to the bookmark."""
         lately = (mark for made, mark in self.made_lately if bookmark and made <= bookmark)
-        return self.checksum + sum(lately)
+        return self.rows_checksum + sum(lately)
 
     @property
     def asked_since(self) -> datetime | None:
         """From when on Truto is asked for changes, where the provider can be; None for all."""
-        return self.changed_since if self.asks else None
-
-    @property
-    def way(self) -> str:
-        """How the account is read, in words."""
-        mode = self.mode.words if self.mode else "not read"
-        return f"{mode}, per {self.parent}" if self.parent else mode
+        return self.changed_since if self.asks_for_changes else None
 
     @property
     def description(self) -> str:
         """What `--test` found out about the account's stream, in words."""
-        reason = f", since {self.mode.reason}" if self.mode else ""
-        return f"{self.stream}: {self.way}{reason}, rows fetched: {self.rows}"
+        words = (
+            self.mode.words if self.mode else "not read",
+            self.parent and f"per {self.parent}",
+            self.mode and f"since {self.mode.reason}",
+            f"rows fetched: {self.rows}",
+        )
+        return f"{self.stream}: {', '.join(filter(None, words))}"

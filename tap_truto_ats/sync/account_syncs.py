@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tap_truto_ats.model.instants import earlier
-from tap_truto_ats.sync.account_sync import AccountSync
+from tap_truto_ats.sync.account_sync import AccountSync, Mode
 from tap_truto_ats.sync.evidence import PASSING, Doubt, Evidence
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class AccountSyncs:
             stream=self.stream,
             account=account,
             evidence=Evidence(self.now, is_exact=self.deletes),
-            known_until=self.bookmarks.read_at(account.id),
+            read_at=self.bookmarks.read_at(account.id),
             deletes=self.deletes,
         )
 
@@ -79,7 +79,7 @@ class AccountSyncs:
             if not sync.whole_because:
                 sync.changed_since = earlier(bookmark, lookback)
                 # Truto may leave out rows that are not dated when it is asked for changes.
-                sync.asks = not bookmarks.has_undated_rows(account.id)
+                sync.asks_for_changes = not bookmarks.has_undated_rows(account.id)
         return sync
 
     def note_progress(self, sync: AccountSync) -> None:
@@ -96,10 +96,14 @@ class AccountSyncs:
         self.note_progress(sync)
         if sync.status == "succeeded":
             self._advance(sync)
+        elif sync.mode is Mode.NOT_OFFERED and sync.whole_because:
+            # Otherwise, it would be due in each run.
+            self.bookmarks.note_whole_read(sync.account.id, self.scope, ids=0)
         sync.new_bookmark = self.bookmarks.get(sync.account.id)
 
     def _advance(self, sync: AccountSync) -> None:
         evidence, account, bookmarks = sync.evidence, sync.account, self.bookmarks
+        bookmarks.note_progress(account.id, None)
         if sync.rows or sync.is_whole:
             bookmarks.note_time(account.id, sync.tick())
         blocks = evidence.blocking_bookmark(self.stream)
@@ -109,15 +113,16 @@ class AccountSyncs:
                 account,
                 " and ".join(blocks),
             )
-        if sync.progress and not blocks:
-            bookmarks.note_parents(account.id, sync.progress.known_until)
+        if not blocks:
+            known_until = sync.progress.known_until if sync.progress else None
+            bookmarks.note_parents(account.id, known_until)
         if self.is_incremental and not blocks:
             until, has_undated = evidence.read_until(), evidence.undated > 0
             bookmarks.advance(account.id, until, sync.checksum_until, has_undated=has_undated)
         # Rows without an id, say, are there in every run: they would make it due for ever.
         is_over = sync.whole_because and not (evidence.doubts.keys() & PASSING)
         if sync.is_whole and (sync.is_complete or is_over or (sync.is_first and not blocks)):
-            part = (0, sync.started_at) if sync.is_resumed else (sync.ids, None)
+            part = (0, sync.started_at) if sync.is_resumed else (sync.ids_checksum, None)
             bookmarks.note_whole_read(account.id, self.scope, *part)
         elif not (sync.is_first or sync.whole_because):
             bookmarks.note_scope(account.id, self.scope)

@@ -53,17 +53,16 @@ class Accounts:
     """By account and the error's text."""
     hidden: list[Account] = field(default_factory=list)
     """Those that are named and that the token is not shown."""
+    _passed_over: dict[str, str] = field(default_factory=dict)
+    """By id: the categories of accounts that are of no applicant tracking system."""
+    _tenants: set[str] = field(default_factory=set)
+    """Whose accounts were found, in whatever shard."""
     _listed: dict[str, Account] | None = None
 
-    def __post_init__(self) -> None:
-        """Find no account yet."""
-        wants_all = self.settings.emit_activate_version_messages
-        self.evidence = Evidence(self.now, is_exact=wants_all)
+    @cached_property
+    def evidence(self) -> Evidence:
         """What tells whether all accounts were found."""
-        self._passed_over: dict[str, str] = {}
-        """By id: the categories of accounts that are of no applicant tracking system."""
-        self._tenants: set[str] = set()
-        """Whose accounts were found, in whatever shard."""
+        return Evidence(self.now, is_exact=self.settings.emit_activate_version_messages)
 
     @cached_property
     def _named(self) -> dict[str, Account]:
@@ -94,11 +93,7 @@ class Accounts:
         self._listed = listed
 
     def all(self) -> list[Account]:
-        """Return the run's accounts; they are listed first if that was not done yet.
-
-        Raises:
-            RunError: No account is named, and the token may not list them.
-        """
+        """Return the run's accounts; they are read first if that was not done yet."""
         if self._listed is None and not self.settings.integrated_account_ids:
             for _ in self.read():
                 pass
@@ -140,17 +135,17 @@ class Accounts:
         Raises:
             RunError: They could not be listed, or no tenant in the settings has one.
         """
-        tasks, wants_all = [], self.settings.emit_activate_version_messages
+        tasks, evidence = [], self.evidence
         for tenant in self.settings.tenant_ids or (None,):
             params = {"limit": self.settings.page_size} | ({"tenant_id": tenant} if tenant else {})
             request = Request(ACCOUNTS, params)
-            steps = read_list(request, self.evidence, self._take, wants_all=lambda: wants_all)
+            steps = read_list(request, evidence, self._take, wants_all=lambda: evidence.is_exact)
             tasks.append(Task(None, steps))
         for task, rows, _ in filter(None, self.scheduler.read({None: tasks})):
             if task.error:
                 raise _cannot_list(task.error)
             yield from rows
-        if without_id := self.evidence.doubts[Doubt.WITHOUT_ID]:
+        if without_id := evidence.doubts[Doubt.WITHOUT_ID]:
             logger.warning("%d integrated accounts without an id were passed over.", without_id)
         if by_category := Counter(self._passed_over.values()):
             logger.info(

@@ -50,33 +50,15 @@ class Bookmarks:
     `{"partitions": [{"context": {"integrated_account_id": …}, "replication_key": "updated_at",
     "replication_key_value": "2026-01-31T09:30:00.000000+00:00"}]}`
 
-    A partition may also hold:
-
-    - `whole_read_at`: the start of the last run that read the account whole
-    - `known_since`: where that is not known, the start of the first run that asked for it
-    - `read_at`: the latest time that a record of the account carried
-    - `scope`: the checksums of the settings that decide which rows and columns come
-    - `ids_checksum`: that of the ids that the last whole read saw
-    - `parents_known_until`: where rows are asked for by parents, the latest change of a parent up
-      to which the last complete read knew all
-    - `fan_out`: how far such a read came that could not be ended
-    - `rows_checksum`: that of the rows that the last run saw
-    - `undated_rows`: true if some rows do not tell when they last changed, so that the account
-      cannot be asked for changes alone
-    - `missing_since`: the start of the first run that did not find the account
+    What else a partition may hold stands in the table of README.md, "State and failures".
     """
 
     def __init__(
         self, stream_state: dict[str, Any], replication_key: str | None, run_start: datetime
     ) -> None:
-        """Take the stream's part of the state, which is changed in place.
+        """Take `bookmarks.<stream>` of the state, which is changed in place.
 
         Of two partitions of one account, the one with the earlier bookmark counts.
-
-        Args:
-            stream_state: `bookmarks.<stream>` of the state.
-            replication_key: The field whose date-times are kept.
-            run_start: What is kept as the time of a whole read.
         """
         self._stream_state = stream_state
         self._replication_key = replication_key
@@ -129,11 +111,7 @@ class Bookmarks:
         """Return in words why an account that was read before has to be read whole; None if not.
 
         Accounts come due spread over the days, each at its own time of the period, by its id.
-
-        Args:
-            account_id: The account.
-            scope: What decides which rows and columns come in this run.
-            days: The period; without one, only a change of the scope counts.
+        Without days, only a change of the scope counts.
         """
         if not self.has_been_read(account_id):
             return None
@@ -192,11 +170,8 @@ class Bookmarks:
     ) -> None:
         """Remember that the account was read whole; its rows must all be out.
 
-        Args:
-            account_id: The account.
-            scope: What decided which rows and columns came.
-            ids: The checksum of their ids; 0 if it is not known.
-            began: When that began, if an earlier run did.
+        The checksum of their ids is 0 if it is not known. A read that an earlier run began counts
+        from then on.
         """
         partition = self._partition(account_id)
         partition.pop(KNOWN_SINCE, None)
@@ -215,29 +190,21 @@ class Bookmarks:
         checksum: Callable[[datetime | None], int],
         *,
         has_undated: bool,
-    ) -> bool:
-        """Move the bookmark of an account that was read to its end and whose rows are all out.
+    ) -> None:
+        """Move an account's bookmark to the change up to which all rows are out, but never back.
 
-        Args:
-            account_id: The account.
-            read_until: Up to which change all rows are out; None if that is not known.
-            checksum: Returns that of the rows that came and were made up to a bookmark.
-            has_undated: Whether some rows did not tell when they last changed.
-
-        Returns:
-            Whether the state changed; a bookmark never moves back.
+        Remember besides the checksum of the rows that were made up to it (`checksum` returns it),
+        and whether some rows do not tell when they last changed.
         """
         before = self.get(account_id)
         if before is None and read_until is None:
-            return False
+            return
         partition = self._partition(account_id)
-        then = dict(partition)
         if read_until is not None and (before is None or read_until > before):
             partition[KEY] = self._replication_key
             partition[VALUE] = format_instant(read_until)
         self._note(account_id, CHECKSUM, checksum(self._moment(partition)))
         self._note(account_id, UNDATED, has_undated)
-        return partition != then
 
     def note_found(self, found: Collection[str]) -> None:
         """Remember which accounts were found, so that they may be missing anew."""
@@ -245,10 +212,9 @@ class Bookmarks:
             self._by_account[account_id].pop(MISSING_SINCE, None)
 
     def missing(self, found: Collection[str]) -> dict[str, bool]:
-        """Return the accounts that the state knows and that were not found.
+        """Remember since when each account that the state knows is not found.
 
-        Returns:
-            By account: whether this run is the first not to find it.
+        Return by account whether this run is the first not to find it.
         """
         now = format_instant(self.run_start)
         return {

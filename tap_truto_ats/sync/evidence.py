@@ -45,7 +45,7 @@ class Doubt(Enum):
     GONE = True, True, "parents of {} were gone when their turn came"
     NOT_IN_FULL = True, False, "rows of {} were not found by their ids, and came as listed"
     NO_LIST = True, True, "null or nothing came in place of {}"
-    ONCE = False, True, "other rows of {} came than the last time, and they were read once only"
+    ONCE = False, True, "rows of {} were read once only, so that some may have slipped by"
     NARROWED = False, True, "rows of {} that came earlier are older than `start_date`"
     NOT_OFFERED = False, True, "{} was not found, which its provider may list"
     INACTIVE = False, True, "its status is not active"
@@ -141,14 +141,7 @@ class Tally:
     """The rows of one list as they come, from its first page to its end."""
 
     def __init__(self, evidence: Evidence, marks: set[int], *, is_first: bool = True) -> None:
-        """Begin a list.
-
-        Args:
-            evidence: What the list adds to.
-            marks: Those of all rows so far, if they are to be remembered.
-            is_first: Whether the list is read for the first time; if not, only rows that did not
-                come before are to be handled.
-        """
+        """Begin a list, or read it again: then, only rows whose marks are new are to be handled."""
         self.evidence = evidence
         self.is_first = is_first
         self.pages = self.found = self.rows = 0
@@ -198,11 +191,7 @@ class Tally:
         return is_new or self.is_first
 
     def end_page(self) -> None:
-        """Take note that a page has been seen whole.
-
-        Raises:
-            AccountError: The pages do not end.
-        """
+        """Take note that a page has been seen whole; pages that do not end are an error."""
         self.pages += 1
         self.evidence.is_paged |= self.pages > 1
         has_ids, self._before = self.rows > self._before, self.rows
@@ -221,9 +210,8 @@ class Tally:
         """Take note that the list has come to its end.
 
         Where pages are counted by rows (an offset), a row that changes meanwhile may move to the
-        end of the list. The rows behind it move up, and one of them moves over the boundary of a
-        page that has been read already, and never comes. It shows in the changed row, which comes
-        twice with differing content.
+        end of the list, and come twice with differing content. The rows behind it move up, and one
+        of them slips over the boundary of a page that has been read already.
         """
         if self.evidence.is_exact:
             return

@@ -11,7 +11,7 @@ from tap_truto_ats.api.errors import AccountError
 from tap_truto_ats.api.limits import expected_seconds
 from tap_truto_ats.sync.evidence import Doubt
 from tap_truto_ats.sync.lists import MOST_READS
-from tap_truto_ats.sync.progress import Binding, Progress
+from tap_truto_ats.sync.progress import Binding, Position, Progress
 from tap_truto_ats.sync.refusals import Refusals
 from tap_truto_ats.sync.tasks import Fork
 
@@ -35,10 +35,8 @@ def read_by_parents(
 ) -> Steps[bool]:
     """Read a list for each parent; a parent that is refused does not keep the others back.
 
-    All rows that come are handed out: it is the requests that take time.
-
-    Returns:
-        False if not a single parent was found to exist.
+    All rows that come are handed out: it is the requests that take time. Return False if not a
+    single parent was found to exist.
 
     Raises:
         AccountError: The parents could not be listed, or some were refused.
@@ -48,15 +46,17 @@ def read_by_parents(
     evidence, doubts = sync.evidence, sync.evidence.doubts
     if sync.deletes:
         evidence.marks = set()
+    passes, gone, behind = 0, set[Position](), None
     while True:
         known = len(evidence.marks or ())
-        parents = yield from lists.of(innermost, evidence.reads)
+        parents = yield from lists.of(innermost, passes)
         progress = sync.progress or _go_on(sync)
         evidence.add(parents.evidence)
         every = parents.bindings(requires, rows.query.params(sync.account, None))
-        bindings = progress.begin(every, parents.evidence.read_until(), sync.parents_since)
+        listed_until = parents.evidence.read_until()
+        bindings = progress.begin(every, listed_until, sync.parents_since, behind)
         seconds = expected_seconds(len(bindings))
-        if seconds >= LONG_SECONDS and not evidence.reads:
+        if seconds >= LONG_SECONDS and not passes:
             logger.info(
                 "Account %s: %d of %d %s, a request each or more: at the account's limit %s"
                 " (h:mm:ss).",
@@ -67,19 +67,27 @@ def read_by_parents(
                 timedelta(seconds=round(seconds)),
             )
         refusals = Refusals(innermost.resource)
-        yield Fork(refusals.attempts(_read(rows, progress, *one) for one in enumerate(bindings)))
-        progress.has_ended = True
-        if refusals.gone:
-            doubts[Doubt.GONE] += refusals.gone
+        each = (_read(rows, progress, gone, *one) for one in enumerate(bindings))
+        yield Fork(refusals.attempts(each))
+        passes += 1
         error = refusals.error() or parents.error()
-        # A row that moves to a parent that was asked before it shows in no list.
-        is_again = sync.deletes and len(bindings) > 1
-        if error or not is_again or len(evidence.marks or ()) == known:
+        # A row that moves to a parent that was asked before it shows in no list. Rows of a parent
+        # that is gone may have moved to another one, which has then changed.
+        if sync.deletes:
+            is_again = len(bindings) > 1 and len(evidence.marks or ()) > known
+            evidence.reads = passes
+        else:
+            is_again = passes == 1 and bool(gone) and progress.known_until is not None
+            behind = max((one.position for one in every), default=None)
+        if error or refusals.are_all_gone or not is_again:
             break
-        evidence.reads += 1
-        if evidence.reads == MOST_READS:
+        if passes == MOST_READS:
             doubts[Doubt.MOVED] += 1
             break
+    progress.has_ended = True
+    still_listed = gone & {one.position for one in every} if passes > 1 else gone
+    if still_listed:
+        doubts[Doubt.GONE] += len(still_listed)
     without_id = parents.evidence.doubts[Doubt.PARENTS_WITHOUT_ID]
     if doubts[Doubt.GONE] or without_id:
         logger.warning(
@@ -106,16 +114,15 @@ def _go_on(sync: AccountSync) -> Progress:
     return progress
 
 
-def _read(rows: AccountRows, progress: Progress, index: int, parent: Binding) -> Steps[None]:
-    """Read the rows of one of the parents.
-
-    Raises:
-        AccountError: They could not be read.
-    """
+def _read(
+    rows: AccountRows, progress: Progress, gone: set[Position], index: int, parent: Binding
+) -> Steps[None]:
+    """Read the rows of one of the parents; one that is not there is added to those gone."""
     try:
         yield from rows.read_list(parent.params, None)
     except AccountError as error:
         if error.status == HTTPStatus.NOT_FOUND:
             progress.note_gone(index)
+            gone.add(parent.position)
         raise
     progress.note_end(index, rows.handed_out)

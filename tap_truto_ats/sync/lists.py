@@ -46,17 +46,9 @@ def read_list(
 
     Where a cursor stands for a number of rows, a row that is deleted or that moves while the list
     is read lets another slip over the boundary of a page. Evidence that is exact shows rows that
-    came twice; then, or if every row is wanted and there are several pages, the list is read again
-    until that brings each known row once, or the same pages as the time before. If a cursor
-    expires, the list is begun once more.
-
-    Args:
-        request: The first page.
-        evidence: What the list is evidence for.
-        take: Takes the rows of each page.
-        wants_all: Returns, once the list has come, whether a row must not be hidden by a deletion
-            alone, which nothing shows.
-        only_first: Request no page that follows.
+    came twice. If some did, or if `wants_all` says that no row may be hidden by a deletion, which
+    nothing shows, a list of several pages is read again, until each known row comes once or the
+    same pages come as the time before. If a cursor expires, the list is begun once more.
 
     Raises:
         AccountError: A page could not be read, or the pages have no end.
@@ -77,8 +69,8 @@ def read_list(
         reads += 1
         may_lack = tally.pages > 1 and (wants_all() or tally.found < tally.rows)
         known += tally.new
-        # Nothing new may come though a row slipped by again: if another went, or one came twice.
-        is_other = tally.found or (reads > 1 and tally.sum != known and tally.order != order)
+        # Where each known row came once, those that are new beside them were made meanwhile.
+        is_other = tally.sum != known and tally.order != order if reads > 1 else tally.found
         order = tally.order
         if only_first or not evidence.is_exact or not (is_other if is_again else may_lack):
             return

@@ -50,7 +50,7 @@ class Parents:
         """Take the rows of a page of parents."""
         for row in rows:
             if moment := self.add(listed_by, row):
-                tally.see(dig(row, "id"), moment)
+                tally.see(dig(row, "id"), None if moment == LONG_AGO else moment)
             else:
                 self.evidence.doubts[Doubt.PARENTS_WITHOUT_ID] += 1
 
@@ -77,10 +77,7 @@ class Parents:
         """Return the values of the required parameters, in the order of the parents' ids.
 
         Of several parameters, only combinations that exist are returned: a candidate with its job.
-
-        Args:
-            requirements: All that are required, the one for these parents last.
-            params: The request's own parameters; a parent that contradicts them is left out.
+        A parent that contradicts the request's own parameters is left out.
         """
         found: dict[Pairs, datetime] = {}
         *above, innermost = (requirement.parameter for requirement in requirements)
@@ -117,17 +114,13 @@ class ParentLists:
     _description: Task[None] | None = None
 
     def describe(self) -> Steps[None]:
-        """Have the account's capabilities, which are requested once.
-
-        Raises:
-            AccountError: They could not be had.
-        """
+        """Have the account's capabilities, which are requested once."""
         if not self.account.is_described:
             if self._description is None:
                 self._description = Task(None, describe(self.account), self.account.id)
             yield self._description
 
-    def wants(self, resource: str) -> bool:
+    def needs(self, resource: str) -> bool:
         """Return whether some resource that is read is requested by the rows of this one."""
         offers = (one.offer(self.account.provider) for one in self.selected)
         return any(one.resource == resource for offer in offers if offer for one in offer.requires)
@@ -136,7 +129,7 @@ class ParentLists:
         """Return the task that reads a resource; if that lists parents, it is made once."""
         if resource not in self._streams:
             task = self.make(resource)
-            if not self.wants(resource):
+            if not self.needs(resource):
                 return task
             self._streams[resource] = task
         return self._streams[resource]
@@ -144,13 +137,8 @@ class ParentLists:
     def of(self, requirement: Requirement, reads: int = 0) -> Steps[Parents]:
         """Wait for a list of the account's parents, and return them.
 
-        Args:
-            requirement: What they are required for.
-            reads: How often the lists for each of them have been read already. Before they are read
-                again, the parents are listed again, once for all who need them.
-
-        Raises:
-            AccountError: The list could not be read.
+        Before the lists for each of them are read again, having been read so often, the parents are
+        listed again, once for all who need them.
         """
         resource, key = requirement.resource, (requirement.resource, reads)
         if not reads and (parents := (yield from self._of_stream(resource))):
@@ -174,7 +162,10 @@ class ParentLists:
         except AccountError:
             return None
         parents = self.listed.get(resource)
-        if parents is None or any(parents.evidence.doubts.values()):
+        if parents is None:
+            return None
+        doubts = parents.evidence.doubts
+        if any(count for one, count in doubts.items() if one is not Doubt.ONCE):
             return None
         # Exact evidence was read again until nothing new came.
         if parents.has_repeated and not parents.evidence.is_exact:

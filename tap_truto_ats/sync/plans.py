@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NOT_LISTED = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+NOT_OFFERED = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 """Statuses by which Truto answers for a resource that the provider does not offer."""
 
 
@@ -44,17 +44,11 @@ class Plan:
     settings: Settings
     not_taken: Counter[str] = field(default_factory=Counter)
     """By filters that providers do not take: how many accounts they have."""
+    notes: Counter[str] = field(default_factory=Counter)
+    """By what is told of accounts: how many they are."""
 
     def steps(self, sync: AccountSync, lists: ParentLists) -> Steps[None]:
-        """Request all pages of the resource, and the account's capabilities where they are needed.
-
-        Args:
-            sync: What is read.
-            lists: The account's lists of parents.
-
-        Raises:
-            AccountError: The account, or a part of it, could not be read.
-        """
+        """Request all pages of the resource, and the account's capabilities where needed."""
         account, name = sync.account, self.resource.name
         # The page of the resource counts for more than capabilities. Where it does not name the
         # provider, one request for them saves a refused request for each stream that it lacks.
@@ -67,23 +61,25 @@ class Plan:
         if not account.is_active:
             sync.mode = Mode.INACTIVE
         elif offer is None and account.resources and not account.offers(name):
-            self._is_not_offered(sync)
+            self._note_not_offered(sync)
         else:
             try:
                 yield from self._read(sync, lists)
             except AccountError as error:
                 if error.missing_parameters:
                     raise self._with_filters(error) from None
-                if error.status not in NOT_LISTED or sync.has_pages:
+                if error.status not in NOT_OFFERED or sync.has_pages:
                     raise
                 yield from lists.describe()
                 is_told = not offer.is_inferred if offer else account.provider is None
                 if account.offers(name) and (account.resources is not None or is_told):
                     raise
-                self._is_not_offered(sync)
+                self._note_not_offered(sync)
 
-    def tell_of_filters(self) -> None:
-        """Log which filters could not be asked for."""
+    def tell(self) -> None:
+        """Log which filters could not be asked for, and what else many accounts may share."""
+        for note, count in self.notes.items():
+            logger.info(note, count, self.resource.name)
         for names, count in self.not_taken.items():
             logger.info(
                 "The providers of %d accounts take no %s: rows of %s are kept unless they show"
@@ -93,7 +89,7 @@ class Plan:
                 self.resource.name,
             )
 
-    def _is_not_offered(self, sync: AccountSync) -> None:
+    def _note_not_offered(self, sync: AccountSync) -> None:
         """Take note that the resource is not there, and whether it may be nevertheless."""
         sync.mode = Mode.NOT_OFFERED
         if not sync.account.resources:  # Hidden capabilities say nothing, nor do empty ones.
@@ -112,12 +108,12 @@ class Plan:
         if not_taken := self.query.filters_not_taken(account):
             self.not_taken[", ".join(not_taken)] += 1
         # Rows that are all read are compared with the last time, from the second time on.
-        sync.evidence.is_exact |= sync.asks_all and not (sync.is_first or sync.changed_since)
+        sync.evidence.is_exact |= sync.asks_for_all and not (sync.is_first or sync.changed_since)
         rows = AccountRows(self.resource, self.query, sync, window)
         if offer and offer.lists_partially and self.resource.name in self.settings.hydrate:
             rows.singles = None if self.settings.is_raw else Refusals(f"rows of {sync.stream}")
         given = self.query.params(account, None)
-        if sync.lists_all and rows.params() == given and lists.wants(self.resource.name):
+        if sync.lists_all and rows.params() == given and lists.needs(self.resource.name):
             rows.parents = Parents(sync.evidence, Refusals(sync.stream))
         requires = offer.requires if offer else ()
         if all(requirement.parameter in given for requirement in requires):
@@ -125,9 +121,10 @@ class Plan:
         elif not (yield from read_by_parents(rows, requires, lists)):
             yield from lists.describe()
             if not account.offers(self.resource.name):
-                self._is_not_offered(sync)
+                self._note_not_offered(sync)
                 return
         rows.end()
+        self.notes.update(rows.notes)
         if rows.parents:
             lists.listed[self.resource.name] = rows.parents
         sync.mode = self._mode(sync, offer, rows.window)
@@ -140,7 +137,7 @@ class Plan:
             return Mode.DUE
         if sync.parents_since:
             return Mode.PARENTS
-        if sync.asks and self.query.change_parameters(offer):
+        if sync.asks_for_changes and self.query.change_parameters(offer):
             return Mode.CHANGES
         if window:
             return Mode.WINDOW

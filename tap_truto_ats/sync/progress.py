@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tap_truto_ats.model.instants import LONG_AGO, format_instant, parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import TypeAlias
+    from datetime import datetime
 
-    Position: TypeAlias = tuple[str, ...]
-
-LATER = datetime.max.replace(tzinfo=timezone.utc)
+Position: TypeAlias = tuple[str, ...]
 
 NOTE_SECONDS = 60.0
 """The time between two notes in the state of how far fan-outs are."""
@@ -33,6 +29,10 @@ class Binding(NamedTuple):
     params: dict[str, str]
     changed: datetime
     """When that parent last changed; `LONG_AGO` if it does not tell."""
+
+    def may_have_changed(self, since: datetime) -> bool:
+        """Return whether the parent changed since then, or does not tell."""
+        return self.changed >= since or self.changed == LONG_AGO
 
 
 @dataclass
@@ -54,13 +54,12 @@ class Progress:
     """Whether it came to its end; parents that were refused are asked again with all others."""
     _positions: list[Position] = field(default_factory=list)
     """The parents to ask for."""
-    _ended: set[int] = field(default_factory=set)
+    _first: int = 0
+    """The first of them whose rows are not all out."""
+    _ended: dict[int, int] = field(default_factory=dict)
+    """By place of those that have ended: how many rows had been handed out then."""
     _gone: set[int] = field(default_factory=set)
     """Those that were not found, as long as none behind them was: all may be refused."""
-    _first: int = 0
-    """The first parent whose rows have not all been handed out."""
-    _steps: deque[tuple[int, Position]] = field(default_factory=deque)
-    """How many rows had been handed out when that moved on, and to behind which parent."""
 
     @classmethod
     def of(
@@ -71,23 +70,18 @@ class Progress:
         is_same = (state.get("mode"), state.get("scope")) == (mode, scope)
         if began is None or not isinstance(after, list) or not is_same:
             return cls(mode, scope, now)
-        return cls(
-            mode,
-            scope,
-            began,
-            parse_instant(state.get("known_until")),
-            state.get("has_gone") is True,
-            tuple(map(str, after)),
-        )
+        known_until, has_gone = parse_instant(state.get("known_until")), state.get("has_gone")
+        return cls(mode, scope, began, known_until, has_gone is True, tuple(map(str, after)))
 
     def state(self, rows: int) -> dict[str, Any] | None:
-        """Return what another run needs in order to go on; None when there is nothing to.
+        """Return what another run needs to go on, if so many rows of the account are out.
 
-        Args:
-            rows: How many rows of the account sync are out.
+        None if there is nothing to go on with.
         """
-        while self._steps and self._steps[0][0] <= rows:
-            self.after = max(self.after, self._steps.popleft()[1])
+        while self._ended.get(self._first, rows + 1) <= rows:
+            del self._ended[self._first]
+            self.after = max(self.after, self._positions[self._first])
+            self._first += 1
         if not self.after or self.has_ended:
             return None
         return {
@@ -100,31 +94,34 @@ class Progress:
         }
 
     def begin(
-        self, parents: Sequence[Binding], known_until: datetime | None, since: datetime | None
+        self,
+        parents: Sequence[Binding],
+        known_until: datetime | None,
+        since: datetime | None,
+        behind: Position | None = None,
     ) -> list[Binding]:
         """Return those of the parents that are to be asked for.
 
-        Where an earlier run stopped, they are those behind the last one, those that changed since
-        it listed them, and those that do not tell, unless none of them does.
-
-        Args:
-            parents: All that were listed.
-            known_until: Up to which change of parents all were listed; None if they do not tell.
-            since: Parents that last changed before then are left out; None for none.
+        Parents that last changed before `since` are not. Where an earlier run stopped, they are
+        those behind its last one, and those that changed since it listed them or do not tell,
+        unless none of them does: then it is not known up to which change all were listed. The same
+        holds of a pass behind another one of this run, which asked for all up to `behind`.
         """
-        if not self.after:
+        after = behind or self.after
+        if not after:
             self.known_until = known_until
-        again = self.known_until or LATER
-        silent = self.known_until and LONG_AGO
+        listed_until = self.known_until
         chosen = [
             one
             for one in parents
-            if (one.position > self.after or one.changed >= again or one.changed == silent)
-            and (since is None or one.changed >= since or one.changed == LONG_AGO)
+            if (one.position > after or (listed_until and one.may_have_changed(listed_until)))
+            and (since is None or one.may_have_changed(since))
         ]
         self._positions = [one.position for one in chosen]
         self._first = 0
         self._ended.clear()
+        self.has_gone |= bool(self._gone)
+        self._gone.clear()
         return chosen
 
     def note_gone(self, index: int) -> None:
@@ -132,21 +129,13 @@ class Progress:
         self._gone.add(index)
 
     def note_end(self, index: int, handed_out: int) -> None:
-        """Take note that all rows of a parent were handed out.
+        """Take note that all rows of a parent are handed out, and how many of the account are.
 
-        Args:
-            index: Its place among those that `begin` returned.
-            handed_out: How many rows of the account were.
+        The index is the parent's place among those that `begin` returned.
         """
         self.has_gone |= bool(self._gone)
-        self._ended |= {index, *self._gone}
+        self._ended |= dict.fromkeys((index, *self._gone), handed_out)
         self._gone.clear()
-        before = self._first
-        while self._first in self._ended:
-            self._ended.remove(self._first)
-            self._first += 1
-        if self._first > before:
-            self._steps.append((handed_out, self._positions[self._first - 1]))
 
 
 @dataclass

@@ -24,13 +24,7 @@ class Query:
     """
 
     def __init__(self, resource: Resource, settings: Settings, deselected: Iterable[str]) -> None:
-        """Work out the parameters that are the same for all accounts.
-
-        Args:
-            resource: The stream's resource.
-            settings: Filters, `remote_query`, `start_date`, page size and response format.
-            deselected: The resource's fields that the catalog does not select.
-        """
+        """Work out the parameters that are the same for all accounts."""
         self._resource = resource
         self._settings = settings
         self._filters = settings.filters.get(resource.name, {})
@@ -57,13 +51,9 @@ class Query:
         """Return the parameters of an account's first page.
 
         Filters are sent to the providers that take them, and to unknown providers. Where rows carry
-        the replication key, only rows that changed since the bookmark are requested: by the key's
-        name, and by every other name that the provider takes for that field.
-
-        Args:
-            account: The account.
-            since: The bookmark less the lookback.
-            window: From when on the schedule is requested; None for all of it.
+        the replication key, only rows that changed since then are requested: by the key's name, and
+        by every other name that the provider takes for that field. Where a schedule can be asked
+        for, only what starts or ends from `window` on is.
         """
         offer = self._resource.offer(account.provider)
         params = {"integrated_account_id": account.id, **self._fixed}
@@ -98,7 +88,7 @@ class Query:
         return [key, *(name for name in taken if name != key)] if is_filled else []
 
     @property
-    def streams(self) -> bool:
+    def is_streamed(self) -> bool:
         """Whether pages are read while they arrive."""
         return self._settings.response_format == "stream"
 

@@ -32,6 +32,8 @@ class Refusals:
     """Those that were answered with 404: they were deleted after they were listed."""
     by_cause: Counter[str] = field(default_factory=Counter)
     """How many others were refused, by the cause."""
+    statuses: set[int | None] = field(default_factory=set)
+    """The statuses of these."""
     has_given_up: bool = False
     """Whether no further ones are to be requested."""
     _in_a_row: int = 0
@@ -69,6 +71,7 @@ class Refusals:
             self.gone += 1
         else:
             self.by_cause[error.cause] += 1
+            self.statuses.add(error.status)
         # Of those that were deleted, there may be many in a row.
         is_for_all = error.status != HTTPStatus.NOT_FOUND or self.are_all_gone
         self.has_given_up |= self._in_a_row >= MOST_IN_A_ROW and is_for_all
@@ -94,4 +97,7 @@ class Refusals:
         if self.has_given_up:
             number += f", and after {MOST_IN_A_ROW} in a row no others were requested"
         cause = "; ".join(f"{cause}: {times} {number}" for cause, times in causes.items())
-        return AccountError(cause, self._last.cure)
+        # A 405 would speak of the whole resource, which the provider lists for others.
+        told = self.statuses - {HTTPStatus.METHOD_NOT_ALLOWED}
+        status = told.pop() if len(told) == len(causes) == 1 else None
+        return AccountError(cause, self._last.cure, status=status)

@@ -19,15 +19,8 @@ FIRST_WAIT, LAST_WAIT = 0.5, 60.0
 def seconds_to_wait(failed: Counter[Hashable], error: TransientError, most: float) -> float | None:
     """Count a try that has failed, and return the seconds to wait before the next.
 
-    The wait is exponential with full jitter, and never less than what the server asked for.
-
-    Args:
-        failed: The tries of the request that have failed, by kind of error and status.
-        error: How this one ended.
-        most: How many tries the request may have.
-
-    Returns:
-        The seconds; None if the request is to be given up.
+    The wait is exponential with full jitter, and never less than what the server asked for. None
+    means that the request, which may have `most` tries, is to be given up.
     """
     kind = type(error), error.status
     failed[kind] += 1

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -29,10 +28,11 @@ if TYPE_CHECKING:
     from tap_truto_ats.sync.query import Query
     from tap_truto_ats.sync.refusals import Refusals
 
-logger = logging.getLogger(__name__)
-
 NOT_TAKEN = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 """Statuses by which a parameter is refused."""
+
+REFUSED = "%d accounts refuse to be asked for a part of %s: they were read whole."
+ABSENT = "Of %d accounts, no row of %s could be had by its id: they are emitted as listed."
 
 
 @dataclass
@@ -56,6 +56,8 @@ class AccountRows:
     """Whether the lists are read without them, since they were refused."""
     handed_out: int = 0
     """Rows handed out so far."""
+    notes: list[str] = field(default_factory=list)
+    """What is told of all such accounts in a line."""
 
     def params(self) -> dict[str, Any]:
         """Return the parameters of a first page, but for those that are required."""
@@ -67,15 +69,12 @@ class AccountRows:
         Rows that last changed before the bookmark are held back, unless the server was asked for
         changes by a documented filter, so that its word counts. One that was restored since, or
         that the token may see since, did so, too; the checksum of all such rows shows it.
-
-        Raises:
-            AccountError: A page could not be read.
         """
         sync = self.sync
         self.is_trusted = self.query.is_asking_trusted(sync.account)
-        if self.is_trusted and not sync.asks and sync.changed_since:
+        if self.is_trusted and not sync.asks_for_changes and sync.changed_since:
             yield from self._read_changes()
-        self.is_trusted &= sync.asks
+        self.is_trusted &= sync.asks_for_changes
         yield from self.read_list({}, None if self.is_trusted else sync.changed_since)
         if sync.held_back and self._may_be_new():
             yield from self.read_list({}, sync.changed_since, wants_old=True)
@@ -83,9 +82,9 @@ class AccountRows:
     def _read_changes(self) -> Steps[None]:
         """Read what changed by the server's word, before all is read for rows without a date."""
         parents, self.parents = self.parents, None
-        self.sync.asks = True
+        self.sync.asks_for_changes = True
         yield from self.read_list({}, None)
-        self.sync.asks, self.parents = False, parents
+        self.sync.asks_for_changes, self.parents = False, parents
 
     def end(self) -> None:
         """Take note that all lists were read.
@@ -94,21 +93,14 @@ class AccountRows:
             AccountError: Single rows were refused.
         """
         sync, singles = self.sync, self.singles
-        is_again = not sync.is_first and sync.evidence.is_paged and not sync.wants_all()
-        if sync.parent and is_again and sync.ids != sync.ids_known:
+        is_again = sync.evidence.is_exact and sync.wants_all()
+        is_alike = sync.ids_checksum == sync.ids_known
+        if sync.is_whole and sync.evidence.is_paged and not is_again and not is_alike:
             sync.evidence.doubts[Doubt.ONCE] += 1
         if self.are_filters_refused:
-            logger.info(
-                "Account %s refuses to be asked for a part of %s: it was read whole.",
-                sync.account,
-                sync.stream,
-            )
+            self.notes.append(REFUSED)
         if singles and singles.are_absent:
-            logger.info(
-                "Account %s: no row of %s could be had by its id; they are emitted as listed.",
-                sync.account,
-                sync.stream,
-            )
+            self.notes.append(ABSENT)
         elif singles:
             if singles.gone:
                 sync.evidence.doubts[Doubt.NOT_IN_FULL] += singles.gone
@@ -120,12 +112,8 @@ class AccountRows:
     ) -> Steps[None]:
         """Read one list, without the tap's own filters if it is refused with them.
 
-        Which filters a provider takes is not documented for all.
-
-        Args:
-            binding: The values of required parameters.
-            since: Rows whose change is older are held back.
-            wants_old: Whether just these are wanted.
+        Which filters a provider takes is not documented for all. Rows that last changed before
+        `since` are held back, unless just these are wanted.
         """
         bare = self.query.params(self.sync.account, None)
         asked = self.params()
@@ -140,7 +128,7 @@ class AccountRows:
             return
         yield from self._list(bare | binding, take)
         if not self.are_filters_taken:
-            self.are_filters_refused, self.sync.asks, self.window = True, False, None
+            self.are_filters_refused, self.sync.asks_for_changes, self.window = True, False, None
 
     def _may_be_new(self) -> bool:
         """Return whether some row that was held back was not there in an earlier run.
@@ -151,10 +139,10 @@ class AccountRows:
         if sync.rows_known is not None:
             return sync.checksum_of_known != sync.rows_known
         offer = self.resource.offer(sync.account.provider)
-        return not (sync.asks and self.query.change_parameters(offer))
+        return not (sync.asks_for_changes and self.query.change_parameters(offer))
 
     def _list(self, params: dict[str, Any], take: Any) -> Steps[None]:  # noqa: ANN401
-        arriving = ArrivingPage() if self.query.streams else None
+        arriving = ArrivingPage() if self.query.is_streamed else None
         request = Request(self.resource.path, params, self.sync.account.id, arriving=arriving)
         evidence = self.sync.evidence
         yield from read_list(request, evidence, take, wants_all=self.sync.wants_all)
@@ -170,7 +158,7 @@ class AccountRows:
         """Take note of the rows of a page, and hand out those that are wanted, all in full."""
         sync, query = self.sync, self.query
         sync.has_pages = True
-        bookmark, asks_all = sync.bookmark, sync.asks_all
+        bookmark, asks_for_all = sync.bookmark, sync.asks_for_all
         wanted: list[Any] = []
         dated: Any = None
         for given in rows:
@@ -186,14 +174,14 @@ class AccountRows:
             if self.parents:
                 self.parents.add(binding, row)
             is_old = since is not None and changed is not None and changed < since
-            mark = crc32(str(key).encode()) if asks_all or not self.is_trusted else 0
-            sync.ids += mark * is_new
+            mark = crc32(str(key).encode()) if asks_for_all or not self.is_trusted else 0
+            sync.ids_checksum += mark * is_new
             if changed is not None and not wants_old and not self.is_trusted:
                 made = min(changed, created(row) or changed)
                 if made > tally.recent_from:
                     sync.made_lately.append((made, mark))
                 else:
-                    sync.checksum += mark
+                    sync.rows_checksum += mark
                 if bookmark and made <= bookmark:
                     sync.checksum_of_known += mark
                 sync.held_back += is_old

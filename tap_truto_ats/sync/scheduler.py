@@ -91,20 +91,10 @@ class Scheduler:
     ) -> Iterator[tuple[Task[T], Sequence[Any], bool] | None]:
         """Yield the rows of each page with their task, as pages arrive; and each task's end (True).
 
-        The account for which the fewest requests were made has its turn first. Of an account's
-        tasks, one that has begun goes before one that has not, and lists go before branches. Until
-        an account has answered, and while it fails, one request for it is under way at a time. An
-        account that has to wait, for a limit or before a retry, is passed over meanwhile.
-
-        A task's next page is requested before the rows of its last one are yielded. At most
-        `concurrency` pages wait besides the one being yielded, which bounds the memory. The rows of
-        branches are yielded, but not their ends.
-
-        Args:
-            tasks: By account, which may be None; they are taken when their turn comes.
-
-        Yields:
-            Also None, at least once in a `TICK`, when nothing else is to be yielded.
+        `turns.py` says which account and which of its tasks is next. A task's next page is
+        requested before the rows of its last one are yielded. At most `concurrency` pages wait
+        besides the one being yielded, which bounds the memory. The rows of branches are yielded,
+        but not their ends. When there is nothing to yield, None comes once in a `TICK`.
 
         Raises:
             RunError: Nothing can be read for any account.

@@ -28,16 +28,10 @@ def scope_of(
     columns: Iterable[tuple[str, ...]],
     mapping: Mapping[str, Any],
 ) -> Scope:
-    """Return by name what decides which rows and columns of a stream come, in short.
+    """Return a checksum by name of what decides which rows and columns of a stream come.
 
-    Args:
-        stream: Its name.
-        settings: Those of the run.
-        columns: The breadcrumbs of the columns that are selected.
-        mapping: By setting of the SDK's: what becomes of the rows on their way out.
-
-    Returns:
-        Of `start_date` the date-time, of all others a checksum; what is not set is left out.
+    Among it are the breadcrumbs of its selected columns and the maps of its rows. `start_date`
+    stands as it is, and what is not set is left out.
     """
     decisive: dict[str, Any] = {
         "columns": sorted(map(list, columns)),

@@ -41,7 +41,7 @@ Steps: TypeAlias = Generator[Step, Page | None, R]
 """Steps one after another.
 
 Where a request was yielded, its page is sent in. The `AccountError` is thrown in where a page could
-not be had, or where an awaited task ended with it."""
+not be had, or where an awaited task ended with it. Steps that need what failed end with it, too."""
 
 
 @dataclass(eq=False, slots=True)
@@ -81,8 +81,7 @@ class Task(Generic[T]):
     def advance(self, answer: Page | AccountError | None = None) -> list[Any]:
         """Take the answer to the last step (None where it asked for none), and the next step.
 
-        Returns:
-            Rows to hand out.
+        Return rows to hand out.
         """
         self.has_begun = True
         before, self.request, self.to_await, self.failure = self.request, None, None, None
@@ -125,13 +124,8 @@ def answer_to(request: Request) -> Steps[Page]:
 def until_rows(steps: Steps[Any]) -> Steps[bool]:
     """Take steps up to the first that hands out rows, and end there.
 
-    Branches are taken one after another, and none after the one that came to rows.
-
-    Returns:
-        Whether there was such a step.
-
-    Raises:
-        AccountError: The steps ended with it.
+    Branches are taken one after another, and none after the one that came to rows. Return whether
+    there was such a step.
     """
     answer: Page | AccountError | None = None
     while True:

@@ -65,8 +65,7 @@ class Queue:
     def next_task(self, refusal: AccountError | None) -> Task[Any] | None:
         """Return a task that has a request to make; until then, let tasks take their steps.
 
-        Args:
-            refusal: The error that answers all requests for the account, if one does.
+        A refusal answers all requests for the account.
         """
         while self.has_work:
             if not self.lists and self.coming:
@@ -145,13 +144,7 @@ class Turns:
         places: int,
         clock: Callable[[], float],
     ) -> None:
-        """Give each account its turn, in the order of the tasks.
-
-        Args:
-            tasks: By account.
-            places: How many requests may be under way at the same time.
-            clock: Returns the time in seconds.
-        """
+        """Give each account its turn, with so many places for requests at the same time."""
         self.failing = 0
         """Requests under way for accounts that fail."""
         self._most_failing = max(places // 2, 1)

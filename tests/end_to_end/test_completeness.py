@@ -859,7 +859,7 @@ class TestRefusedFilters:
         run = house.sync()
         assert run.code == 0
         assert house.table == house.source()
-        assert run.logged("refuses to be asked for a part") == 1
+        assert run.logged("1 accounts refuse to be asked for a part") == 1
         assert told(run, "") == []
         statuses = [one["status"] for one in sandbox.requests(path(resource))]
         assert statuses.count(status) == 1

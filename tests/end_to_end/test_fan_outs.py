@@ -21,6 +21,7 @@ PATH = "/unified/ats/interviews"
 NOTED = {"tap_truto_ats.sync.progress:NOTE_SECONDS": 0.0}
 CANDIDATES = 300
 LATER = (NOW + timedelta(hours=1)).isoformat(timespec="microseconds")
+SILENT = {"updated_at": None, "last_interaction_at": None}
 UNDER_WAY = 120
 """More requests are not under way, or behind one that is, at any time; a busy machine had 91."""
 
@@ -75,7 +76,7 @@ class TestGoingOn:
         assert left <= CANDIDATES - done + UNDER_WAY
         assert table(first, second) == rows(sandbox.interviews())
         one = second.syncs[account, "interviews"]
-        assert (one["mode"], one["is_complete"]) == ("whole", True)
+        assert (one["mode"], one["status"]) == ("whole", "succeeded")
         began = min(message["time_extracted"] for message in first.of("RECORD"))
         assert one["started_at"][:19] <= began[:19]
         assert "fan_out" not in partitions(second.state)[account]
@@ -129,10 +130,19 @@ class TestGoingOn:
     ) -> None:
         first = self.broken_off(tap)
         parent = min(asked(sandbox))
-        silent = {"updated_at": None, "last_interaction_at": None}
-        sandbox.change_row("candidates", account, parent, **silent)
+        sandbox.change_row("candidates", account, parent, **SILENT)
         read(tap, first.state)
         assert parent in asked(sandbox)
+
+    def test_where_none_tells_of_changes_those_that_are_done_are_not_asked_again(
+        self, tap: Tap, sandbox: Sandbox, account: str
+    ) -> None:
+        for row in sandbox.rows("candidates", account):
+            sandbox.change_row("candidates", account, row["id"], **SILENT)
+        first = self.broken_off(tap)
+        done = len(asked(sandbox))
+        read(tap, first.state)
+        assert len(asked(sandbox)) <= CANDIDATES - done + UNDER_WAY
 
     def test_parents_that_changed_since_are_asked_again(
         self, tap: Tap, sandbox: Sandbox, account: str
@@ -155,7 +165,7 @@ class TestGoingOn:
         second = read(tap, first.state, **after)
         is_same = "include_remote_data" not in after
         assert (len(asked(sandbox)) < CANDIDATES) is is_same
-        assert second.syncs[account, "interviews"]["is_complete"]
+        assert second.syncs[account, "interviews"]["status"] == "succeeded"
 
     def test_it_goes_on_though_a_whole_read_has_come_due_meanwhile(
         self, tap: Tap, sandbox: Sandbox, account: str
@@ -165,6 +175,7 @@ class TestGoingOn:
         run = read(tap, aged(state, whole_read_at=LONG_AGO))
         assert run.logged("7 days have passed") == 1
         assert len(asked(sandbox)) < CANDIDATES
+        assert run.syncs[account, "interviews"]["is_complete"]
         assert partitions(run.state)[account]["whole_read_at"] > LONG_AGO
 
     def test_where_rows_count_by_their_version_it_begins_anew(
@@ -179,6 +190,14 @@ class TestGoingOn:
         assert {*asked(sandbox)} == {row["id"] for row in sandbox.rows("candidates", account)}
         assert second.of("ACTIVATE_VERSION")
 
+    def test_a_reading_that_does_not_go_on_ends_what_was_broken_off(
+        self, tap: Tap, account: str
+    ) -> None:
+        catalog = full_table(tap.catalog("account_syncs", "interviews"))
+        state = self.broken_off(tap).state
+        run = read(tap, state, catalog=catalog, emit_activate_version_messages=True)
+        assert "fan_out" not in partitions(run.state)[account]
+
     def test_a_parent_that_is_refused_has_all_asked_again(
         self, tap: Tap, sandbox: Sandbox, account: str
     ) -> None:
@@ -192,6 +211,73 @@ class TestGoingOn:
         second = read(tap, first.state)
         assert len(asked(sandbox)) == CANDIDATES
         assert table(second) == rows(sandbox.interviews())
+
+
+class TestGone:
+    """Parents that are deleted while their rows are read."""
+
+    @pytest.fixture
+    def state(self, tap: Tap, account: str, sandbox: Sandbox) -> dict[str, Any]:
+        """One whose account is due to be read whole, for the second time."""
+        assert account
+        state = aged(read(tap).state, whole_read_at=LONG_AGO)
+        asked(sandbox)
+        return state
+
+    @staticmethod
+    def delete_last(sandbox: Sandbox, account: str, *others: dict[str, Any]) -> str:
+        """Delete, in the middle, the candidate whose turn comes last."""
+        last: str = max(row["id"] for row in sandbox.rows("candidates", account))
+        gone = {"account": account, "delete": "candidates", "key": last}
+        sandbox.fault(path=PATH, skip=50, acts=[gone, *others])
+        sandbox.fault(path=PATH, params={"candidate_id": last}, status=404, times=None)
+        return last
+
+    def test_a_whole_read_is_complete_nevertheless(
+        self, tap: Tap, sandbox: Sandbox, account: str, state: dict[str, Any]
+    ) -> None:
+        self.delete_last(sandbox, account)
+        run = read(tap, state)
+        one = run.syncs[account, "interviews"]
+        assert (one["mode"], one["is_complete"]) == ("whole", True)
+        assert not run.logged("gone when their turn came")
+        assert len(asked(sandbox)) < CANDIDATES + 5
+        assert partitions(run.state)[account]["whole_read_at"] > LONG_AGO
+
+    def test_rows_that_moved_to_another_parent_come(
+        self, tap: Tap, sandbox: Sandbox, account: str, state: dict[str, Any]
+    ) -> None:
+        moved = sandbox.interviews(account)[0]["id"]
+        first = min(row["id"] for row in sandbox.rows("candidates", account))
+        to = {"account": account, "change": "candidates", "key": first}
+        row = {"account": account, "change": "interviews", "key": moved}
+        last = self.delete_last(
+            sandbox, account, to, {**row, "fields": {"candidate": {"id": first}}}
+        )
+        sandbox.change_row("interviews", account, moved, candidate={"id": last})
+        run = read(tap, state)
+        assert moved in {one["id"] for one in run.records()}
+        assert asked(sandbox).count(first) == 2
+        assert run.syncs[account, "interviews"]["is_complete"]
+
+    def test_one_that_is_listed_still_leaves_the_reading_incomplete(
+        self, tap: Tap, sandbox: Sandbox, account: str, state: dict[str, Any]
+    ) -> None:
+        last = max(row["id"] for row in sandbox.rows("candidates", account))
+        sandbox.fault(path=PATH, params={"candidate_id": last}, status=404, times=None)
+        run = read(tap, state)
+        assert run.syncs[account, "interviews"]["is_complete"] is False
+        assert run.logged("1 were gone when their turn came") == 1
+
+    def test_where_parents_do_not_tell_of_changes_it_is_not_known(
+        self, tap: Tap, sandbox: Sandbox, account: str, state: dict[str, Any]
+    ) -> None:
+        for row in sandbox.rows("candidates", account):
+            sandbox.change_row("candidates", account, row["id"], **SILENT)
+        self.delete_last(sandbox, account)
+        run = read(tap, state)
+        assert run.syncs[account, "interviews"]["is_complete"] is False
+        assert len(asked(sandbox)) == CANDIDATES
 
 
 class TestChangedParents:
@@ -240,10 +326,19 @@ class TestChangedParents:
     ) -> None:
         silent = [row["id"] for row in sandbox.rows("candidates", account)][:20]
         for one in silent:
-            sandbox.change_row(
-                "candidates", account, one, updated_at=None, last_interaction_at=None
-            )
+            sandbox.change_row("candidates", account, one, **SILENT)
         first = self.run(tap)
         asked(sandbox)
         self.run(tap, first.state)
         assert {*silent} <= {*asked(sandbox)}
+
+    def test_an_account_that_is_not_asked_by_parents_any_more_is_read_whole(
+        self, tap: Tap, sandbox: Sandbox, account: str
+    ) -> None:
+        candidate = sandbox.interviews(account)[0]["candidate"]["id"]
+        run = self.run(tap)
+        for _ in range(2):
+            filters = {"interviews": {"candidate_id": candidate}}
+            run = self.run(tap, run.state, filters=filters)
+            one = run.syncs[account, "interviews"]
+            assert (one["mode"], one["is_complete"]) == ("whole", True)

@@ -231,10 +231,17 @@ class TestReport:
         one = run.syncs[account, "integrated_accounts"]
         assert (one["records"], one["is_complete"]) == (0, False)
 
-    def test_an_hourly_run_over_many_accounts_is_short(self, sandbox: Sandbox) -> None:
+    @pytest.mark.parametrize("what", ["nothing odd", "refused filters", "values that do not fit"])
+    def test_an_hourly_run_over_many_accounts_is_short(self, sandbox: Sandbox, what: str) -> None:
         accounts = [{"provider": name} for name, _ in zip(cycle(PROVIDERS), range(200))]
         little = {"interviews": 1, "candidates": 1, "jobs": 1}
-        sandbox.reset(accounts=accounts, rate_limits=False, **little)
+        created = sandbox.reset(accounts=accounts, rate_limits=False, **little)
+        if what == "refused filters":
+            for one in created:
+                sandbox.account(one["id"], refuses=["created_at", "updated_at"])
+        elif what == "values that do not fit":
+            rows = [{"id": "1", "start_at": "soon", "end_at": "late"}]
+            sandbox.fault(path="/unified/ats/interviews", kind="rows", rows=rows, times=None)
         tap = hasty(sandbox, **{"tap_truto_ats.singer.writer:STATE_SECONDS": 5.0})
         defaults = [name for name, one in RESOURCES.items() if one.is_default]
         streams = ("account_syncs", "integrated_accounts", "departments", *defaults)

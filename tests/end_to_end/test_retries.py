@@ -500,7 +500,7 @@ class TestFiltersOfTheTaps:
         assert (second.code, second.errors) == (0, [])
         refused = [one for one in sandbox.requests() if one["status"] == status]
         assert len(refused) == 1
-        assert second.logged("refuses to be asked for a part of") == 1
+        assert second.logged("1 accounts refuse to be asked for a part of") == 1
         assert "`filters`" not in second.stderr
         # What changes from then on comes, too.
         third = tap(catalog=catalog, state=second.state, **settings)

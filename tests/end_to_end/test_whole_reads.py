@@ -105,6 +105,16 @@ class TestTurns:
         run = read(tap, state, full_read_every_days=0)
         assert syncs(run)[account]["mode"] == "incremental"
 
+    def test_what_an_account_no_longer_offers_is_due_once_in_the_period(
+        self, tap: Tap, sandbox: Sandbox, account: str
+    ) -> None:
+        state = aged(read(tap).state, whole_read_at=LONG_AGO)
+        sandbox.account(account, resources=["jobs"])
+        run = read(tap, state)
+        assert run.syncs[account, "interviews"]["mode"] == "not offered"
+        assert run.logged("Read whole, since 7 days have passed") == 1
+        assert not read(tap, run.state).logged("Read whole")
+
     def test_those_that_are_not_active_are_not_due(
         self, tap: Tap, sandbox: Sandbox, account: str
     ) -> None:
@@ -361,3 +371,18 @@ def test_what_an_account_no_longer_offers_holds_deletions_up_once(
     for _ in range(2):
         runs.append(tap(state=runs[-1].state, **inputs))
     assert [len(run.of("ACTIVATE_VERSION")) for run in runs] == [1, 0, 1]
+
+
+def test_an_account_outside_of_a_part_is_missed_no_sooner_than_by_a_run_over_all(
+    tap: Tap, sandbox: Sandbox, ids: dict[str, str]
+) -> None:
+    inputs: dict[str, Any] = {
+        "catalog": full_table(tap.catalog("interviews")),
+        "emit_activate_version_messages": True,
+    }
+    runs = [tap(**inputs)]
+    runs.append(tap(state=runs[0].state, integrated_account_ids=[ids["ashby"]], **inputs))
+    sandbox.account(ids["greenhouse"], is_listed=False)
+    for _ in range(2):
+        runs.append(tap(state=runs[-1].state, **inputs))
+    assert [len(run.of("ACTIVATE_VERSION")) for run in runs] == [1, 0, 0, 1]

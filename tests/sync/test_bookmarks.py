@@ -27,9 +27,18 @@ def bookmarks(state: dict[str, Any]) -> Bookmarks:
     return Bookmarks(state, "updated_at", RUN_START)
 
 
-def advance(marks: Bookmarks, text: str | None, account: str = "a1", checksum: int = 0) -> bool:
-    """Move a bookmark of an account all of whose rows are dated."""
-    return marks.advance(account, parse_instant(text), lambda _: checksum, has_undated=False)
+def advance(
+    marks: Bookmarks,
+    text: str | None,
+    account: str = "a1",
+    checksum: int = 0,
+    *,
+    has_undated: bool = False,
+) -> bool:
+    """Move an account's bookmark, and return whether the state changed."""
+    before = deepcopy(marks._stream_state)
+    marks.advance(account, parse_instant(text), lambda _: checksum, has_undated=has_undated)
+    return marks._stream_state != before
 
 
 READ: dict[str, tuple[dict[str, Any], str | None]] = {
@@ -216,22 +225,21 @@ class TestFacts:
         state: dict[str, Any] = {}
         marks = bookmarks(state)
         assert (marks.rows_known("a1"), marks.has_undated_rows("a1")) == (None, False)
-        march = parse_instant(MARCH)
-        assert marks.advance("a1", march, lambda _: 5, has_undated=True)
+        assert advance(marks, MARCH, checksum=5, has_undated=True)
         assert (marks.rows_known("a1"), marks.has_undated_rows("a1")) == (5, True)
         assert state == {
             "partitions": [partition(MARCH) | {"rows_checksum": 5, "undated_rows": True}]
         }
-        assert not marks.advance("a1", march, lambda _: 5, has_undated=True)
-        assert marks.advance("a1", None, lambda _: 6, has_undated=True)
-        assert marks.advance("a1", None, lambda _: 6, has_undated=False)
+        assert not advance(marks, MARCH, checksum=5, has_undated=True)
+        assert advance(marks, None, checksum=6, has_undated=True)
+        assert advance(marks, None, checksum=6, has_undated=False)
         assert state == {"partitions": [partition(MARCH) | {"rows_checksum": 6}]}
-        assert marks.advance("a1", None, lambda _: 0, has_undated=False)
+        assert advance(marks, None, checksum=0, has_undated=False)
         assert state == {"partitions": [partition(MARCH)]}
 
     def test_without_a_bookmark_nothing_is_kept(self) -> None:
         state: dict[str, Any] = {}
-        assert not bookmarks(state).advance("a1", None, lambda _: 5, has_undated=True)
+        assert not advance(bookmarks(state), None, checksum=5, has_undated=True)
         assert state == {}
 
     @pytest.mark.parametrize("flag", [False, None, "true", 1])

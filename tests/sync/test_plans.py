@@ -319,7 +319,7 @@ class TestModes:
 
     def test_where_rows_are_undated_changes_are_not_asked_for(self, clocks: Clocks) -> None:
         reading = Reading(clocks, "interviews", "greenhouse")
-        reading.sync.asks = False
+        reading.sync.asks_for_changes = False
         reading.read({"interviews": ROWS})
         assert reading.sync.mode is Mode.WHOLE
 
@@ -387,7 +387,7 @@ class TestParents:
         assert len(taken.rows) == 10
         assert taken.error is None
         assert reading.doubts == {}
-        assert reading.sync.way.endswith(", per candidate")
+        assert ", per candidate, since " in reading.sync.description
 
     @pytest.mark.parametrize("status", [400, 403, 410, 422, 500, None])
     def test_a_refused_one_costs_its_own_rows_and_is_an_error(

@@ -85,6 +85,25 @@ def test_they_are_summed_up_by_cause_and_number(answers: list[Answer], cause: st
 
 
 @pytest.mark.parametrize(
+    ("answers", "status"),
+    [
+        ([WRONG, ANSWERED, WRONG], 422),
+        ([WRONG, GONE], 422),
+        ([WRONG, FORBIDDEN], None),
+        ([refusal(405)], None),
+        ([GONE] * MOST_IN_A_ROW, None),
+    ],
+    ids=["one", "one beside gone ones", "two", "of the whole resource", "all gone"],
+)
+def test_the_sum_has_a_status_where_all_have_the_same(
+    answers: list[Answer], status: int | None
+) -> None:
+    error = attempted(*answers)[0].error()
+    assert error is not None
+    assert error.status == status
+
+
+@pytest.mark.parametrize(
     ("answers", "expected"),
     [
         ([WRONG] * (MOST_IN_A_ROW - 1), False),

@@ -385,7 +385,7 @@ class History:
         self.runs += 1
         self.kills += code == -signal.SIGKILL
         self._check_end(code, log, disturbances, most)
-        self.take(written, lasting)
+        self.take(written, lasting & self.source().keys())
         hidden = self.table.keys() - self.arrived().keys()
         assert not hidden & before & self.source().keys(), "rows that exist count as gone"
         self.now = self._date() + timedelta(seconds=1)

@@ -108,6 +108,17 @@ class TestWindows:
         assert times(limiter, clock, [None] * 500) == [1000.0] * 500
         assert times(limiter, clock, ["a"]) == [1000.0 + PERIOD]
 
+    @pytest.mark.parametrize("runs", [2, 3, 64, 500])
+    def test_parallel_runs_share_the_limit_of_the_token_alone(
+        self, clock: Clock, runs: int
+    ) -> None:
+        limiters = [RateLimiter(clock, parallel_runs=runs) for _ in range(runs)]
+        at_once = [one for one in limiters for _ in range(500) if not one.admit(None)]
+        assert len(at_once) == 500 // runs * runs
+        alone = RateLimiter(clock, parallel_runs=runs)
+        at_once = [alone for _ in range(500) if not alone.admit("a")]
+        assert len(at_once) == min(50, 500 // runs)
+
     @pytest.mark.parametrize("seed", range(8))
     @pytest.mark.parametrize("accounts", [1, 3, 40])
     def test_no_schedule_passes_a_limit(self, seed: int, accounts: int) -> None:

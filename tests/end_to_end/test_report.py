@@ -133,7 +133,7 @@ class TestLook:
 
 STREAMS = ("account_syncs", "candidates", "integrated_accounts", "interviews", "users")
 
-OF_THE_RUN = {"run_started_at", "tap_version"}
+OF_THE_RUN = {"run_started_at", "shard_count", "shard_index", "tap_version"}
 """Columns of `account_syncs` that are the same in each row of a run."""
 
 SUMS = ("records", "requests", "retries", "waited_seconds")

@@ -14,6 +14,7 @@ import pytest
 from dotenv import dotenv_values
 from ruamel.yaml import YAML
 
+from tap_truto_ats.api.limits import TOKEN_LIMIT
 from tap_truto_ats.model.instants import format_instant
 from tap_truto_ats.settings.checks import problems
 from tap_truto_ats.settings.schema import SCHEMA, Settings
@@ -40,6 +41,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "api_url": {"type": ["string", "null"], "default": "https://api.truto.one"},
     "integrated_account_ids": STRINGS,
     "tenant_ids": STRINGS,
+    "shard_count": {"type": ["integer", "null"], "minimum": 1},
+    "shard_index": {"type": ["integer", "null"], "minimum": 0},
+    "parallel_runs": integer(1, minimum=1, maximum=TOKEN_LIMIT),
     "start_date": {"type": ["string", "null"], "format": "date-time"},
     "include_remote_data": BOOLEAN,
     "include_eeocs": BOOLEAN,
@@ -343,6 +347,17 @@ ALSO_WRONG: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     ),
     "no tenant": ({"tenant_ids": []}, "tenant_ids", ["at least one"]),
     "tenants as an object": ({"tenant_ids": {"a": 1}}, "tenant_ids", ["a list of strings"]),
+    "a shard of how many": ({"shard_index": 0}, "shard_count", ["missing", "'shard_index'"]),
+    "shards without one": ({"shard_count": 2}, "shard_index", ["missing", "'shard_count'"]),
+    "no shards": ({"shard_count": 0, "shard_index": 0}, "shard_count", ["at least 1"]),
+    "a shard too many": (
+        {"shard_count": 64, "shard_index": 64},
+        "shard_index",
+        ["below 'shard_count'", "the first shard is 0"],
+    ),
+    "a shard before the first": ({"shard_count": 2, "shard_index": -1}, "shard_index", ["0"]),
+    "no parallel runs": ({"parallel_runs": 0}, "parallel_runs", ["at least 1", "most 500"]),
+    "more runs than requests": ({"parallel_runs": 501}, "parallel_runs", ["at most 500"]),
     "no such day": ({"start_date": "2026-02-30"}, "start_date", ["date-time"]),
     "a year": ({"start_date": 2026}, "start_date", ["date-time"]),
     "an empty date": ({"start_date": ""}, "start_date", ["date-time"]),
@@ -475,7 +490,8 @@ RIGHT: dict[str, dict[str, Any]] = {
         "request_timeout_seconds": 1,
         "max_retries": 0,
     },
-    "bounds above": {"max_concurrency": 100},
+    "bounds above": {"max_concurrency": 100, "parallel_runs": TOKEN_LIMIT},
+    "the last shard": {"shard_count": 64, "shard_index": 63},
     "dates": {"start_date": "2026-01-31 09:30"},
     "all operators": interviews(
         start_at={"gt": "2026-01-01", "gte": "2026-01-01", "lt": "2026-01-01", "lte": "2026-01-01"}
@@ -639,6 +655,9 @@ class TestEnvironment:
         given = {
             "integrated_account_ids": json.dumps([ids["greenhouse"]]),
             "tenant_ids": '["customer-0001"]',
+            "shard_count": "3",
+            "shard_index": "0",
+            "parallel_runs": "2",
             "start_date": "2020-01-01",
             "include_remote_data": "true",
             "include_eeocs": "true",

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 BEGIN = datetime(2025, 1, 1, 8, tzinfo=timezone.utc)
 SPAN = timedelta(days=480)
+END = BEGIN + SPAN
+"""When the last things that an account begins with came into being, about."""
+
 ENVIRONMENT = identifier("environment")
 CUSTOMISED = (("x_region",), (), ("scorecard_url", "x_region"))
 """The custom fields that accounts have, in turns."""
@@ -61,11 +64,13 @@ class Invention:
     """How the things of a resource are invented.
 
     `numbers` gives the numbers of the things that an account begins with, and `values` gives what
-    one of them holds.
+    one of them holds. They come into being one after another, evenly within a part of the span that
+    all things share.
     """
 
     numbers: Callable[[Account], Iterable[int]]
     values: Callable[[Draft], Row]
+    span: tuple[float, float] = (0, 1)
 
 
 @dataclass(frozen=True)
@@ -207,7 +212,7 @@ class Account:
         """
         rng = Random(f"{self.seed}/{self.id}/{resource}/{number}")
         jitter = timedelta(microseconds=rng.randrange(10**6) // 10 ** rng.randrange(6))
-        born = created or BEGIN + self._step(resource) * number + jitter
+        born = created or self.born(resource, number) + jitter
         values = {
             "id": self.provider.name_thing(resource, number),
             **self.inventions[resource].values(Draft(self, number, born, rng)),
@@ -216,6 +221,18 @@ class Account:
             updated = created or born + timedelta(days=30 * rng.random())
             values |= {"created_at": born, "updated_at": updated}
         return values
+
+    def born(self, resource: str, number: int) -> datetime:
+        """Return the moment, within a second, at which a resource's n-th thing came into being."""
+        return BEGIN + SPAN * self.inventions[resource].span[0] + self.step(resource) * (number - 1)
+
+    def step(self, resource: str) -> timedelta:
+        """Return the time between two things of a resource that the account begins with."""
+        if resource not in self._steps:
+            invention = self.inventions[resource]
+            begin, end = invention.span
+            self._steps[resource] = SPAN * (end - begin) / max([1, *invention.numbers(self)])
+        return self._steps[resource]
 
     def add(self, resource: str, fields: Mapping[str, Value]) -> Thing:
         """Add a thing that came into being just now, unless the fields say otherwise."""
@@ -340,12 +357,6 @@ class Account:
             name: convert(shapes.get(name, PLAIN), value, cut) for name, value in invented.items()
         }
         return Thing(self.provider, provides, number, values, self._custom_fields(number))
-
-    def _step(self, resource: str) -> timedelta:
-        """Return the time between two things of a resource that the account begins with."""
-        if resource not in self._steps:
-            self._steps[resource] = SPAN / max([1, *self.inventions[resource].numbers(self)])
-        return self._steps[resource]
 
     def _custom_fields(self, number: int) -> Row | None:
         values = {

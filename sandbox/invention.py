@@ -10,10 +10,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sandbox.accounts import Invention
+from sandbox.accounts import END, Invention
+from sandbox.hiring import NOTICE, applications_of, interviewed, position, rejected_at, status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
     from random import Random
 
     from sandbox.accounts import Account, Draft
@@ -31,13 +33,6 @@ TAGS = ("urgent", "second look", "ünïcode")
 REASONS = ("Position filled", "No reply", "Withdrew")
 SOURCES = ("Job board", "Referral")
 ORGANIZATIONS = ("Sample Works", "Sample Works Nord")
-STATUSES = (
-    *["scheduled"] * 6,
-    *["completed"] * 6,
-    *["cancelled"] * 2,
-    "awaiting_feedback",
-    "draft",
-)
 PLACES = (
     "Room Ångström, 4th floor",
     'Zimmer "Köln" / links, dann\nrechts',
@@ -47,11 +42,6 @@ PLACES = (
 )
 FIRST_NAMES = ("Testa", "Samplo", "Mocka", "Fakir", "Dummy", "Placeholda")
 LAST_NAMES = ("McFixture", "van Invented", "Lorem-Ipsum", "O'Example", "Søndbox")
-
-
-def applications_of(candidate: int) -> list[int]:
-    """Return the numbers of the applications of a candidate, given by number."""
-    return [2 * candidate - 1, *([2 * candidate] if candidate % 3 == 0 else [])]
 
 
 def person(rng: Random, email: str, kind: str) -> Row:
@@ -82,6 +72,12 @@ def _job_applied_for(it: Draft, application: int) -> int:
     return (_applicant(it, application) - 1 + second) % jobs + 1
 
 
+def _stage_at(it: Draft, application: int, moment: datetime) -> int:
+    """Return the number of the stage that an application is in at a moment."""
+    before = len(STAGES) * (_job_applied_for(it, application) - 1)
+    return before + position(it.account, application, moment)
+
+
 def _refer_to(it: Draft, application: int) -> Row:
     """Refer to an application, its candidate and its job."""
     return {
@@ -93,38 +89,37 @@ def _refer_to(it: Draft, application: int) -> Row:
 
 def _interview(it: Draft) -> Row:
     rng = it.rng
-    candidate = rng.randint(1, max(1, it.account.counts["candidates"]))
-    application = rng.choice(applications_of(candidate))
-    status = rng.choice(STATUSES)
+    application = interviewed(it.account, rng, it.created)
     start = it.created.replace(minute=rng.choice((0, 30)), second=0, microsecond=0)
-    start += timedelta(days=rng.randint(1, 30))
-    planned = status != "draft"
+    start += timedelta(days=rng.randint(1, NOTICE.days))
+    word = status(rng, start)
+    planned = word != "draft"
     organizer = rng.choice((1, 1, 2, 3, None))
     users = rng.sample(range(1, USERS + 1), rng.choice((0, 1, 1, 2, 3)))
-    stage = len(STAGES) * (_job_applied_for(it, application) - 1) + rng.randint(1, len(STAGES))
+    stage = _stage_at(it, application, start)
     return _refer_to(it, application) | {
-        "email": f"candidate-{candidate}@example.com",
+        "email": f"candidate-{_applicant(it, application)}@example.com",
         "start_at": start if planned else None,
         "end_at": start + timedelta(minutes=45) if planned else None,
         "interviewers": [it.ref("users", user) for user in users],
         "job_interview_stage": it.ref("job_interview_stages", stage),
         "location": rng.choice(PLACES),
         "organizer": it.ref("users", organizer) if organizer else None,
-        "status": status,
+        "status": word,
     }
 
 
 def _application(it: Draft) -> Row:
-    rng, job = it.rng, _job_applied_for(it, it.number)
-    stage = len(STAGES) * (job - 1) + rng.randint(1, len(STAGES))
+    rng = it.rng
+    stage = _stage_at(it, it.number, END)
     source = rng.randrange(len(SOURCES))
-    rejected = rng.random() < 0.2  # noqa: PLR2004 - one in five
+    rejected = rejected_at(it.account, it.number, rng)
     references = _refer_to(it, it.number)
     return {
         "candidate": references["candidate"],
         "job": references["job"],
         "applied_at": it.created,
-        "rejected_at": it.after(9) if rejected else None,
+        "rejected_at": rejected,
         "source": it.ref("sources", source + 1) | {"name": SOURCES[source]},
         "credited_to": it.part("users", _draw_user(it), "first_name", "last_name", "emails"),
         "current_stage": it.part(
@@ -308,6 +303,10 @@ def _form_field(it: Draft) -> Row:
     }
 
 
+EARLY, HIRING, INTERVIEWING = (0, 0.1), (0.1, 1), (0.15, 1)
+"""When things came into being: jobs before applications for them, and those before interviews."""
+
+
 def _named(names: tuple[str, ...]) -> Invention:
     return Invention(_first(len(names)), lambda it: {"name": _nth(names, it.number)})
 
@@ -331,14 +330,14 @@ def _applications(account: Account) -> Iterable[int]:
 
 
 INVENTED: Mapping[str, Invention] = {
-    "interviews": Invention(_per("interviews"), _interview),
-    "applications": Invention(_applications, _application),
-    "candidates": Invention(_per("candidates"), _candidate),
-    "jobs": Invention(_per("jobs"), _job),
-    "job_interview_stages": Invention(_per("jobs", len(STAGES)), _stage),
+    "interviews": Invention(_per("interviews"), _interview, INTERVIEWING),
+    "applications": Invention(_applications, _application, HIRING),
+    "candidates": Invention(_per("candidates"), _candidate, HIRING),
+    "jobs": Invention(_per("jobs"), _job, EARLY),
+    "job_interview_stages": Invention(_per("jobs", len(STAGES)), _stage, EARLY),
     "scorecards": Invention(_per("interviews", share=2), _scorecard),
     "offers": Invention(_per("candidates", share=4), _offer),
-    "users": Invention(_first(USERS), _user),
+    "users": Invention(_first(USERS), _user, EARLY),
     "departments": Invention(_first(len(DEPARTMENTS)), _department),
     "offices": Invention(_first(len(OFFICES)), _office),
     "activities": Invention(_per("candidates", 2), _activity),

@@ -16,7 +16,7 @@ DATABASE := $(addprefix TARGET_POSTGRES_,HOST USER PASSWORD DATABASE)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo run check-settings sandbox lint format docs test bounds soak bench \
+.PHONY: help install demo run check-settings sandbox lint format docs models test bounds soak bench \
 	build constraints clean
 
 help: ## show this list
@@ -68,6 +68,9 @@ format: $(INSTALLED) ## let ruff format and mend
 
 docs: $(INSTALLED) ## write the README's tables of streams and providers
 	$(BIN)/python -m tests.readme
+
+models: $(INSTALLED) ## write what follows from the tap's schemas in the dbt package
+	$(BIN)/python -m tests.models
 
 test: $(INSTALLED) ## run all tests on all cores; ARGS="tests/api -k bookmark" for some on one
 	$(PYTEST) $(or $(ARGS),$(ALL_CORES))

@@ -1,0 +1,28 @@
+{#- Written by `make models`: change the tap's schemas or tests/models.py instead. -#}
+{{ staged('candidates', {
+    'integrated_account_id': 'text',
+    'id': 'text',
+    'first_name': 'text',
+    'last_name': 'text',
+    'name': 'text',
+    'company': 'text',
+    'title': 'text',
+    'last_interaction_at': 'timestamptz',
+    'is_private': 'text',
+    'can_email': 'boolean',
+    'locations': 'jsonb',
+    'phones': 'jsonb',
+    'emails': 'jsonb',
+    'urls': 'jsonb',
+    'tags': 'jsonb',
+    'applications': 'jsonb',
+    'attachments': 'jsonb',
+    'created_at': 'timestamptz',
+    'updated_at': 'timestamptz',
+    'remote_data': 'jsonb',
+    'custom_fields': 'jsonb',
+}, lists={
+    'tag_ids': 'tags',
+    'application_ids': 'applications',
+    'attachment_ids': 'attachments',
+}) }}

@@ -1,0 +1,28 @@
+{#- Written by `make models`: change the tap's schemas or tests/models.py instead. -#}
+{{ staged('jobs', {
+    'integrated_account_id': 'text',
+    'id': 'text',
+    'name': 'text',
+    'description': 'text',
+    'code': 'text',
+    'requisition_id': 'text',
+    'status': 'text',
+    'locations': 'jsonb',
+    'job_posting_urls': 'jsonb',
+    'confidential': 'boolean',
+    'departments': 'jsonb',
+    'teams': 'jsonb',
+    'offices': 'jsonb',
+    'hiring_managers': 'jsonb',
+    'recruiters': 'jsonb',
+    'tags': 'jsonb',
+    'created_at': 'timestamptz',
+    'updated_at': 'timestamptz',
+    'remote_data': 'jsonb',
+    'custom_fields': 'jsonb',
+}, lists={
+    'department_ids': 'departments',
+    'office_ids': 'offices',
+    'hiring_manager_ids': 'hiring_managers',
+    'recruiter_ids': 'recruiters',
+}) }}

@@ -1,0 +1,11 @@
+{#- Written by `make models`: change the tap's schemas or tests/models.py instead. -#}
+{{ config(enabled='tags' in var('truto_ats_optional_streams')) }}
+{{ staged('tags', {
+    'integrated_account_id': 'text',
+    'id': 'text',
+    'name': 'text',
+    'created_at': 'timestamptz',
+    'updated_at': 'timestamptz',
+    'remote_data': 'jsonb',
+    'custom_fields': 'jsonb',
+}) }}

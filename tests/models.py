@@ -1,0 +1,239 @@
+"""The parts of the dbt package that follow from the tap: sources, staging models, deletions.
+
+`python -m tests.models` (`make models`) writes them into `dbt/`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from tap_truto_ats import warehouse
+from tap_truto_ats.model.resources import ACCOUNTS, RESOURCES
+from tap_truto_ats.sync.account_sync import Mode
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "dbt"
+SCHEMAS = ROOT / "tap_truto_ats" / "model" / "schemas"
+SYNCS = "account_syncs"
+STREAMS = {
+    SYNCS: "What each run did with each stream of each account",
+    ACCOUNTS: "Accounts that Truto's customers have connected",
+    **{name: one.description for name, one in RESOURCES.items()},
+}
+DEFAULT = {SYNCS, *warehouse.DEFAULT}
+NOTICE = "Written by `make models`: change the tap's schemas or tests/models.py instead."
+
+SCHEMA = "{{ var('truto_ats_schema', env_var('DBT_POSTGRES_SOURCE_SCHEMA', 'truto_ats')) }}"
+"""Where the target has loaded: a variable of dbt's, or of the environment under Meltano."""
+
+TYPES = {
+    "array": "jsonb",
+    "boolean": "boolean",
+    "integer": "bigint",
+    "number": "double precision",
+    "object": "jsonb",
+    "string": "text",
+}
+"""The columns' types in Postgres, by those of the schemas."""
+
+PARENTS = {
+    "application_id": "applications",
+    "candidate_id": "candidates",
+    "interview_id": "interviews",
+    "job_id": "jobs",
+    "job_interview_stage_id": "job_interview_stages",
+    "current_stage_id": "job_interview_stages",
+    "interviewer_id": "users",
+    "organizer_id": "users",
+    "creator_id": "users",
+    "credited_to_id": "users",
+}
+"""What the ids in columns are the ids of."""
+
+VALUES = {
+    (SYNCS, "mode"): ([*dict.fromkeys(mode.words for mode in Mode)], "error"),
+    (SYNCS, "status"): (["succeeded", "failed", "skipped"], "error"),
+    ("interviews", "status"): (
+        ["draft", "scheduled", "cancelled", "awaiting_feedback", "completed"],
+        "warn",
+    ),
+}
+"""The values of columns, and what it means if there are others."""
+
+
+def files() -> dict[str, str]:
+    """Return what the files hold, by their paths in the package."""
+    staging = {f"models/staging/stg_{name}.sql": _model(name) for name in STREAMS}
+    return staging | {
+        "macros/deletions.sql": _deletions(),
+        "models/staging/_sources.yml": _yaml({"sources": [_source()]}),
+        "models/staging/_staging.yml": _yaml({"models": [_described(one) for one in STREAMS]}),
+    }
+
+
+def columns(stream: str) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """Return the columns of a staging model.
+
+    First by name their types, without those of objects that hold an id only; then by name the
+    objects whose ids, and the arrays whose objects' ids, have columns of their own.
+    """
+    types, ids, lists = {}, {}, {}
+    for name, schema in _schema(stream)["properties"].items():
+        parts = schema.get("properties", {})
+        if "id" in parts:
+            ids[f"{name}_id"] = name
+        if "id" in schema.get("items", {}).get("properties", {}):
+            lists[f"{name.removesuffix('s')}_ids"] = name
+        if parts.keys() != {"id"}:
+            types[name] = _type(schema)
+    return types, ids, lists
+
+
+def _schema(stream: str) -> dict[str, Any]:
+    text = (SCHEMAS / f"{stream}.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if schema.get("format") == "date-time":
+        return "timestamptz"
+    (kind,) = {*([schema["type"]] if isinstance(schema["type"], str) else schema["type"])} - {
+        "null"
+    }
+    return TYPES[kind]
+
+
+def _enabled(*streams: str) -> dict[str, str]:
+    optional = [one for one in streams if one not in DEFAULT]
+    words = [f"'{one}' in var('truto_ats_optional_streams')" for one in optional]
+    return {"enabled": "{{ " + " and ".join(words) + " }}"} if words else {}
+
+
+def _model(stream: str) -> str:
+    types, ids, lists = columns(stream)
+    lines = [f"{{#- {NOTICE} -#}}"]
+    if enabled := _enabled(stream).get("enabled"):
+        lines.append(f"{{{{ config(enabled={enabled[3:-3]}) }}}}")
+    lines.append(f"{{{{ staged('{stream}', {_lines(types)}")
+    for name, given in (("ids", ids), ("lists", lists)):
+        if given:
+            lines[-1] += f", {name}={_lines(given)}"
+    if stream in {SYNCS, ACCOUNTS}:
+        lines[-1] += f", account={'none' if stream == SYNCS else repr('id')}"
+    return "\n".join(lines) + ") }}\n"
+
+
+def _lines(given: dict[str, str]) -> str:
+    inner = "".join(f"    '{name}': '{value}',\n" for name, value in given.items())
+    return f"{{\n{inner}}}"
+
+
+def _source() -> dict[str, Any]:
+    return {
+        "name": "truto_ats",
+        "description": "What the tap has loaded, one table for each stream.",
+        "schema": SCHEMA,
+        "config": {
+            "freshness": {
+                "warn_after": {"count": 26, "period": "hour"},
+                "error_after": {"count": 50, "period": "hour"},
+            }
+        },
+        "tables": [
+            {
+                "name": name,
+                "description": description,
+                "config": {**_enabled(name), "loaded_at_query": _last_read(name)},
+            }
+            for name, description in STREAMS.items()
+        ],
+    }
+
+
+def _last_read(stream: str) -> str:
+    """Write SQL that tells when a stream was last read: without changes, no row would tell."""
+    which = "" if stream == SYNCS else f" and stream = '{stream}'"
+    return (
+        "select max(ended_at at time zone 'UTC') from {{ this.schema }}.account_syncs"
+        f" where status <> 'failed'{which}"
+    )
+
+
+def _described(stream: str) -> dict[str, Any]:
+    schema, keys = _schema(stream)["properties"], _schema(stream)["required"]
+    types, ids, lists = columns(stream)
+    texts = {name: schema[name]["description"] for name in types}
+    texts |= {name: f"{schema[one]['description']}: its id" for name, one in ids.items()}
+    texts |= {name: f"{schema[one]['description']}: their ids" for name, one in lists.items()}
+    return {
+        "name": f"stg_{stream}",
+        "description": f"{STREAMS[stream]}: the rows that still exist.",
+        "data_tests": [{"unique_together": {"arguments": {"columns": keys}}}],
+        "columns": [
+            {"name": name, "description": text} | _tests(stream, name, is_key=name in keys)
+            for name, text in texts.items()
+        ],
+    }
+
+
+def _tests(stream: str, column: str, *, is_key: bool) -> dict[str, Any]:
+    tests: list[Any] = ["not_null"] if is_key else []
+    if (stream, column) in VALUES:
+        values, severity = VALUES[stream, column]
+        arguments = {"values": values}
+        tests.append(
+            {"accepted_values": {"arguments": arguments, "config": {"severity": severity}}}
+        )
+    if parent := PARENTS.get(column):
+        config = {"severity": "warn", **_enabled(stream, parent)}
+        arguments = {"to": f"ref('stg_{parent}')"}
+        tests.append({"belongs_to": {"arguments": arguments, "config": config}})
+    return {"data_tests": tests} if tests else {}
+
+
+def _deletions() -> str:
+    """Turn the SQL of `tap-truto-ats-sql` into macros."""
+    names = {
+        "schema": '"{{ schema }}".',
+        "table": "{{ table }}",
+        "stream": "{{ stream }}",
+        "account": "{{ account }}",
+    }
+    words = warehouse.DIALECTS["standard"]
+    purge = warehouse.PURGE.replace(
+        warehouse.GONE, "{{{{ gone(schema, table, stream, account) }}}}"
+    )
+    macros = {
+        "gone(schema, table, stream, account)": warehouse.GONE.format(**names),
+        "create_purges(schema)": warehouse.PURGES.format(**names, **words),
+        "purge_stream(schema, table, stream, account)": purge.format(**names, **words),
+        "purged_streams()": "{{ return(" + repr(warehouse.DEFAULT) + ") }}",
+    }
+    return f"{{#- {NOTICE} -#}}\n" + "\n".join(
+        f"{{% macro {name} -%}}\n{sql.rstrip()}\n{{%- endmacro %}}\n"
+        for name, sql in macros.items()
+    )
+
+
+def _yaml(content: dict[str, Any]) -> str:
+    yaml, text = YAML(), io.StringIO()
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.dump({"version": 2, **content}, text)
+    return f"# {NOTICE}\n{text.getvalue()}"
+
+
+def main() -> None:
+    """Write the files."""
+    for path, text in files().items():
+        (PACKAGE / path).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

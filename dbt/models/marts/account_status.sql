@@ -1,0 +1,51 @@
+{{ config(materialized='view') }}
+{#- First by account and stream, with the last row of each; then by account. -#}
+with syncs as (
+    select
+        *,
+        row_number() over (
+            partition by integrated_account_id, stream order by run_started_at desc
+        ) = 1 as is_last
+    from {{ ref('stg_account_syncs') }}
+),
+
+streams as (
+    select
+        integrated_account_id,
+        stream,
+        max(run_started_at) as last_run_at,
+        max(ended_at) filter (where status = 'succeeded') as last_success_at,
+        max(started_at) filter (where mode = 'whole' and is_complete) as last_whole_read_at,
+        max(tenant_id) filter (where is_last) as tenant_id,
+        max(integration_name) filter (where is_last) as provider,
+        max(status) filter (where is_last) as status,
+        max(error) filter (where is_last) as error
+    from syncs
+    group by integrated_account_id, stream
+)
+
+select
+    streams.integrated_account_id,
+    coalesce(accounts.tenant_id, max(streams.tenant_id)) as tenant_id,
+    coalesce(accounts.integration_name, max(streams.provider)) as provider,
+    accounts.status,
+    accounts.last_error,
+    max(streams.last_run_at) as last_run_at,
+    count(*) filter (where streams.status = 'succeeded') as streams_read,
+    count(*) filter (where streams.status = 'failed') as streams_failed,
+    count(*) filter (where streams.status = 'skipped') as streams_skipped,
+    string_agg(streams.stream, ', ' order by streams.stream)
+        filter (where streams.status = 'failed') as failed_streams,
+    min(streams.error) filter (where streams.status = 'failed') as error,
+    min(streams.last_success_at) filter (where streams.status <> 'skipped') as complete_up_to,
+    min(streams.last_whole_read_at) filter (where streams.status <> 'skipped')
+        as last_whole_read_at
+from streams
+left join {{ ref('stg_integrated_accounts') }} as accounts
+    on accounts.id = streams.integrated_account_id
+group by
+    streams.integrated_account_id,
+    accounts.tenant_id,
+    accounts.integration_name,
+    accounts.status,
+    accounts.last_error

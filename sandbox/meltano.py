@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 MELTANO = Path(sys.executable).with_name("meltano")
-PACKAGE = ("pyproject.toml", "README.md", "LICENSE", "constraints.txt", "tap_truto_ats")
-OWN_SETTINGS = ("MELTANO_", "TAP_TRUTO_ATS_", "TARGET_POSTGRES_")
+PACKAGE = ("pyproject.toml", "README.md", "LICENSE", "constraints.txt", "tap_truto_ats", "dbt")
+OWN_SETTINGS = ("MELTANO_", "TAP_TRUTO_ATS_", "TARGET_POSTGRES_", "DBT_")
 GRACE_SECONDS = 10
 
 

@@ -1,4 +1,4 @@
-"""`make demo`: from the sandbox into Postgres through Meltano, and again after some changes."""
+"""`make demo`: from the sandbox into Postgres, again after some changes, and into models by dbt."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from psycopg.rows import dict_row
 from sandbox.meltano import ROOT, MeltanoError, Project
 from sandbox.postgres import Postgres, postgres
 from sandbox.server import serve
+from sandbox.tables import query
 from sandbox.world import ALL, Options
 
 if TYPE_CHECKING:
@@ -29,10 +30,7 @@ if TYPE_CHECKING:
 
 LOG = ROOT / "output" / "demo.log"
 LOG_TAIL = 40
-EXAMPLES = ROOT / "examples"
-LINES_A_TENANT = 3
-NAMES_A_CELL = 2
-WORLD = Options(providers=(ALL,), interviews=300)
+WORLD = Options(providers=(ALL,), interviews=300, candidates=40)
 
 QUERY = """
     select accounts.integration_name as provider, interviews.*
@@ -40,6 +38,39 @@ QUERY = """
     join truto_ats.integrated_accounts as accounts
         on accounts.id = interviews.integrated_account_id
 """
+
+MODELS = {
+    "How long candidates wait for their first interview (time_to_first_interview):"
+    "\nof each provider that lists interviews, the job with the longest wait": """
+        select distinct on (provider)
+            provider, job, applications, applications_interviewed as interviewed,
+            round(median_days::numeric, 1) as "median days",
+            round(longest_days::numeric, 1) as "most days",
+            case when is_estimated then 'yes' else 'no' end as estimated
+        from truto_ats_models.time_to_first_interview
+        where applications_interviewed > 0
+        order by provider, median_days desc, job
+    """,
+    "How far applications get (funnel_by_stage): those of one customer, for all jobs together": """
+        select
+            stage, sum(applications)::int as applications,
+            sum(applications_reached)::int as reached, sum(applications_now)::int as "there now",
+            sum(interviews)::int as interviews
+        from truto_ats_models.funnel_by_stage
+        where provider = 'ashby'
+        group by stage, stage_position
+        order by stage_position
+    """,
+    "How many interviews are cancelled (cancellations_by_provider), of those with a status": """
+        select
+            provider, interviews, interviews_with_status as "with status",
+            interviews_cancelled as cancelled,
+            round((100 * cancelled_share)::numeric, 1) as "in percent"
+        from truto_ats_models.cancellations_by_provider
+        order by provider
+    """,
+}
+"""What is shown of the models of `dbt/`, by title."""
 
 
 @dataclass(frozen=True)
@@ -88,17 +119,25 @@ def _demo() -> None:
         with _step("meltano run tap-truto-ats target-postgres"):
             project.run("run", "tap-truto-ats", "target-postgres")
         second, second_truth = _rows(server), _truth(sandbox)
-        with _step("create the views of examples/"):
-            joined = _joined(server)
+        with _step("meltano run dbt-postgres:build"):
+            project.run("run", "dbt-postgres:build")
+        models = {title: query(server, sql) for title, sql in MODELS.items()}
     _report("First run: everything", {}, first, first_truth)
     _report("Second run: what the changes left to read", first, second, second_truth)
     print(
-        "\nloaded: rows that came again, the newest of the run before among them;"
-        " changed: rows that are new or differ.\n"
+        "\nloaded: rows that came again, the newest of the run before among them;\n"
+        "changed: rows that are new or differ.\n"
         "A provider that gives no updated_at is read whole by each run."
-        f" Meltano's own output is in {LOG}."
     )
-    _show(joined)
+    for title, rows in models.items():
+        print(f"\n{title}")
+        lines = [["-" if one is None else str(one) for one in row.values()] for row in rows]
+        _print_table([[*rows[0]], *lines])
+    print(
+        "\nestimated: the provider does not tell when interviews start, only when they end or were"
+        " created.\n-: the provider does not tell."
+        f"\n\nMeltano's own output is in {LOG.relative_to(ROOT)}."
+    )
 
 
 @contextmanager
@@ -129,16 +168,6 @@ def _rows(server: Postgres) -> Rows:
     }
 
 
-def _joined(server: Postgres) -> list[dict[str, Any]]:
-    """Create the views and read the interviews by tenant, job and stage."""
-    with psycopg.connect(server.uri, row_factory=dict_row) as connection:
-        for file in sorted(EXAMPLES.glob("*.sql")):
-            connection.execute(file.read_bytes())
-        return connection.execute(
-            "select * from truto_ats.interviews_by_job_and_stage",
-        ).fetchall()
-
-
 def _truth(sandbox: Sandbox) -> dict[str, int]:
     """Count the sandbox's interviews by provider, where there are any."""
     providers = {one["id"]: one["integration"]["name"] for one in sandbox.accounts()}
@@ -152,7 +181,8 @@ def _change(sandbox: Sandbox) -> None:
     end = start + timedelta(minutes=45)
     interviews: dict[str, list[str]] = defaultdict(list)
     for row in sandbox.interviews():
-        interviews[row["integrated_account_id"]].append(row["id"])
+        if row["status"] != "cancelled":
+            interviews[row["integrated_account_id"]].append(row["id"])
     for account, (rescheduled, cancelled, *_) in interviews.items():
         sandbox.add(account)
         sandbox.change(
@@ -179,30 +209,6 @@ def _report(title: str, before: Rows, after: Rows, truth: dict[str, int]) -> Non
     heads = ("provider", "in the sandbox", "rows", "loaded", "changed", "newest updated_at")
     print(f"\n{title}")
     _print_table([heads, *lines])
-
-
-def _show(joined: Sequence[dict[str, Any]]) -> None:
-    """Print the first interviews of each tenant by job and stage, with names."""
-    lines, seen = [], Counter[str]()
-    for row in joined:
-        seen[row["tenant_id"]] += 1
-        if seen[row["tenant_id"]] <= LINES_A_TENANT:
-            told = (row[name] or "-" for name in ("tenant_id", "provider", "job", "stage"))
-            names = (_some(row[name] or []) for name in ("candidates", "interviewers"))
-            lines.append((*told, str(row["interviews"]), *names))
-    heads = ("tenant", "provider", "job", "stage", "interviews", "candidates", "interviewers")
-    print(
-        f"\nFrom Postgres, through the views of {EXAMPLES.name}/: interviews by job and stage,"
-        f" the first {LINES_A_TENANT} lines of each tenant",
-    )
-    _print_table([heads, *lines])
-    print("-: the provider does not tell.")
-
-
-def _some(names: Sequence[str]) -> str:
-    """Write a few names, and how many more there are."""
-    more = len(names) - NAMES_A_CELL
-    return ", ".join(names[:NAMES_A_CELL]) + (f" and {more} more" if more > 0 else "") or "-"
 
 
 def _print_table(lines: Sequence[Sequence[str]]) -> None:

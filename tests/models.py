@@ -186,15 +186,17 @@ def _tests(stream: str, column: str, *, is_key: bool) -> dict[str, Any]:
     tests: list[Any] = ["not_null"] if is_key else []
     if (stream, column) in VALUES:
         values, severity = VALUES[stream, column]
-        arguments = {"values": values}
-        tests.append(
-            {"accepted_values": {"arguments": arguments, "config": {"severity": severity}}}
-        )
+        tests.append(_test("accepted_values", {"values": values}, severity=severity))
     if parent := PARENTS.get(column):
-        config = {"severity": "warn", **_enabled(stream, parent)}
-        arguments = {"to": f"ref('stg_{parent}')"}
-        tests.append({"belongs_to": {"arguments": arguments, "config": config}})
+        enabled = _enabled(stream, parent)
+        tests.append(
+            _test("belongs_to", {"to": f"ref('stg_{parent}')"}, severity="warn", **enabled)
+        )
     return {"data_tests": tests} if tests else {}
+
+
+def _test(name: str, arguments: dict[str, Any], **config: str) -> dict[str, Any]:
+    return {name: {"arguments": arguments, "config": config}}
 
 
 def _deletions() -> str:

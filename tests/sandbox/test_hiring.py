@@ -19,7 +19,7 @@ from sandbox.world import Options, build
         {"interviews": 400, "candidates": 500, "jobs": 20},
     ],
 )
-def test_interviews_fit_their_applications(sizes: dict[str, int]) -> None:
+def test_interviews_fit_their_applications(sizes: dict[str, Any]) -> None:
     for account in build(Options(seed=7, providers=("ashby", "greenhouse"), **sizes)).values():
         account.add("interviews", {})
         rows = {

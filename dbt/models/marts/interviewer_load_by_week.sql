@@ -6,6 +6,7 @@ with interviews as (
     from {{ ref('interviews_enriched') }} as interviews
     cross join lateral jsonb_array_elements_text(interviews.interviewer_ids)
         as interviewers (interviewer_id)
+    where interviews.interview_at is not null
 )
 
 select

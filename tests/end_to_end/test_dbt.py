@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
-from sandbox.environments import environment
+from sandbox.meltano import Project
 from sandbox.tables import query
 from tap_truto_ats import warehouse
+from tests.end_to_end.dbt import Warehouse
 from tests.end_to_end.numbers import Numbers, by_key
-from tests.end_to_end.plugins import PLUGINS
-from tests.end_to_end.test_targets import MELTANO, load, settings
-from tests.harness import Tap, forked, server
-from tests.models import DEFAULT, PACKAGE, STREAMS, SYNCS, columns
+from tests.harness import server
+from tests.models import DEFAULT, STREAMS, SYNCS, columns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,64 +26,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 PROVIDERS = ("ashby", "breezy", "ceipal", "fountain", "greenhouse", "lever", "loxo", "pinpoint")
-TARGET = {name: value for name, value in MELTANO.items() if name != "default_target_schema"}
 OPTIONAL = sorted(STREAMS.keys() - DEFAULT)
 UNTOLD = {"remote_data"}
-
-
-@dataclass(frozen=True)
-class Warehouse:
-    """A schema that streams are loaded into, and the models beside it."""
-
-    database: Postgres
-    sandbox: Sandbox
-    schema: str
-    folder: Path
-    optional: list[str]
-
-    def load(self, *streams: str) -> None:
-        """Read streams whole and load them."""
-        tap = Tap(self.sandbox)
-        run = tap(catalog=tap.catalog(*streams), include_eeocs="eeocs" in streams)
-        assert run.code == 0, run.stderr
-        config = settings(self.database, self.schema, **TARGET)
-        load(run, "meltanolabs-target-postgres", config, self.folder)
-
-    def dbt(self, *command: str) -> tuple[int, str]:
-        """Run dbt; return its exit code and what it wrote."""
-        program = environment(PACKAGE / "requirements.txt", PLUGINS) / "bin" / "dbt"
-        given = {
-            "DBT_PROJECT_DIR": str(PACKAGE),
-            "DBT_PROFILES_DIR": str(PACKAGE),
-            "DBT_TARGET_PATH": str(self.folder / "target"),
-            "DBT_LOG_PATH": str(self.folder / "logs"),
-            "DBT_USE_COLORS": "false",
-            "DBT_POSTGRES_HOST": self.database.host,
-            "DBT_POSTGRES_PORT": str(self.database.port),
-            "DBT_POSTGRES_USER": self.database.user,
-            "DBT_POSTGRES_PASSWORD": self.database.password,
-            "DBT_POSTGRES_DATABASE": self.database.database,
-            "DBT_POSTGRES_SCHEMA": f"{self.schema}_models",
-            "DBT_POSTGRES_SOURCE_SCHEMA": self.schema,
-        }
-        variables = ("--vars", json.dumps({"truto_ats_optional_streams": self.optional}))
-        code, out, log = forked([str(program), *command, *variables], env={**os.environ, **given})
-        return code, out + log
-
-    def build(self) -> str:
-        """Build all models and run their tests: none fails or warns."""
-        code, log = self.dbt("build")
-        assert code == 0, log
-        assert "WARN=0 ERROR=0 SKIP=0" in log, log
-        return log
-
-    def rows(self, model: str) -> list[Row]:
-        return query(self.database, f"SELECT * FROM {self.schema}_models.{model}")
-
-    def count(self, table: str, condition: str = "true") -> int:
-        (row,) = query(self.database, f"SELECT count(*) AS n FROM {table} WHERE {condition}")
-        count: int = row["n"]
-        return count
 
 
 @pytest.fixture(scope="module")
@@ -237,8 +178,8 @@ def test_columns_are_described_in_the_database_and_by_docs_generate(built: Wareh
         built.database,
         "SELECT attrelid::regclass, attname FROM pg_attribute JOIN pg_class ON oid = attrelid"
         " WHERE relnamespace = 'analysed_models'::regnamespace AND attnum > 0 AND relkind IN"
-        " ('r', 'v') AND relname NOT IN ('known_applications', 'known_stages',"
-        " 'application_stages') AND col_description(attrelid, attnum) IS NULL",
+        " ('r', 'v') AND relname NOT IN ('known_applications', 'known_stages', 'current_stages')"
+        " AND col_description(attrelid, attnum) IS NULL",
     )
     code, log = built.dbt("docs", "generate")
     assert code == 0, log
@@ -350,3 +291,16 @@ class TestDefaults:
             assert states()["interviews"] == "warn"
             connection.execute(old.encode())
         assert states()["interviews"] == "error"
+
+
+def test_meltano_runs_it_after_the_target(
+    sandbox: Sandbox, database: Postgres, tmp_path: Path
+) -> None:
+    project = Project.create(tmp_path, tmp_path / "meltano.log", sandbox, database)
+    project.run("install")
+    project.run("run", "tap-truto-ats", "target-postgres", "dbt-postgres:build")
+    found = query(database, "SELECT * FROM truto_ats_models.interviews_enriched")
+    assert len(found) == len(sandbox.interviews())
+    project.run("run", "dbt-postgres:freshness", "dbt-postgres:purge")
+    project.run("invoke", "dbt-postgres:docs-generate")
+    assert (tmp_path / ".meltano" / "dbt" / "target" / "catalog.json").exists()

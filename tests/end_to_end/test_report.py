@@ -61,8 +61,10 @@ class TestLook:
         ],
     )
     def test_it_tells_how_an_account_is_read_and_why(
-        self, tap: Tap, ids: dict[str, str], provider: str, words: str
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str], provider: str, words: str
     ) -> None:
+        # So many that the candidate that is asked for has some.
+        sandbox.reset(interviews=40, candidates=3, rate_limits=False)
         run = tap("--test")
         assert (run.code, run.stdout) == (0, "")
         line = self.line(run, ids[provider])

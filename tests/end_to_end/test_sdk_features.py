@@ -55,7 +55,7 @@ def test_stream_maps(tap: Tap, ids: dict[str, str]) -> None:
             "id": "id",
             "where": "location",
             "__else__": None,
-            "__filter__": "status == 'scheduled'",
+            "__filter__": "status == 'completed'",
         },
         "integrated_accounts": "__NULL__",
     }
@@ -68,7 +68,7 @@ def test_stream_maps(tap: Tap, ids: dict[str, str]) -> None:
             "where": row["location"],
         }
         for row in plain.records()
-        if row["status"] == "scheduled"
+        if row["status"] == "completed"
     ]
     assert run.records()
     assert run.records("integrated_accounts") == []

@@ -64,7 +64,7 @@ class TestLook:
         self, tap: Tap, sandbox: Sandbox, ids: dict[str, str], provider: str, words: str
     ) -> None:
         # So many that the candidate that is asked for has some.
-        sandbox.reset(interviews=40, candidates=3, rate_limits=False)
+        sandbox.reset(interviews=80, candidates=3, rate_limits=False)
         run = tap("--test")
         assert (run.code, run.stdout) == (0, "")
         line = self.line(run, ids[provider])

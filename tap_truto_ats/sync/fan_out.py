@@ -46,15 +46,14 @@ def read_by_parents(
     evidence, doubts = sync.evidence, sync.evidence.doubts
     if sync.deletes:
         evidence.marks = set()
-    passes, gone, behind = 0, set[Position](), None
+    passes, gone, asked = 0, set[Position](), set[Position]()
     while True:
         known = len(evidence.marks or ())
-        parents = yield from lists.of(innermost, passes)
+        parents = yield from lists.of(innermost, again=passes > 0)
         progress = sync.progress or _go_on(sync)
         evidence.add(parents.evidence)
         every = parents.bindings(requires, rows.query.params(sync.account, None))
-        listed_until = parents.evidence.read_until()
-        bindings = progress.begin(every, listed_until, sync.parents_since, behind)
+        bindings = progress.begin(every, parents.known_until(), sync.parents_since, asked)
         seconds = expected_seconds(len(bindings))
         if seconds >= LONG_SECONDS and not passes:
             logger.info(
@@ -66,7 +65,8 @@ def read_by_parents(
                 innermost.resource,
                 timedelta(seconds=round(seconds)),
             )
-        refusals = Refusals(innermost.resource)
+        # Those that are not asked for were answered before.
+        refusals = Refusals(innermost.resource, len(every) - len(bindings))
         each = (_read(rows, progress, gone, *one) for one in enumerate(bindings))
         yield Fork(refusals.attempts(each))
         passes += 1
@@ -78,7 +78,7 @@ def read_by_parents(
             evidence.reads = passes
         else:
             is_again = passes == 1 and bool(gone) and progress.known_until is not None
-            behind = max((one.position for one in every), default=None)
+            asked = {one.position for one in every}
         if error or refusals.are_all_gone or not is_again:
             break
         if passes == MOST_READS:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from tap_truto_ats.model.instants import LONG_AGO, format_instant, parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
 Position: TypeAlias = tuple[str, ...]
@@ -98,23 +98,25 @@ class Progress:
         parents: Sequence[Binding],
         known_until: datetime | None,
         since: datetime | None,
-        behind: Position | None = None,
+        asked: Collection[Position] = (),
     ) -> list[Binding]:
         """Return those of the parents that are to be asked for.
 
         Parents that last changed before `since` are not. Where an earlier run stopped, they are
         those behind its last one, and those that changed since it listed them or do not tell,
-        unless none of them does: then it is not known up to which change all were listed. The same
-        holds of a pass behind another one of this run, which asked for all up to `behind`.
+        unless none of them does: then it is not known up to which change all were listed. Where
+        this run has asked before for those that were listed then (`asked`), the same holds of them.
         """
-        after = behind or self.after
-        if not after:
+        if not (asked or self.after):
             self.known_until = known_until
-        listed_until = self.known_until
+        listed_until, after = self.known_until, self.after
         chosen = [
             one
             for one in parents
-            if (one.position > after or (listed_until and one.may_have_changed(listed_until)))
+            if (
+                (one.position not in asked if asked else one.position > after)
+                or (listed_until and one.may_have_changed(listed_until))
+            )
             and (since is None or one.may_have_changed(since))
         ]
         self._positions = [one.position for one in chosen]

@@ -123,7 +123,7 @@ class TestEachOfThem:
         assert set(lists_of(sandbox, parent).values()) == {2 if asks else 1}
 
     @pytest.mark.parametrize("emit", [False, True])
-    def test_read_whole_it_is_fetched_once_or_for_deletions_once_more(
+    def test_read_whole_it_is_fetched_once_or_for_deletions_again(
         self, sandbox: Sandbox, parent: str, provider: str, *, emit: bool
     ) -> None:
         one_account(sandbox, provider)
@@ -136,7 +136,9 @@ class TestEachOfThem:
         assert_right(run, sandbox, *streams)
         # Lists by parents are read twice, and their parents before that: rows move between parents.
         is_by_parents = bool(RESOURCES[parent].offers[provider].requires)
-        assert set(lists_of(sandbox, parent).values()) == {2 + is_by_parents if emit else 1}
+        times = lists_of(sandbox, parent).values()
+        assert min(times) >= 1 + emit
+        assert max(times) <= (len(streams) + is_by_parents if emit else 1)
         activated = {one["stream"] for one in run.messages if one["type"] == "ACTIVATE_VERSION"}
         assert activated == (set(streams) if emit else set())
 

@@ -211,6 +211,28 @@ class TestGoingOn:
         assert len(asked(sandbox)) == CANDIDATES
         assert table(second) == rows(sandbox.interviews())
 
+    @pytest.mark.parametrize("is_deleted", [True, False])
+    @pytest.mark.parametrize("place", [60, -1], ids=["early", "the last one"])
+    def test_parents_that_were_gone_are_known_to_the_run_that_goes_on(
+        self, tap: Tap, sandbox: Sandbox, account: str, place: int, *, is_deleted: bool
+    ) -> None:
+        state = aged(read(tap).state, whole_read_at=LONG_AGO)
+        asked(sandbox)
+        ids = sorted(row["id"] for row in sandbox.rows("candidates", account))
+        moved = sandbox.interviews(account)[0]["id"]
+        to = {"account": account, "change": "candidates", "key": ids[0]}
+        row = {"account": account, "change": "interviews", "key": moved}
+        acts = [to, {**row, "fields": {"candidate": {"id": ids[0]}}}]
+        if is_deleted:
+            acts.append({"account": account, "delete": "candidates", "key": ids[place]})
+        sandbox.change_row("interviews", account, moved, candidate={"id": ids[place]})
+        sandbox.fault(path=PATH, skip=10, acts=acts)
+        sandbox.fault(path=PATH, params={"candidate_id": ids[place]}, status=404, times=None)
+        first = self.broken_off(tap, state=state)
+        second = read(tap, first.state)
+        assert second.syncs[account, "interviews"]["is_complete"] is is_deleted
+        assert (account, moved) in table(first, second)
+
 
 class TestGone:
     """Parents that are deleted while their rows are read."""

@@ -71,14 +71,15 @@ def read_by_parents(
         yield Fork(refusals.attempts(each))
         passes += 1
         error = refusals.error() or parents.error()
-        # A row that moves to a parent that was asked before it shows in no list. Rows of a parent
-        # that is gone may have moved to another one, which has then changed.
+        # A row that moves to a parent that was asked before it shows in no list, but that parent
+        # has then changed. Rows of a parent that is gone may have moved, too.
         if sync.deletes:
             is_again = len(bindings) > 1 and len(evidence.marks or ()) > known
             evidence.reads = passes
         else:
             has_gone = not progress.gone.isdisjoint(one.position for one in bindings)
-            is_again = passes == 1 and has_gone and progress.known_until is not None
+            may_lack = len(every) > 1 and (has_gone or sync.whole_because)
+            is_again = passes == 1 and bool(may_lack and progress.known_until)
             listed = {one.position for one in every}
         if error or refusals.are_all_gone or not is_again:
             break

@@ -154,6 +154,16 @@ class TestTurns:
         assert table(third) == rows(sandbox.interviews())
         assert syncs(third)[account]["is_complete"]
 
+    def test_a_first_read_is_complete_and_reads_each_page_once(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]
+    ) -> None:
+        run = read(tap, page_size=1)
+        assert syncs(run).keys() == set(ids.values())
+        assert all(one["is_complete"] for one in syncs(run).values())
+        assert table(run) == rows(sandbox.interviews())
+        asked = Counter(str(one["query"]) for one in sandbox.requests(PATH))
+        assert set(asked.values()) == {1}
+
     def test_a_list_of_several_pages_is_read_again(
         self, tap: Tap, sandbox: Sandbox, account: str
     ) -> None:

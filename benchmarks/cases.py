@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from benchmarks.following import Following
-from benchmarks.loading import Loading
+from benchmarks.loading import LOADER, Loading
 from benchmarks.stage import TAP, Reading
 from benchmarks.world import UNLISTED, World
 from tap_truto_ats.model.resources import RESOURCES
@@ -14,13 +14,16 @@ from tap_truto_ats.model.resources import RESOURCES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LOOP, TEMPLATE, DLT, AIRBYTE = PEERS = (
+LOOP, TEMPLATE, DLT, AIRBYTE = READERS = (
     "bare_loop",
     "sdk_template",
     "dlt_rest_api",
     "airbyte_declarative",
 )
-"""The programs in `peers`, by name."""
+"""The programs in `peers` that read, by name."""
+
+PEERS = (*READERS, LOADER)
+"""All programs in `peers`, by name."""
 
 QUICK_PART = 10
 """What a quick run divides the rows by."""
@@ -185,7 +188,7 @@ SHARDS = Case(
     runs={
         "shards": Loading("shards", CROWDED),
         "one process": Loading("one", CROWDED),
-        "dlt": Loading("dlt", CROWDED),
+        "dlt": Loading("dlt", CROWDED, reader=LOADER),
     },
     bounds=(
         Bound("wall", "shards", 1 / 1.6, of="one process"),
@@ -198,7 +201,7 @@ CASES = (
     Case(
         name="one-account",
         title="200,000 records of 1 KB, one account, 500 a page",
-        runs={TAP: ONE, **{peer: replace(ONE, reader=peer) for peer in PEERS}},
+        runs={TAP: ONE, **{peer: replace(ONE, reader=peer) for peer in READERS}},
         bounds=(
             Bound("cpu", TAP, 0.35, of=TEMPLATE),
             Bound("cpu", TAP, 1.0, of=DLT),

@@ -1,6 +1,7 @@
 """The catalog: its names and types are an interface, which never changes once released.
 
-A column may be added; then `tap-truto-ats --discover > tests/end_to_end/snapshots/catalog.json` is right.
+A column may be added: then `tap-truto-ats --discover > tests/end_to_end/snapshots/catalog.json` is
+right.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ DATABASE := $(addprefix TARGET_POSTGRES_,HOST USER PASSWORD DATABASE)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo run check-settings sandbox lint format docs models test bounds soak bench \
+.PHONY: help install demo run check-settings sandbox lint format docs models test bounds soak scale bench \
 	build constraints clean
 
 help: ## show this list
@@ -80,6 +80,9 @@ bounds: $(INSTALLED) ## try the wheel with the lowest and the newest versions of
 
 bench: $(INSTALLED) ## measure the tap beside others; ARGS="--case one-account --quick" and so on
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+scale: $(INSTALLED) ## load 2,000 accounts by a real Airflow in 64 buckets, then measure shards
+	@$(BIN)/python -m benchmarks.scale $(ARGS)
 
 soak: $(INSTALLED) ## try 5,000 random histories, 1,000 odd answers a case; HISTORIES=... EXAMPLES=...
 	CONVERGENCE_HISTORIES=$(HISTORIES) FUZZ_EXAMPLES=$(EXAMPLES) \

@@ -49,11 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def play(case: Case, stage: Stage, rounds: int, absent: Collection[str] = ()) -> Result:
     """Let the runs of a case take turns; `absent` are peers that take no part."""
     result = Result(case)
-    runs = {
-        name: run
-        for name, run in case.runs.items()
-        if not (isinstance(run, Reading) and run.reader in absent)
-    }
+    runs = {name: run for name, run in case.runs.items() if run.reader not in absent}
     for reader in {run.reader for run in runs.values() if isinstance(run, Reading)}:
         stage.try_out(reader)
     for number in range(rounds):

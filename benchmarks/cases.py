@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from benchmarks.following import Following
-from benchmarks.loading import Loading
+from benchmarks.loading import LOADER, Loading
 from benchmarks.stage import TAP, Reading
 from benchmarks.world import UNLISTED, World
 from tap_truto_ats.model.resources import RESOURCES
@@ -14,13 +14,16 @@ from tap_truto_ats.model.resources import RESOURCES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LOOP, TEMPLATE, DLT, AIRBYTE = PEERS = (
+LOOP, TEMPLATE, DLT, AIRBYTE = READERS = (
     "bare_loop",
     "sdk_template",
     "dlt_rest_api",
     "airbyte_declarative",
 )
-"""The programs in `peers`, by name."""
+"""The programs in `peers` that read, by name."""
+
+PEERS = (*READERS, LOADER)
+"""All programs in `peers`, by name."""
 
 QUICK_PART = 10
 """What a quick run divides the rows by."""
@@ -97,7 +100,7 @@ SLOW = Reading(
     workers=None,
     once=True,
 )
-CROWDED = Reading(TAP, World(accounts=200, rows=1_000), page_size=500, unlimited=True)
+CROWDED = Reading(TAP, World(accounts=300, rows=1_000), page_size=500, unlimited=True)
 LOADED = Reading(TAP, World(accounts=10, rows=5_000), page_size=500)
 
 FOUNTAIN = Reading(
@@ -181,11 +184,11 @@ def _beside(name: str) -> Case:
 
 SHARDS = Case(
     name="shards",
-    title="200,000 records of 200 accounts into Postgres, in as many shards as there are cores",
+    title="300,000 records of 300 accounts into Postgres, in as many shards as there are cores",
     runs={
         "shards": Loading("shards", CROWDED),
         "one process": Loading("one", CROWDED),
-        "dlt": Loading("dlt", CROWDED),
+        "dlt": Loading("dlt", CROWDED, reader=LOADER),
     },
     bounds=(
         Bound("wall", "shards", 1 / 1.6, of="one process"),
@@ -198,7 +201,7 @@ CASES = (
     Case(
         name="one-account",
         title="200,000 records of 1 KB, one account, 500 a page",
-        runs={TAP: ONE, **{peer: replace(ONE, reader=peer) for peer in PEERS}},
+        runs={TAP: ONE, **{peer: replace(ONE, reader=peer) for peer in READERS}},
         bounds=(
             Bound("cpu", TAP, 0.35, of=TEMPLATE),
             Bound("cpu", TAP, 1.0, of=DLT),

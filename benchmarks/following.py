@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.stage import TAP
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -24,6 +26,7 @@ class Following:
     reading: Reading
     killed_at: float | None = None
     """The share of the first run's rows and requests after which it gets SIGKILL; None: it ends."""
+    reader = TAP
     once = True
     exit_codes = (0,)
 

@@ -19,7 +19,7 @@ import psycopg
 from ruamel.yaml import YAML
 
 from benchmarks.server import served
-from benchmarks.stage import ENVIRONMENTS, PEERS, Reading, tap_settings
+from benchmarks.stage import ENVIRONMENTS, PEERS, TAP, Reading, tap_settings
 from benchmarks.stopwatch import measure, read, start
 from sandbox.control import TOKEN, Sandbox
 from sandbox.environments import environment
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from benchmarks.stage import Measurement, Stage
 
 TARGET = "target-postgres"
-DLT = "dlt_postgres"
+LOADER = "dlt_postgres"
 """The program in `peers` that loads, too."""
 
 RUN = ("run", "--full-refresh", "tap-truto-ats", TARGET)
@@ -50,6 +50,8 @@ class Loading:
     `one` runs both without looking into the pipe, `shards` as many of these as there are cores, and
     `dlt` is the peer's way."""
     reading: Reading
+    reader: str = TAP
+    """`tap`, or the program in `peers` that loads, too."""
     once = False
     exit_codes = (0,)
 
@@ -219,10 +221,10 @@ def _piped(
 
 def _load_dlt(warehouse: Warehouse, schema: str, stage: Stage) -> Measurement:
     """Have dlt merge the rows into a schema of the same database."""
-    python = environment(PEERS / f"{DLT}.txt", ENVIRONMENTS) / "bin" / "python"
+    python = environment(PEERS / f"{LOADER}.txt", ENVIRONMENTS) / "bin" / "python"
     page_size = str(warehouse.reading.page_size)
     given = (warehouse.url, warehouse.database.uri, schema, page_size)
-    command: list[str | Path] = [python, PEERS / f"{DLT}.py", *given]
+    command: list[str | Path] = [python, PEERS / f"{LOADER}.py", *given]
     with stage.log.open("ab") as log:
         return measure(command, cwd=stage.folder, stdout=log, stderr=log)
 

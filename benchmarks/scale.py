@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -47,6 +48,7 @@ LEAST_RATIO = 1.6
 LOG = OUTPUT / "scale.log"
 RETRY_SECONDS = 5
 LOOK_SECONDS = 0.1
+GRACE_SECONDS = 10
 
 
 @dataclass
@@ -112,25 +114,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--parallel", type=int, default=2, metavar="N", help="buckets at a time")
     parser.add_argument("--no-measurement", action="store_true", help="the proof alone")
     given = parser.parse_args(arguments)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda *_: sys.exit(1))  # So that what was started ends, too.
     OUTPUT.mkdir(exist_ok=True)
     LOG.write_bytes(b"")
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="scale-") as folder:
-        prove(Path(folder), given.accounts, given.buckets, given.parallel, begun)
-        left = [
-            one.pid
+        started = prove(Path(folder), given.accounts, given.buckets, given.parallel, begun)
+        # What Airflow names anew has lost its environment; what is killed leaves orphans.
+        orphans = {
+            one
             for one in psutil.process_iter()
             if _environment(one).get("MELTANO_PROJECT_ROOT", "").startswith(folder)
-        ]
+        }
+        _, left = psutil.wait_procs(orphans.union(started), timeout=GRACE_SECONDS)
         if left:
-            sys.exit(f"These processes did not end: {left}")
+            sys.exit(f"These processes did not end: {[one.pid for one in left]}")
         print("        all that was started has ended")
     if not given.no_measurement:
         measure()
 
 
-def prove(folder: Path, accounts: int, buckets: int, parallel: int, begun: float) -> None:
-    """Load, with a bucket killed and a login refused; change data; load again."""
+def prove(
+    folder: Path, accounts: int, buckets: int, parallel: int, begun: float
+) -> list[psutil.Process]:
+    """Load, with a bucket killed and a login refused; change data; load again.
+
+    Returns:
+        The processes that were running before all were ended.
+    """
     with serve() as sandbox, postgres() as database:
         kinds = [{"provider": name} for name, _ in zip(cycle(PROVIDERS), range(accounts))]
         made = sandbox.reset(accounts=kinds, interviews=3, candidates=2, jobs=1)
@@ -173,12 +185,14 @@ def prove(folder: Path, accounts: int, buckets: int, parallel: int, begun: float
             sandbox.clear_faults()
             _, state = proof.load()
             proof.check("the second run is a success", holds=state == "success")
+            started = psutil.Process().children(recursive=True)
         proof.compare()
         statuses = Counter(one["status"] for one in sandbox.requests())
         proof.check(
             f"no request was over a limit: {dict(statuses)}",
             holds=HTTPStatus.TOO_MANY_REQUESTS not in statuses,
         )
+        return started
 
 
 def measure() -> None:

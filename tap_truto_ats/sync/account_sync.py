@@ -160,8 +160,8 @@ class AccountSync:
 
         Where all rows are read in every run, other ids than the last time are reason enough.
         """
-        has_changed = self.parent is None and self.ids_checksum != self.ids_known
-        return self.deletes or bool(self.whole_because) or has_changed
+        is_known = self.is_first or self.parent or self.ids_checksum == self.ids_known
+        return self.deletes or bool(self.whole_because) or not is_known
 
     @property
     def asks_for_all(self) -> bool:

@@ -51,10 +51,17 @@ class AccountSyncs:
         )
 
     def find_due(self, accounts: Iterable[Account]) -> Iterator[str]:
-        """Find the accounts that have to be read whole, and yield the reason for each."""
+        """Find the accounts that have to be read whole, and yield the reason for each.
+
+        Those that did not offer the stream when they were due have been told of then.
+        """
         days = self.settings.full_read_every_days
         for account in accounts:
-            if account.is_active and (reason := self.bookmarks.due(account.id, self.scope, days)):
+            if not account.is_active:
+                continue
+            if self.bookmarks.is_postponed(account.id):
+                self.due[account.id] = "it was not offered when it was due"
+            elif reason := self.bookmarks.due(account.id, self.scope, days):
                 self.due[account.id] = reason
                 yield reason
 
@@ -98,7 +105,7 @@ class AccountSyncs:
             self._advance(sync)
         elif sync.mode is Mode.NOT_OFFERED and sync.whole_because:
             # Otherwise, it would be due in each run.
-            self.bookmarks.note_whole_read(sync.account.id, self.scope, ids=0)
+            self.bookmarks.postpone(sync.account.id)
         sync.new_bookmark = self.bookmarks.get(sync.account.id)
 
     def _advance(self, sync: AccountSync) -> None:

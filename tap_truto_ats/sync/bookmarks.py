@@ -27,6 +27,7 @@ FAN_OUT = "fan_out"
 PARENTS = "parents_known_until"
 UNDATED = "undated_rows"
 MISSING_SINCE = "missing_since"
+POSTPONED = "whole_read_postponed"
 
 LAST = datetime.max.replace(tzinfo=timezone.utc) - timedelta(days=1)
 """The latest time that a later one can follow."""
@@ -130,6 +131,14 @@ class Bookmarks:
         is_read = began <= since <= self.run_start + MOST_AHEAD
         return None if is_read else f"{days} days have passed"
 
+    def is_postponed(self, account_id: str) -> bool:
+        """Return whether the account is to be read whole as soon as it offers the stream again."""
+        return self._known(account_id, POSTPONED) is True
+
+    def postpone(self, account_id: str) -> None:
+        """Remember that the account did not offer the stream when it was to be read whole."""
+        self._note(account_id, POSTPONED, value=True)
+
     def is_narrowed(self, account_id: str, scope: Scope) -> bool:
         """Return whether rows that came in earlier runs are older than `start_date` now."""
         return is_narrower(self._scope(account_id, scope), scope)
@@ -174,7 +183,8 @@ class Bookmarks:
         from then on.
         """
         partition = self._partition(account_id)
-        partition.pop(KNOWN_SINCE, None)
+        for name in (KNOWN_SINCE, POSTPONED):
+            partition.pop(name, None)
         partition[WHOLE_READ_AT] = format_instant(began or self.run_start)
         self.note_scope(account_id, scope)
         self._note(account_id, IDS, ids)

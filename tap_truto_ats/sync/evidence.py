@@ -120,21 +120,23 @@ class Evidence:
         """Return, in words, why a row that exists may not have come; empty if all have."""
         return [one.words.format(name) for one, n in self.doubts.items() if n and one.hides_rows]
 
-    def read_until(self) -> datetime | None:
+    def read_until(self, newest: datetime | None = None) -> datetime | None:
         """Return up to which change all rows have come, by the provider's own clock.
 
         What changed while the list was read may have been missed, and is newer than the newest row
         less the time that this took, whatever the provider's clock shows. Rows that are older than
-        any clock may be off need no such care.
+        any clock may be off need no such care. Where rows tell of changes by other dates, too, the
+        newest of all is given.
         """
-        if self.newest is None or self.began is None:
+        newest = newest or self.newest
+        if newest is None or self.began is None:
             return None
         # Truto tells the time in whole seconds; the clock of the process may have been stopped.
         now = self.now()
         took = max(now - self.began, timedelta(seconds=time.monotonic() - self.began_at))
         took += SUMMER_TIME * self.is_local
         latest = min(self.began, now) - CLOCK_TOLERANCE
-        return self.newest if self.newest <= latest else max(self.newest - took, latest)
+        return newest if newest <= latest else max(newest - took, latest)
 
 
 class Tally:

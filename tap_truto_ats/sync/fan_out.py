@@ -46,15 +46,14 @@ def read_by_parents(
     evidence, doubts = sync.evidence, sync.evidence.doubts
     if sync.deletes:
         evidence.marks = set()
-    passes, gone, behind = 0, set[Position](), None
+    passes, listed = 0, set[Position]()
     while True:
         known = len(evidence.marks or ())
-        parents = yield from lists.of(innermost, passes)
+        parents = yield from lists.of(innermost, again=passes > 0)
         progress = sync.progress or _go_on(sync)
         evidence.add(parents.evidence)
         every = parents.bindings(requires, rows.query.params(sync.account, None))
-        listed_until = parents.evidence.read_until()
-        bindings = progress.begin(every, listed_until, sync.parents_since, behind)
+        bindings = progress.begin(every, parents.known_until(), sync.parents_since, listed)
         seconds = expected_seconds(len(bindings))
         if seconds >= LONG_SECONDS and not passes:
             logger.info(
@@ -66,28 +65,32 @@ def read_by_parents(
                 innermost.resource,
                 timedelta(seconds=round(seconds)),
             )
-        refusals = Refusals(innermost.resource)
-        each = (_read(rows, progress, gone, *one) for one in enumerate(bindings))
+        # Those that are not asked for were answered before.
+        refusals = Refusals(innermost.resource, len(every) - len(bindings))
+        each = (_read(rows, progress, *one) for one in enumerate(bindings))
         yield Fork(refusals.attempts(each))
         passes += 1
         error = refusals.error() or parents.error()
-        # A row that moves to a parent that was asked before it shows in no list. Rows of a parent
-        # that is gone may have moved to another one, which has then changed.
+        # A row that moves to a parent that was asked before it shows in no list, but that parent
+        # has then changed. Rows of a parent that is gone may have moved, too.
         if sync.deletes:
             is_again = len(bindings) > 1 and len(evidence.marks or ()) > known
             evidence.reads = passes
         else:
-            is_again = passes == 1 and bool(gone) and progress.known_until is not None
-            behind = max((one.position for one in every), default=None)
+            has_gone = not progress.gone.isdisjoint(one.position for one in bindings)
+            may_lack = len(every) > 1 and (has_gone or sync.whole_because)
+            is_again = passes == 1 and bool(may_lack and progress.known_until)
+            listed = {one.position for one in every}
         if error or refusals.are_all_gone or not is_again:
             break
         if passes == MOST_READS:
             doubts[Doubt.MOVED] += 1
             break
     progress.has_ended = True
-    still_listed = gone & {one.position for one in every} if passes > 1 else gone
-    if still_listed:
-        doubts[Doubt.GONE] += len(still_listed)
+    gone = progress.gone
+    if sync.deletes or progress.known_until:
+        gone = gone.intersection(one.position for one in every)
+    doubts[Doubt.GONE] += len(gone)
     without_id = parents.evidence.doubts[Doubt.PARENTS_WITHOUT_ID]
     if doubts[Doubt.GONE] or without_id:
         logger.warning(
@@ -110,19 +113,16 @@ def _go_on(sync: AccountSync) -> Progress:
     progress = sync.progress = Progress.of(known, mode, sync.scope, sync.started_at)
     if progress.after:
         sync.resume(progress.began)
-        sync.evidence.doubts[Doubt.GONE] += progress.has_gone
+        sync.evidence.doubts[Doubt.GONE] += progress.has_more_gone
     return progress
 
 
-def _read(
-    rows: AccountRows, progress: Progress, gone: set[Position], index: int, parent: Binding
-) -> Steps[None]:
-    """Read the rows of one of the parents; one that is not there is added to those gone."""
+def _read(rows: AccountRows, progress: Progress, index: int, parent: Binding) -> Steps[None]:
+    """Read the rows of one of the parents."""
     try:
         yield from rows.read_list(parent.params, None)
     except AccountError as error:
         if error.status == HTTPStatus.NOT_FOUND:
             progress.note_gone(index)
-            gone.add(parent.position)
         raise
     progress.note_end(index, rows.handed_out)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tap_truto_ats.api.errors import AccountError
 from tap_truto_ats.api.request import Request
-from tap_truto_ats.model.instants import LONG_AGO, parse_instant
+from tap_truto_ats.model.instants import LONG_AGO, has_zone, parse_instant
 from tap_truto_ats.model.records import dig, usable_key
 from tap_truto_ats.model.resources import RESOURCES
 from tap_truto_ats.sync.account import Account, describe
@@ -59,12 +59,22 @@ class Parents:
         value = usable_key(row)
         if value is None:
             return None
-        moments = (parse_instant(dig(row, name)) for name in CHANGED)
-        changed = max(filter(None, moments), default=LONG_AGO)
+        told = {
+            text: moment for name in CHANGED if (moment := parse_instant(text := dig(row, name)))
+        }
+        self.evidence.is_local |= any(isinstance(one, str) and not has_zone(one) for one in told)
+        changed = max(told.values(), default=LONG_AGO)
         key = str(value), tuple(listed_by.items())
         self.has_repeated |= key in self.changed
         self.changed[key] = changed
         return changed
+
+    def known_until(self) -> datetime | None:
+        """Return up to which change all have come; None if no parent tells when it changed."""
+        now = self.evidence.now()
+        moments = (moment for moment in self.changed.values() if LONG_AGO < moment <= now)
+        newest = max(moments, default=None)
+        return newest and self.evidence.read_until(newest)
 
     def error(self) -> AccountError | None:
         """Return the error that sums up which of them could not be listed; None if all could."""
@@ -110,7 +120,7 @@ class ParentLists:
     listed: dict[str, Parents] = field(default_factory=dict)
     """What tasks of streams have listed whole."""
     _streams: dict[str, Task[Any] | None] = field(default_factory=dict)
-    _tasks: dict[tuple[str, int], Task[None]] = field(default_factory=dict)
+    _tasks: dict[str, Task[None]] = field(default_factory=dict)
     _description: Task[None] | None = None
 
     def describe(self) -> Steps[None]:
@@ -134,22 +144,24 @@ class ParentLists:
             self._streams[resource] = task
         return self._streams[resource]
 
-    def of(self, requirement: Requirement, reads: int = 0) -> Steps[Parents]:
+    def of(self, requirement: Requirement, *, again: bool = False) -> Steps[Parents]:
         """Wait for a list of the account's parents, and return them.
 
-        Before the lists for each of them are read again, having been read so often, the parents are
-        listed again, once for all who need them.
+        They are listed once for all who need them, and `again` for those who want to know which
+        there are by now.
         """
-        resource, key = requirement.resource, (requirement.resource, reads)
-        if not reads and (parents := (yield from self._of_stream(resource))):
+        resource = requirement.resource
+        if not again and (parents := (yield from self._of_stream(resource))):
             return parents
-        if key not in self._tasks:
-            self._tasks[key] = Task(None, self._list(resource, reads), self.account.id)
+        task = self._tasks.get(resource)
+        if task is None or (again and task.has_begun):
+            task = Task(None, self._list(resource, again=again), self.account.id)
+            self._tasks[resource] = task
         try:
-            yield self._tasks[key]
+            yield task
         except AccountError as error:
             raise _not_listed(resource, error) from None
-        listed: Parents = self._tasks[key].result
+        listed: Parents = task.result
         return listed
 
     def _of_stream(self, resource: str) -> Steps[Parents | None]:
@@ -172,7 +184,18 @@ class ParentLists:
             return None
         return None if self.wants_all and not parents.evidence.is_exact else parents
 
-    def _list(self, resource: str, reads: int) -> Steps[Parents]:
+    def _list(self, resource: str, *, again: bool) -> Steps[Parents]:
+        parents = yield from self._list_once(resource, again=again)
+        if parents.refusals.gone and not parents.refusals.are_all_gone:
+            parents = yield from self._list_once(resource, again=True)
+        if not parents.changed and (error := parents.refusals.error()):
+            raise error
+        if parents.refusals.gone:
+            parents.evidence.doubts[Doubt.GONE] += parents.refusals.gone
+        return parents
+
+    def _list_once(self, resource: str, *, again: bool) -> Steps[Parents]:
+        """List parents, each by its own parents where the provider wants that."""
         parents = Parents(Evidence(self.now, is_exact=True), Refusals(resource))
         declared = RESOURCES[resource]
         params = {
@@ -183,30 +206,21 @@ class ParentLists:
         request = Request(declared.path, params, self.account.id)
         offer = declared.offer(self.account.provider)
         if offer and offer.requires:
-            above = yield from self.of(offer.requires[-1], reads)
+            above = yield from self.of(offer.requires[-1], again=again)
             parents.evidence.add(above.evidence)
             bindings = above.bindings(offer.requires, params)
-            each = (
-                self._read(parents, request.having(one.params), one.params, reads)
-                for one in bindings
-            )
+            each = (self._read(parents, request.having(one.params), one.params) for one in bindings)
             yield Fork(parents.refusals.attempts(each))
         else:
-            yield from self._read(parents, request, {}, reads)
-        if not parents.changed and (error := parents.refusals.error()):
-            raise error
-        if parents.refusals.gone:
-            parents.evidence.doubts[Doubt.GONE] += parents.refusals.gone
+            yield from self._read(parents, request, {})
         return parents
 
-    def _read(
-        self, parents: Parents, request: Request, binding: Mapping[str, str], reads: int
-    ) -> Steps[None]:
+    def _read(self, parents: Parents, request: Request, binding: Mapping[str, str]) -> Steps[None]:
         yield from read_list(
             request,
             parents.evidence,
             partial(parents.take, binding),
-            wants_all=lambda: self.wants_all and not reads,
+            wants_all=lambda: self.wants_all,
             only_first=self.only_first,
         )
 

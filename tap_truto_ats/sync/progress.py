@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from tap_truto_ats.model.instants import LONG_AGO, format_instant, parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
 Position: TypeAlias = tuple[str, ...]
@@ -19,6 +19,10 @@ NOTE_SECONDS = 60.0
 
 NOTE_REQUESTS = 3_000
 """As many requests as the limit of a token allows in that time."""
+
+
+MOST_GONE = 100
+"""As many parents that were not found the state names."""
 
 
 class Binding(NamedTuple):
@@ -46,8 +50,10 @@ class Progress:
     """When the first request was made, by Truto's clock."""
     known_until: datetime | None = None
     """Up to which change of parents all were listed when it began; None if they do not tell."""
-    has_gone: bool = False
-    """Whether one of those was not found when its turn came."""
+    gone: set[Position] = field(default_factory=set)
+    """Those that were not found when their turn came, nor since."""
+    has_more_gone: bool = False
+    """Whether they were more than an earlier run could note."""
     after: Position = ()
     """The last parent up to which all have been asked for, and whose rows are out."""
     has_ended: bool = False
@@ -70,8 +76,11 @@ class Progress:
         is_same = (state.get("mode"), state.get("scope")) == (mode, scope)
         if began is None or not isinstance(after, list) or not is_same:
             return cls(mode, scope, now)
-        known_until, has_gone = parse_instant(state.get("known_until")), state.get("has_gone")
-        return cls(mode, scope, began, known_until, has_gone is True, tuple(map(str, after)))
+        known_until, noted = parse_instant(state.get("known_until")), state.get("gone") or []
+        has_more = not isinstance(noted, list)
+        lists = [] if has_more else [one for one in noted if isinstance(one, list)]
+        gone, last = {tuple(map(str, one)) for one in lists}, tuple(map(str, after))
+        return cls(mode, scope, began, known_until, gone, has_more, last)
 
     def state(self, rows: int) -> dict[str, Any] | None:
         """Return what another run needs to go on, if so many rows of the account are out.
@@ -84,13 +93,15 @@ class Progress:
             self._first += 1
         if not self.after or self.has_ended:
             return None
+        has_more = self.has_more_gone or len(self.gone) > MOST_GONE
+        gone = has_more or sorted(map(list, self.gone))
         return {
             "mode": self.mode,
             "scope": dict(self.scope),
             "began": format_instant(self.began),
             "known_until": self.known_until and format_instant(self.known_until),
             "after": list(self.after),
-            **({"has_gone": True} if self.has_gone else {}),
+            **({"gone": gone} if gone else {}),
         }
 
     def begin(
@@ -98,42 +109,47 @@ class Progress:
         parents: Sequence[Binding],
         known_until: datetime | None,
         since: datetime | None,
-        behind: Position | None = None,
+        asked: Collection[Position] = (),
     ) -> list[Binding]:
         """Return those of the parents that are to be asked for.
 
         Parents that last changed before `since` are not. Where an earlier run stopped, they are
         those behind its last one, and those that changed since it listed them or do not tell,
-        unless none of them does: then it is not known up to which change all were listed. The same
-        holds of a pass behind another one of this run, which asked for all up to `behind`.
+        unless none of them does: then it is not known up to which change all were listed. Where
+        this run has asked before for those that were listed then (`asked`), the same holds of them.
+        Those that were not found are asked for again if they are listed still.
         """
-        after = behind or self.after
-        if not after:
+        if not (asked or self.after):
             self.known_until = known_until
         listed_until = self.known_until
+
+        def is_left(one: Binding) -> bool:
+            is_new = one.position not in asked if asked else one.position > self.after
+            return is_new or (listed_until is not None and one.may_have_changed(listed_until))
+
         chosen = [
             one
             for one in parents
-            if (one.position > after or (listed_until and one.may_have_changed(listed_until)))
-            and (since is None or one.may_have_changed(since))
+            if one.position in self.gone
+            or (is_left(one) and (since is None or one.may_have_changed(since)))
         ]
         self._positions = [one.position for one in chosen]
         self._first = 0
         self._ended.clear()
-        self.has_gone |= bool(self._gone)
         self._gone.clear()
         return chosen
 
     def note_gone(self, index: int) -> None:
         """Take note that a parent does not exist; if others behind it do, that is no refusal."""
         self._gone.add(index)
+        self.gone.add(self._positions[index])
 
     def note_end(self, index: int, handed_out: int) -> None:
         """Take note that all rows of a parent are handed out, and how many of the account are.
 
         The index is the parent's place among those that `begin` returned.
         """
-        self.has_gone |= bool(self._gone)
+        self.gone.discard(self._positions[index])
         self._ended |= dict.fromkeys((index, *self._gone), handed_out)
         self._gone.clear()
 

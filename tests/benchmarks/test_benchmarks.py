@@ -265,7 +265,7 @@ class TestReadings:
         world = World(accounts=2, rows=1, resources=RESOURCES, provider=UNLISTED)
         figures = stage.read(Reading("tap", world, workers=None))
         assert (figures["code"], figures["rows"]) == (0, 6)
-        assert "max_concurrency" not in json.loads((stage.folder / "config.json").read_text())
+        assert "max_concurrency" not in json.loads((stage.folder / "config-.json").read_text())
 
     def test_beside_odd_accounts_it_ends_once_the_healthy_ones_are_read(self, stage: Stage) -> None:
         reading = Reading("tap", replace(SMALL, odd=1, kind="hanging"), timeout=600)

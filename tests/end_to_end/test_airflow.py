@@ -37,7 +37,7 @@ def edited(folder: Path) -> Path:
 
 
 def fill(sandbox: Sandbox, seed: int) -> list[str]:
-    kinds = [{"provider": "pinpoint"}, {"provider": "greenhouse"}, {"provider": "ashby"}]
+    kinds = [{"provider": name} for name in ("pinpoint", "greenhouse", "ashby")] * 2
     small = {"interviews": 2, "candidates": 2, "jobs": 1}
     return [one["id"] for one in sandbox.reset(accounts=kinds, seed=seed, **small)]
 

@@ -1,6 +1,7 @@
 """The catalog: its names and types are an interface, which never changes once released.
 
-A column may be added; then `tap-truto-ats --discover > tests/snapshots/catalog.json` is right.
+A column may be added: then `tap-truto-ats --discover > tests/end_to_end/snapshots/catalog.json` is
+right.
 """
 
 from __future__ import annotations
@@ -85,6 +86,8 @@ COLUMNS: dict[str, dict[str, dict[str, Any]]] = {
         "bookmark_after": DATE_TIME,
         "error": STRING,
         "error_status": {"type": ["integer", "null"]},
+        "shard_index": {"type": ["integer", "null"]},
+        "shard_count": {"type": ["integer", "null"]},
         "tap_version": STRING,
     },
 }

@@ -25,6 +25,7 @@ from tap_truto_ats import report
 from tap_truto_ats.api.client import TrutoClient
 from tap_truto_ats.api.limits import RateLimiter
 from tap_truto_ats.model.resources import RESOURCES
+from tap_truto_ats.model.shard import Shard
 from tap_truto_ats.report import Report, watching
 from tap_truto_ats.tap import TapTrutoAts
 from tests.end_to_end.hasty import hasty, stopped
@@ -355,12 +356,12 @@ class TestProgress:
         waiting = Counter({"account": 2, "failing": 1})
         monkeypatch.setattr(report, "LOG_SECONDS", 1e-3)
         monkeypatch.setattr(report.logger, "info", lambda *_, **__: logged.set())
-        shown = Report(lambda: list("abc"), lambda: waiting, RateLimiter())
+        shown = Report(lambda: list("abc"), lambda: waiting, RateLimiter(), Shard(2, 64))
         shown.begin(4)
         with watching(shown):
             assert logged.wait(PATIENCE)
         assert shown.progress() == (
-            "1 of 4 accounts done, 0 rows (0 a second), 0 requests;"
+            "shard 2 of 64: 1 of 4 accounts done, 0 rows (0 a second), 0 requests;"
             " waiting: 2 for the limit of the account, 1 to try again"
         )
         assert caplog.records == []

@@ -123,7 +123,7 @@ class TestEachOfThem:
         assert set(lists_of(sandbox, parent).values()) == {2 if asks else 1}
 
     @pytest.mark.parametrize("emit", [False, True])
-    def test_read_whole_it_is_fetched_once_or_for_deletions_once_more(
+    def test_read_whole_it_is_fetched_once_or_for_deletions_again(
         self, sandbox: Sandbox, parent: str, provider: str, *, emit: bool
     ) -> None:
         one_account(sandbox, provider)
@@ -136,7 +136,9 @@ class TestEachOfThem:
         assert_right(run, sandbox, *streams)
         # Lists by parents are read twice, and their parents before that: rows move between parents.
         is_by_parents = bool(RESOURCES[parent].offers[provider].requires)
-        assert set(lists_of(sandbox, parent).values()) == {2 + is_by_parents if emit else 1}
+        times = lists_of(sandbox, parent).values()
+        assert min(times) >= 1 + emit
+        assert max(times) <= (len(streams) + is_by_parents if emit else 1)
         activated = {one["stream"] for one in run.messages if one["type"] == "ACTIVATE_VERSION"}
         assert activated == (set(streams) if emit else set())
 
@@ -323,7 +325,7 @@ def test_a_parent_that_appears_while_the_stream_is_read_is_asked_for_in_the_next
 def test_read_whole_for_deletions_the_pages_of_a_stream_are_its_childrens_parents(
     sandbox: Sandbox, tap: Tap
 ) -> None:
-    """Of several pages, each is fetched twice, since rows move; and once more for new parents."""
+    """Of several pages, each is fetched twice, since rows move; and twice again for new parents."""
     one_account(sandbox, "jobscore", candidates=6)
     streams = ("candidates", "applications")
     catalog = tap.catalog(*streams)
@@ -331,4 +333,4 @@ def test_read_whole_for_deletions_the_pages_of_a_stream_are_its_childrens_parent
         full_table(catalog, stream)
     run = tap(catalog=catalog, emit_activate_version_messages=True, page_size=2)
     assert_right(run, sandbox, *streams)
-    assert len(sandbox.requests(BASE + "candidates")) == (2 + 1) * 3
+    assert len(sandbox.requests(BASE + "candidates")) == (2 + 2) * 3

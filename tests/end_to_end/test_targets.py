@@ -40,7 +40,6 @@ def test_the_target_is_set_up_to_be_fast_and_safe() -> None:
         "default_target_schema": "truto_ats",
         "use_copy": True,
         "validate_records": False,
-        "sanitize_null_text_characters": True,
         "add_record_metadata": True,
     }
 
@@ -53,7 +52,6 @@ def settings(database: Postgres, schema: str, **others: Any) -> dict[str, Any]:
         "password": database.password,
         "database": database.database,
         "default_target_schema": schema,
-        "sanitize_null_text_characters": True,
         **others,
     }
 

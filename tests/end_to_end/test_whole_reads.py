@@ -105,15 +105,35 @@ class TestTurns:
         run = read(tap, state, full_read_every_days=0)
         assert syncs(run)[account]["mode"] == "incremental"
 
-    def test_what_an_account_no_longer_offers_is_due_once_in_the_period(
-        self, tap: Tap, sandbox: Sandbox, account: str
+    @pytest.mark.parametrize(
+        ("age", "settings", "reason"),
+        [
+            ({"whole_read_at": LONG_AGO}, {}, "7 days have passed"),
+            ({}, {"remote_query": {"interviews": {"a": 1}}}, "remote_query changed"),
+        ],
+    )
+    def test_what_an_account_does_not_offer_is_read_whole_when_it_does_again(
+        self,
+        tap: Tap,
+        sandbox: Sandbox,
+        account: str,
+        age: dict[str, Any],
+        settings: dict[str, Any],
+        reason: str,
     ) -> None:
-        state = aged(read(tap).state, whole_read_at=LONG_AGO)
-        sandbox.account(account, resources=["jobs"])
-        run = read(tap, state)
-        assert run.syncs[account, "interviews"]["mode"] == "not offered"
-        assert run.logged("Read whole, since 7 days have passed") == 1
-        assert not read(tap, run.state).logged("Read whole")
+        resources = ["jobs"], ["jobs"], ["interviews", "jobs"], ["interviews", "jobs"]
+        expected = "not offered", "not offered", "whole", "incremental"
+        state, lines = aged(read(tap).state, **age), []
+        for offered, mode in zip(resources, expected, strict=True):
+            sandbox.account(account, resources=offered)
+            run = read(tap, state, **settings)
+            state = run.state
+            lines.append(run.logged("Read whole"))
+            assert run.syncs[account, "interviews"]["mode"] == mode
+            assert run.logged(f"Read whole, since {reason}") == lines[-1]
+            if mode == "whole":
+                assert table(run) == rows(sandbox.interviews())
+        assert lines == [1, 0, 0, 0]
 
     def test_those_that_are_not_active_are_not_due(
         self, tap: Tap, sandbox: Sandbox, account: str
@@ -133,6 +153,16 @@ class TestTurns:
         third = read(tap, aged(second.state, whole_read_at=LONG_AGO))
         assert table(third) == rows(sandbox.interviews())
         assert syncs(third)[account]["is_complete"]
+
+    def test_a_first_read_is_complete_and_reads_each_page_once(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]
+    ) -> None:
+        run = read(tap, page_size=1)
+        assert syncs(run).keys() == set(ids.values())
+        assert all(one["is_complete"] for one in syncs(run).values())
+        assert table(run) == rows(sandbox.interviews())
+        asked = Counter(str(one["query"]) for one in sandbox.requests(PATH))
+        assert set(asked.values()) == {1}
 
     def test_a_list_of_several_pages_is_read_again(
         self, tap: Tap, sandbox: Sandbox, account: str

@@ -76,6 +76,16 @@ class TestParents:
         moments = [*map(parse_instant, (JULY, JUNE, MAY)), LONG_AGO]
         assert [one.changed for one in found] == moments
 
+    @pytest.mark.parametrize("field", ["updated_at", "last_interaction_at"])
+    @pytest.mark.parametrize(
+        ("text", "is_local"), [("2026-05-01T10:00:00", True), (JULY, False), (None, False)]
+    )
+    def test_a_time_without_a_zone_may_jump_by_an_hour(
+        self, parents: Parents, field: str, text: str | None, *, is_local: bool
+    ) -> None:
+        parents.add({}, {"id": "a", field: text})
+        assert parents.evidence.is_local is is_local
+
     @pytest.mark.parametrize("row", [{}, {"id": None}, {"id": ""}, {"id": {}}, {"id": [1]}, 5])
     def test_one_without_an_id_is_no_parent(self, parents: Parents, row: object) -> None:
         assert parents.add({}, row) is None

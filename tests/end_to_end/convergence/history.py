@@ -410,7 +410,9 @@ class History:
         """Mend all, run once more without disturbance, and compare table and source."""
         for account in range(len(self.places)):
             self.upset(account, **HEALTHY)
-        assert self.sync() == 0  # It may end what an earlier run began.
+        if '"fan_out"' in json.dumps(self.state):
+            assert self.sync() == 0  # It asks no more by parents that an earlier run asked by.
+        assert self.sync() == 0
         narrow = (self.settings.get("schedule_window_days"), self.settings["changed_parents_only"])
         if narrow == (None, False):
             arrived = self.arrived()

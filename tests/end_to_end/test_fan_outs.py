@@ -455,3 +455,46 @@ class TestChangedParents:
         asked(sandbox)
         second = read(tap, first.state, *streams, changed_parents_only=True)
         assert second.syncs[account, "interviews"]["mode"] == "changed parents"
+
+
+class TestParentsThatHaveParents:
+    """Breezy's candidates are asked for by jobs, and are parents themselves."""
+
+    STREAMS = ("candidates", "activities")
+
+    @pytest.fixture
+    def breezy(self, sandbox: Sandbox) -> str:
+        accounts = [{"provider": "breezy"}]
+        (made,) = sandbox.reset(accounts=accounts, candidates=60, jobs=12, rate_limits=False)
+        account_id: str = made["id"]
+        return account_id
+
+    def test_those_of_jobs_that_did_not_change_are_asked_by_as_well(
+        self, tap: Tap, sandbox: Sandbox, breezy: str
+    ) -> None:
+        first = read(tap, None, *self.STREAMS, changed_parents_only=True)
+        for stream in self.STREAMS:
+            for row in sandbox.rows(stream, breezy):
+                sandbox.change_row(stream, breezy, row["id"])
+        second = read(tap, first.state, *self.STREAMS, changed_parents_only=True)
+        assert second.syncs[breezy, "candidates"]["mode"] == "changed parents"
+        assert len(second.records("candidates")) < 60
+        changed = rows(sandbox.rows("activities", breezy))
+        assert rows(second.records("activities")) == changed
+
+    def test_those_that_came_in_an_earlier_run_are_asked_by_as_well(
+        self, tap: Tap, sandbox: Sandbox, breezy: str
+    ) -> None:
+        first = stopped(
+            tap,
+            lambda output: output.count('"RECORD"') >= 12,
+            CONSTANTS | NOTED,
+            signal.SIGKILL,
+            catalog=tap.catalog(*self.STREAMS),
+            max_concurrency=1,
+        )
+        assert "fan_out" in str(first.state)
+        second = read(tap, first.state, *self.STREAMS)
+        for stream in self.STREAMS:
+            found = rows(first.records(stream)) | rows(second.records(stream))
+            assert found == rows(sandbox.rows(stream, breezy))

@@ -498,3 +498,55 @@ class TestParentsThatHaveParents:
         for stream in self.STREAMS:
             found = rows(first.records(stream)) | rows(second.records(stream))
             assert found == rows(sandbox.rows(stream, breezy))
+
+
+@pytest.mark.parametrize("page_size", [100, 1_000])
+class TestEachRun:
+    """What is read whole by each run, though its periodic whole read is not due."""
+
+    @pytest.fixture
+    def state(self, tap: Tap, account: str, sandbox: Sandbox, page_size: int) -> dict[str, Any]:
+        """One of a second run."""
+        assert account
+        state = read(tap, read(tap, page_size=page_size).state, page_size=page_size).state
+        asked(sandbox)
+        return state
+
+    def test_a_row_that_moves_comes(
+        self, tap: Tap, sandbox: Sandbox, account: str, state: dict[str, Any], page_size: int
+    ) -> None:
+        moved = sandbox.interviews(account)[0]["id"]
+        ids = sorted(row["id"] for row in sandbox.rows("candidates", account))
+        sandbox.change_row("interviews", account, moved, candidate={"id": ids[-1]})
+        to = {"account": account, "change": "candidates", "key": ids[0]}
+        row = {"account": account, "change": "interviews", "key": moved}
+        fields = {"fields": {"candidate": {"id": ids[0]}}}
+        sandbox.fault(path=PATH, skip=50, acts=[to, {**row, **fields}])
+        run = read(tap, state, page_size=page_size)
+        assert run.syncs[account, "interviews"]["is_complete"]
+        assert table(run) == rows(sandbox.interviews())
+
+    def test_it_is_complete_whatever_was_added_and_deleted(
+        self, tap: Tap, sandbox: Sandbox, account: str, state: dict[str, Any], page_size: int
+    ) -> None:
+        for _ in range(2):
+            sandbox.delete(account, sandbox.interviews(account)[0]["id"])
+            sandbox.add(account)
+            run = read(tap, state, page_size=page_size)
+            state = run.state
+            assert run.syncs[account, "interviews"]["is_complete"]
+            assert CANDIDATES < len(asked(sandbox)) < CANDIDATES + 10
+        read(tap, state, page_size=page_size)
+        assert len(asked(sandbox)) == CANDIDATES
+
+    def test_where_parents_do_not_tell_of_changes_two_runs_have_to_agree(
+        self, tap: Tap, sandbox: Sandbox, account: str, state: dict[str, Any], page_size: int
+    ) -> None:
+        for row in sandbox.rows("candidates", account):
+            sandbox.change_row("candidates", account, row["id"], **SILENT)
+        sandbox.add(account)
+        for is_complete in (False, True):
+            run = read(tap, state, page_size=page_size)
+            state = run.state
+            assert run.syncs[account, "interviews"]["is_complete"] is is_complete
+            assert len(asked(sandbox)) == CANDIDATES

@@ -164,6 +164,11 @@ class AccountSync:
         return self.deletes or bool(self.whole_because) or not is_known
 
     @property
+    def has_other_ids(self) -> bool:
+        """Whether all rows were asked for, and other ids have come than the last time."""
+        return self.is_whole and self.ids_checksum != self.ids_known
+
+    @property
     def asks_for_all(self) -> bool:
         """Whether all rows there are were asked for."""
         is_first = self.mode is Mode.CHANGES and self.changed_since is None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tap_truto_ats.model.declaration import Requirement
     from tap_truto_ats.sync.account_sync import AccountSync
-    from tap_truto_ats.sync.parents import ParentLists
+    from tap_truto_ats.sync.parents import ParentLists, Parents
     from tap_truto_ats.sync.rows import AccountRows
     from tap_truto_ats.sync.tasks import Steps
 
@@ -46,7 +46,7 @@ def read_by_parents(
     evidence, doubts = sync.evidence, sync.evidence.doubts
     if sync.deletes:
         evidence.marks = set()
-    passes, listed = 0, set[Position]()
+    passes, listed, ids = 0, set[Position](), 0
     while True:
         known = len(evidence.marks or ())
         parents = yield from lists.of(innermost, again=passes > 0)
@@ -69,7 +69,7 @@ def read_by_parents(
         refusals = Refusals(innermost.resource, len(every) - len(bindings))
         each = (_read(rows, progress, *one) for one in enumerate(bindings))
         yield Fork(refusals.attempts(each))
-        passes += 1
+        passes, ids = passes + 1, ids or sync.ids_checksum
         error = refusals.error() or parents.error()
         # A row that moves to a parent that was asked before it shows in no list, but that parent
         # has then changed. Rows of a parent that is gone may have moved, too.
@@ -77,16 +77,15 @@ def read_by_parents(
             is_again = len(bindings) > 1 and len(evidence.marks or ()) > known
             evidence.reads = passes
         else:
-            has_gone = not progress.gone.isdisjoint(one.position for one in bindings)
-            may_lack = len(every) > 1 and (has_gone or sync.whole_because)
-            is_again = passes == 1 and bool(may_lack and progress.known_until)
+            is_again = passes == 1 and _may_lack(sync, progress, parents, every)
             listed = {one.position for one in every}
         if error or refusals.are_all_gone or not is_again:
             break
         if passes == MOST_READS:
             doubts[Doubt.MOVED] += 1
             break
-    progress.has_ended = True
+    # The next run compares with what came the first time.
+    progress.has_ended, sync.ids_checksum = True, ids
     gone = progress.gone
     if sync.deletes or progress.known_until:
         gone = gone.intersection(one.position for one in every)
@@ -103,6 +102,24 @@ def read_by_parents(
     if error:
         raise error
     return not refusals.are_all_gone
+
+
+def _may_lack(
+    sync: AccountSync, progress: Progress, parents: Parents, every: Sequence[Binding]
+) -> bool:
+    """Return whether parents that changed meanwhile are to be asked for, since rows may have moved.
+
+    Where that cannot be known, rows count as read once only, unless those of the last time came.
+    """
+    if len(every) <= 1:
+        return False
+    has_gone = not progress.gone.isdisjoint(one.position for one in every)
+    has_other = sync.has_other_ids
+    is_known = has_other and sync.ids_known is not None
+    is_again = bool(progress.known_until and (has_gone or sync.whole_because or is_known))
+    is_unsure = has_other and (is_known or parents.evidence.is_paged)
+    sync.evidence.doubts[Doubt.ONCE] += is_unsure and not is_again
+    return is_again
 
 
 def _go_on(sync: AccountSync) -> Progress:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tap_truto_ats.model.declaration import Requirement
     from tap_truto_ats.sync.account_sync import AccountSync
-    from tap_truto_ats.sync.parents import ParentLists, Parents
+    from tap_truto_ats.sync.parents import ParentLists
     from tap_truto_ats.sync.rows import AccountRows
     from tap_truto_ats.sync.tasks import Steps
 
@@ -77,7 +77,7 @@ def read_by_parents(
             is_again = len(bindings) > 1 and len(evidence.marks or ()) > known
             evidence.reads = passes
         else:
-            is_again = passes == 1 and _may_lack(sync, progress, parents, every)
+            is_again = passes == 1 and _may_lack(sync, progress, every)
             listed = {one.position for one in every}
         if error or refusals.are_all_gone or not is_again:
             break
@@ -104,22 +104,19 @@ def read_by_parents(
     return not refusals.are_all_gone
 
 
-def _may_lack(
-    sync: AccountSync, progress: Progress, parents: Parents, every: Sequence[Binding]
-) -> bool:
+def _may_lack(sync: AccountSync, progress: Progress, every: Sequence[Binding]) -> bool:
     """Return whether parents that changed meanwhile are to be asked for, since rows may have moved.
 
-    Where that cannot be known, rows count as read once only, unless those of the last time came.
+    Where no parent tells when it changed, only the ids of the last time show that none has.
     """
     if len(every) <= 1:
         return False
     has_gone = not progress.gone.isdisjoint(one.position for one in every)
-    has_other = sync.has_other_ids
-    is_known = has_other and sync.ids_known is not None
-    is_again = bool(progress.known_until and (has_gone or sync.whole_because or is_known))
-    is_unsure = has_other and (is_known or parents.evidence.is_paged)
-    sync.evidence.doubts[Doubt.ONCE] += is_unsure and not is_again
-    return is_again
+    if progress.known_until:
+        return bool(has_gone or sync.whole_because or sync.has_other_ids)
+    if sync.has_other_ids:
+        sync.evidence.doubts[Doubt.ONCE] += 1
+    return False
 
 
 def _go_on(sync: AccountSync) -> Progress:

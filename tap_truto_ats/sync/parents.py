@@ -208,7 +208,6 @@ class ParentLists:
         if offer and offer.requires:
             above = yield from self.of(offer.requires[-1], again=again)
             parents.evidence.add(above.evidence)
-            parents.evidence.is_paged |= above.evidence.is_paged
             bindings = above.bindings(offer.requires, params)
             each = (self._read(parents, request.having(one.params), one.params) for one in bindings)
             yield Fork(parents.refusals.attempts(each))

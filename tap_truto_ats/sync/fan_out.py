@@ -72,12 +72,14 @@ def read_by_parents(
         passes, ids = passes + 1, ids or sync.ids_checksum
         error = refusals.error() or parents.error()
         # A row that moves to a parent that was asked before it shows in no list, but that parent
-        # has then changed. Rows of a parent that is gone may have moved, too.
+        # has then changed, if it tells so. Rows of a parent that is gone may have moved, too.
         if sync.deletes:
             is_again = len(bindings) > 1 and len(evidence.marks or ()) > known
             evidence.reads = passes
         else:
-            is_again = passes == 1 and _may_lack(sync, progress, every)
+            has_gone = not progress.gone.isdisjoint(one.position for one in every)
+            may_lack = has_gone or sync.whole_because or sync.has_other_ids
+            is_again = passes == 1 and len(every) > 1 and bool(may_lack)
             listed = {one.position for one in every}
         if error or refusals.are_all_gone or not is_again:
             break
@@ -102,21 +104,6 @@ def read_by_parents(
     if error:
         raise error
     return not refusals.are_all_gone
-
-
-def _may_lack(sync: AccountSync, progress: Progress, every: Sequence[Binding]) -> bool:
-    """Return whether parents that changed meanwhile are to be asked for, since rows may have moved.
-
-    Where no parent tells when it changed, only the ids of the last time show that none has.
-    """
-    if len(every) <= 1:
-        return False
-    has_gone = not progress.gone.isdisjoint(one.position for one in every)
-    if progress.known_until:
-        return bool(has_gone or sync.whole_because or sync.has_other_ids)
-    if sync.has_other_ids:
-        sync.evidence.doubts[Doubt.ONCE] += 1
-    return False
 
 
 def _go_on(sync: AccountSync) -> Progress:

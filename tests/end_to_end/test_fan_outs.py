@@ -541,14 +541,17 @@ class TestEachRun:
         read(tap, state, page_size=page_size)
         assert len(asked(sandbox)) == CANDIDATES
 
-    def test_where_parents_do_not_tell_of_changes_two_runs_have_to_agree(
+    def test_where_parents_do_not_tell_of_changes_new_ones_are_asked_for(
         self, tap: Tap, sandbox: Sandbox, account: str, state: dict[str, Any], page_size: int
     ) -> None:
         for row in sandbox.rows("candidates", account):
             sandbox.change_row("candidates", account, row["id"], **SILENT)
-        sandbox.add(account)
-        for is_complete in (False, True):
-            run = read(tap, state, page_size=page_size)
-            state = run.state
-            assert run.syncs[account, "interviews"]["is_complete"] is is_complete
-            assert len(asked(sandbox)) == CANDIDATES
+        moved, _ = [sandbox.add(account)["id"] for _ in range(2)]
+        new = {"account": account, "add": "candidates", "fields": {"id": "0", **SILENT}}
+        row = {"account": account, "change": "interviews", "key": moved}
+        fields = {"fields": {"candidate": {"id": "0"}}}
+        sandbox.fault(path=PATH, skip=50, acts=[new, {**row, **fields}])
+        run = read(tap, state, page_size=page_size)
+        assert run.syncs[account, "interviews"]["is_complete"]
+        assert table(run) == rows(sandbox.interviews())
+        assert len(asked(sandbox)) == CANDIDATES + 1

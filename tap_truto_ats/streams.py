@@ -114,8 +114,9 @@ class UnifiedStream(TrutoStream):
         unlisted = []
         for stream in streams:
             for account in stream.unlisted():
-                sync = stream.syncs.begin(account)
+                sync = stream.syncs.begin_reading(account)
                 sync.mode = Mode.NOT_LISTED
+                stream.syncs.end(sync)
                 self.run.note(sync)
                 unlisted.append(account.id)
         self.run.tell_of_unlisted(unlisted)

@@ -160,8 +160,12 @@ class AccountSync:
 
         Where all rows are read in every run, other ids than the last time are reason enough.
         """
-        is_known = self.is_first or self.parent or self.ids_checksum == self.ids_known
-        return self.deletes or bool(self.whole_because) or not is_known
+        return self.deletes or bool(self.whole_because or (not self.parent and self.has_other_ids))
+
+    @property
+    def has_other_ids(self) -> bool:
+        """Whether all rows were asked for as before, and other ids have come than the last time."""
+        return self.is_whole and not self.is_first and self.ids_checksum != self.ids_known
 
     @property
     def asks_for_all(self) -> bool:

@@ -128,8 +128,11 @@ class AccountSyncs:
             bookmarks.advance(account.id, until, sync.checksum_until, has_undated=has_undated)
         # Rows without an id, say, are there in every run: they would make it due for ever.
         is_over = sync.whole_because and not (evidence.doubts.keys() & PASSING)
+        ids = 0 if sync.is_resumed else sync.ids_checksum
         if sync.is_whole and (sync.is_complete or is_over or (sync.is_first and not blocks)):
-            part = (0, sync.started_at) if sync.is_resumed else (sync.ids_checksum, None)
-            bookmarks.note_whole_read(account.id, self.scope, *part)
+            began = sync.started_at if sync.is_resumed else None
+            bookmarks.note_whole_read(account.id, self.scope, ids, began)
         elif not (sync.is_first or sync.whole_because):
             bookmarks.note_scope(account.id, self.scope)
+            if sync.is_whole and not blocks:
+                bookmarks.note_ids(account.id, ids)

@@ -187,6 +187,10 @@ class Bookmarks:
             partition.pop(name, None)
         partition[WHOLE_READ_AT] = format_instant(began or self.run_start)
         self.note_scope(account_id, scope)
+        self.note_ids(account_id, ids)
+
+    def note_ids(self, account_id: str, ids: int) -> None:
+        """Remember the checksum of the ids that came; 0 if it is not known."""
         self._note(account_id, IDS, ids)
 
     def note_scope(self, account_id: str, scope: Scope) -> None:

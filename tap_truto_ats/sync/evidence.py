@@ -110,7 +110,6 @@ class Evidence:
         if other.began is not None and (self.began is None or other.began_at < self.began_at):
             self.began, self.began_at = other.began, other.began_at
         self.doubts.update(other.doubts)
-        self.is_paged |= other.is_paged
 
     def blocking_bookmark(self, name: str) -> list[str]:
         """Return, in words, why a row that changed may not have come; empty if all have."""

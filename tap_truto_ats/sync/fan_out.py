@@ -46,7 +46,7 @@ def read_by_parents(
     evidence, doubts = sync.evidence, sync.evidence.doubts
     if sync.deletes:
         evidence.marks = set()
-    passes, listed = 0, set[Position]()
+    passes, listed, ids = 0, set[Position](), 0
     while True:
         known = len(evidence.marks or ())
         parents = yield from lists.of(innermost, again=passes > 0)
@@ -69,24 +69,25 @@ def read_by_parents(
         refusals = Refusals(innermost.resource, len(every) - len(bindings))
         each = (_read(rows, progress, *one) for one in enumerate(bindings))
         yield Fork(refusals.attempts(each))
-        passes += 1
+        passes, ids = passes + 1, ids or sync.ids_checksum
         error = refusals.error() or parents.error()
         # A row that moves to a parent that was asked before it shows in no list, but that parent
-        # has then changed. Rows of a parent that is gone may have moved, too.
+        # has then changed, if it tells so. Rows of a parent that is gone may have moved, too.
         if sync.deletes:
             is_again = len(bindings) > 1 and len(evidence.marks or ()) > known
             evidence.reads = passes
         else:
-            has_gone = not progress.gone.isdisjoint(one.position for one in bindings)
-            may_lack = len(every) > 1 and (has_gone or sync.whole_because)
-            is_again = passes == 1 and bool(may_lack and progress.known_until)
+            has_gone = not progress.gone.isdisjoint(one.position for one in every)
+            may_lack = has_gone or sync.whole_because or sync.has_other_ids
+            is_again = passes == 1 and len(every) > 1 and bool(may_lack)
             listed = {one.position for one in every}
         if error or refusals.are_all_gone or not is_again:
             break
         if passes == MOST_READS:
             doubts[Doubt.MOVED] += 1
             break
-    progress.has_ended = True
+    # The next run compares with what came the first time.
+    progress.has_ended, sync.ids_checksum = True, ids
     gone = progress.gone
     if sync.deletes or progress.known_until:
         gone = gone.intersection(one.position for one in every)

@@ -127,7 +127,7 @@ class Plan:
                 return
         rows.end()
         self.notes.update(rows.notes)
-        if rows.parents:
+        if rows.parents and not (sync.parents_since or sync.is_resumed):  # Those are a part only.
             lists.listed[self.resource.name] = rows.parents
         sync.mode = self._mode(sync, offer, rows.window)
 

@@ -94,9 +94,7 @@ class AccountRows:
         """
         sync, singles = self.sync, self.singles
         is_again = sync.evidence.is_exact and sync.wants_all()
-        is_alike = sync.ids_checksum == sync.ids_known
-        is_once = sync.evidence.is_paged and not (is_again or is_alike or sync.is_first)
-        if sync.is_whole and is_once:
+        if sync.has_other_ids and sync.evidence.is_paged and not is_again:
             sync.evidence.doubts[Doubt.ONCE] += 1
         if self.are_filters_refused:
             self.notes.append(REFUSED)

@@ -104,7 +104,7 @@ class TestEachOfThem:
     ) -> None:
         account = one_account(sandbox, provider)
         streams = (parent, *children(parent, provider))
-        catalog = tap.catalog(*streams)
+        catalog = tap.catalog("account_syncs", *streams)
         first = tap(catalog=catalog)
         key = sandbox.rows(parent, account)[0]["id"]
         sandbox.change_row(parent, account, key)
@@ -120,7 +120,10 @@ class TestEachOfThem:
         asks = RESOURCES[parent].replication_key and any(
             "updated_at[gte]" in dict(params) for params in begun(sandbox, parent)
         )
-        assert set(lists_of(sandbox, parent).values()) == {2 if asks else 1}
+        # Where all rows are read and others came than the last time, once more at the end of each.
+        again = sum(second.syncs[account, one]["mode"] == "whole" for one in streams[1:])
+        least = 1 + bool(asks)
+        assert all(least <= n <= least + again for n in lists_of(sandbox, parent).values())
 
     @pytest.mark.parametrize("emit", [False, True])
     def test_read_whole_it_is_fetched_once_or_for_deletions_again(

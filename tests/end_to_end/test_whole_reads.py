@@ -327,6 +327,8 @@ class TestDeparted:
                 "skipped",
                 False,
             )
+            known = partitions(first.state, stream)[gone].get("replication_key_value")
+            assert one["bookmark_before"] == one["bookmark_after"] == known
         one = second.syncs[gone, "integrated_accounts"]
         assert (one["mode"], one["records"], one["is_complete"]) == ("whole", 0, True)
         assert second.report["skipped"] == 1

@@ -17,10 +17,10 @@ DATABASE := $(addprefix TARGET_POSTGRES_,HOST USER PASSWORD DATABASE)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install demo run check-settings sandbox lint format docs models test bounds soak scale bench \
-	build constraints clean
+	build check-release constraints clean
 
 help: ## show this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' \
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' \
 		$(firstword $(MAKEFILE_LIST))
 
 install: $(INSTALLED) ## make .venv with everything that the other targets need
@@ -56,11 +56,14 @@ check-settings:
 sandbox: $(INSTALLED) ## serve a local Truto; ARGS="--port 8787 --seed 1" and so on
 	@$(BIN)/python -m sandbox $(ARGS)
 
-lint: $(INSTALLED) ## ruff, mypy and import-linter
+lint: $(INSTALLED) ## ruff, mypy, import-linter; zizmor and check-jsonschema for the workflows
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/zizmor --offline --pedantic --strict-collection --quiet .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*
+	$(BIN)/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*
 
 format: $(INSTALLED) ## let ruff format and mend
 	$(BIN)/ruff check --fix
@@ -90,8 +93,13 @@ soak: $(INSTALLED) ## try 5,000 random histories, 1,000 odd answers a case; HIST
 		tests/end_to_end/test_convergence.py::test_every_history_converges \
 		tests/end_to_end/test_fuzz.py
 
-build: $(INSTALLED) ## make the wheel in dist/
-	$(BIN)/python -m build --wheel --no-isolation
+build: $(INSTALLED) ## make the source archive and the wheel in dist/
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+
+check-release: build ## check what is in dist/, and run the tap from the wheel; TAG=v1.2.3 as well
+	$(BIN)/twine check --strict dist/*
+	@$(BIN)/python -m tests.release $(TAG)
 
 constraints: $(INSTALLED) ## choose newer versions for constraints.txt
 	grep -v '^-c' tests/end_to_end/targets/meltanolabs-target-postgres.txt | \

@@ -3,7 +3,8 @@
 The wheel is built, and installed twice for the Python that runs this: with the lowest versions of
 its dependencies that pyproject.toml allows, and with the newest. Each of the two installed taps
 has to discover, and to sync every stream from the sandbox, with the same result as the tap in
-`.venv`, whose versions are those of constraints.txt.
+`.venv`, whose versions are those of constraints.txt. Only rows of `account_syncs` are not compared:
+they hold the times of their run.
 
 It is a command of its own, and no test, since its outcome depends on what is the newest today:
 `make test` says the same of a commit on any day.
@@ -153,7 +154,8 @@ def observe(tap: Tap, folder: Path) -> Output:
     for line in output.split("\n")[:-1]:
         message = json.loads(line)
         message.pop("time_extracted", None)
-        lines[message["type"]].append(json.dumps(message, sort_keys=True))
+        if (message["type"], message.get("stream")) != ("RECORD", "account_syncs"):
+            lines[message["type"]].append(json.dumps(message, sort_keys=True))
     return Output(catalog.split("\n"), sorted(lines["SCHEMA"]), sorted(lines["RECORD"]))
 
 

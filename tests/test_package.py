@@ -1,4 +1,4 @@
-"""What is shipped: a wheel that holds the package and asks for what it imports."""
+"""What is shipped: a source archive, and a wheel that asks for what the package imports."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.requirements import Requirement
 
+from tests.release import tracked, unlike
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from email.message import Message
@@ -31,17 +33,22 @@ PACKAGE = ROOT / "tap_truto_ats"
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
-    """A wheel, built without network from what a clone holds."""
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A source archive and the wheel made of it, built without network from what git tracks."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("only a clone tells what belongs into the source archive")
     copy = tmp_path_factory.mktemp("build")
-    for name in ("tap_truto_ats", "sandbox", "tests"):
-        skipped = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, copy / name, ignore=skipped)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, copy)
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", "dist"]
+    for name in tracked():
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, copy / name)
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", "dist"]
     subprocess.run(command, cwd=copy, check=True, capture_output=True, timeout=120)
-    (built,) = (copy / "dist").iterdir()
+    return copy / "dist"
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> Iterator[zipfile.ZipFile]:
+    (built,) = dist.glob("*.whl")
     with zipfile.ZipFile(built) as file:
         yield file
 
@@ -74,21 +81,22 @@ def required(metadata: Message) -> dict[str, Requirement]:
     return {one.name: one for one in requirements if "extra" not in str(one.marker or "")}
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
-    files = {
-        f"tap_truto_ats/{file.relative_to(PACKAGE).as_posix()}"
-        for file in PACKAGE.rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts
-    }
-    about = {name for name in wheel.namelist() if ".dist-info/" in name}
-    assert set(wheel.namelist()) - about == files
-    assert {Path(name).name for name in about} == {
-        "METADATA",
-        "WHEEL",
-        "RECORD",
-        "entry_points.txt",
-        "LICENSE",
-    }
+def test_the_archives_hold_what_they_should_and_nothing_else(dist: Path) -> None:
+    assert list(unlike(dist, tracked())) == []
+
+
+def test_what_an_archive_lacks_or_should_not_hold_is_named(dist: Path) -> None:
+    files = tracked() - {"Makefile", "tap_truto_ats/tap.py"} | {"tap_truto_ats/new.py"}
+    (wheel,) = dist.glob("*.whl")
+    assert list(unlike(dist, files))[2:] == [
+        f"{wheel.name} lacks tap_truto_ats/new.py",
+        f"{wheel.name} should not hold tap_truto_ats/tap.py",
+    ]
+    sdist = f"{wheel.name.removesuffix('-py3-none-any.whl')}.tar.gz"
+    assert list(unlike(dist, files))[:2] == [
+        f"{sdist} lacks tap_truto_ats/new.py",
+        f"{sdist} should not hold Makefile, tap_truto_ats/tap.py",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -138,6 +146,11 @@ def test_the_changelog_begins_with_the_version(metadata: Message) -> None:
     headings = re.findall(r"^## \[?([^\s\]]+)\]?", changelog, re.MULTILINE)
     newest = next(heading for heading in headings if heading.lower() != "unreleased")
     assert newest == metadata["Version"]
+
+
+def test_the_dbt_package_has_the_same_version(metadata: Message) -> None:
+    project = (ROOT / "dbt" / "dbt_project.yml").read_text(encoding="utf-8")
+    assert f"\nversion: {metadata['Version']}\n" in project
 
 
 def test_it_offers_what_stream_maps_and_batch_files_may_need(metadata: Message) -> None:

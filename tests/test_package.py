@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from packaging.requirements import Requirement
+from ruamel.yaml import YAML
 
 from tests.release import tracked, unlike
 
@@ -151,6 +152,15 @@ def test_the_changelog_begins_with_the_version(metadata: Message) -> None:
 def test_the_dbt_package_has_the_same_version(metadata: Message) -> None:
     project = (ROOT / "dbt" / "dbt_project.yml").read_text(encoding="utf-8")
     assert f"\nversion: {metadata['Version']}\n" in project
+
+
+def test_github_tries_each_python_by_commands_of_make(metadata: Message) -> None:
+    checks = YAML(typ="safe").load(ROOT / ".github" / "workflows" / "ci.yml")
+    runs = checks["jobs"]["make"]["strategy"]["matrix"]["include"]
+    named = re.findall(r":: Python :: (3\.\d+)", "\n".join(metadata.get_all("Classifier", [])))
+    assert [run["python"] for run in runs if run["target"] == "test"] == named
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert {run["target"] for run in runs} <= {*targets}
 
 
 def test_it_offers_what_stream_maps_and_batch_files_may_need(metadata: Message) -> None:

@@ -16,7 +16,7 @@ DATABASE := $(addprefix TARGET_POSTGRES_,HOST USER PASSWORD DATABASE)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo run check-settings sandbox lint format docs models test bounds soak scale bench \
+.PHONY: help install demo run check-settings sandbox lint format docs plugin models test bounds soak scale bench \
 	build constraints clean
 
 help: ## show this list
@@ -83,6 +83,9 @@ format: $(INSTALLED) ## let ruff format and mend
 
 docs: $(INSTALLED) ## write the README's tables of streams and providers
 	$(BIN)/python -m tests.readme
+
+plugin: $(INSTALLED) ## write plugin.yml, by which other Meltano projects add the tap
+	$(BIN)/python -m tests.plugin
 
 models: $(INSTALLED) ## write what follows from the tap's schemas in the dbt package
 	$(BIN)/python -m tests.models

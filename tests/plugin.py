@@ -20,8 +20,12 @@ from tap_truto_ats.tap import TapTrutoAts
 
 ROOT = Path(__file__).parent.parent
 PATH = ROOT / "plugin.yml"
-NOTICE = "# Written by `make plugin` from meltano.yml and the tap's settings: change those instead.\n"
-SHARED = ("namespace", "executable", "capabilities", "commands", "settings_group_validation", "select")
+NOTICE = "# Written by `make plugin` from meltano.yml and the tap's settings: change those instead."
+
+SHARED = (
+    *("namespace", "executable", "capabilities", "commands"),
+    *("settings_group_validation", "select"),
+)
 """What is as in `meltano.yml`."""
 
 USAGE = """\
@@ -90,7 +94,7 @@ def text() -> str:
     yaml.width = 4096
     output = io.StringIO()
     yaml.dump(plugin(), output)
-    return NOTICE + output.getvalue()
+    return f"{NOTICE}\n{output.getvalue()}"
 
 
 if __name__ == "__main__":

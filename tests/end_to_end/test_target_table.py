@@ -130,7 +130,7 @@ print(json.dumps([dict(zip(names, row)) for row in found.fetchall()], default=as
 
 def in_duckdb(place: Place) -> list[Record]:
     python = executable("target-duckdb").with_name("python")
-    command = [python, "-c", DUCKDB, place.folder / "ats.duckdb"]
+    command = [str(python), "-c", DUCKDB, str(place.folder / "ats.duckdb")]
     done = subprocess.run(command, check=True, capture_output=True)
     found: list[Record] = json.loads(done.stdout)
     return found
@@ -199,7 +199,7 @@ def load_sqlite(run: Run, config: dict[str, Any], folder: Path, code: str) -> tu
     file = folder / "sqlite.json"
     file.write_text(json.dumps(config))
     python = executable("target-sqlite").with_name("python")
-    command = [python, "-W", "ignore", "-c", code, "--config", file]
+    command = [str(python), "-W", "ignore", "-c", code, "--config", str(file)]
     done = subprocess.run(command, input=run.stdout, capture_output=True, text=True, check=False)
     return done.stdout, done.stderr
 

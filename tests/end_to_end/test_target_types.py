@@ -82,7 +82,7 @@ PLAIN = {
 )
 def test_types_of_columns(target: str, tap: Tap) -> None:
     schemas = {one["tap_stream_id"]: one["schema"] for one in tap.discover()["streams"]}
-    program = next(executable(target).parent.glob("python"))
+    program = executable(target).with_name("python")
     done = subprocess.run(
         [program, "-W", "ignore", "-c", TYPES[target] + TELL],
         input=json.dumps(schemas),

@@ -7,11 +7,13 @@ import os
 import re
 import subprocess
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from dotenv import dotenv_values
+from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from tap_truto_ats.api.limits import TOKEN_LIMIT
@@ -151,6 +153,15 @@ class TestAgreement:
 
     def test_the_plugin_is_what_make_plugin_writes(self) -> None:
         assert plugin.PATH.read_text(encoding="utf-8") == plugin.text()
+
+    def test_the_plugin_has_the_form_of_meltano_and_what_only_the_hub_shows(self) -> None:
+        shown = {"domain_url", "keywords", "maintenance_status", "usage"}
+        content = YAML(typ="safe").load(plugin.PATH)
+        assert shown | {"name", "namespace", "variant", "label"} <= content.keys()
+        described = {name: value for name, value in content.items() if name not in shown}
+        schema = json.loads((files("meltano") / "schemas" / "meltano.schema.json").read_text())
+        errors = Draft202012Validator(schema).iter_errors({"plugins": {"extractors": [described]}})
+        assert [one.message for one in errors] == []
 
     def test_the_plugin_knows_every_setting_and_those_of_the_sdk(self) -> None:
         assert list(in_plugin()) == list(about()["properties"])

@@ -16,7 +16,7 @@ DATABASE := $(addprefix TARGET_POSTGRES_,HOST USER PASSWORD DATABASE)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo run check-settings sandbox lint format docs models test bounds soak scale bench \
+.PHONY: help install demo run check-settings sandbox lint format docs plugin models test bounds soak scale bench \
 	build check-release constraints clean
 
 help: ## show this list
@@ -45,13 +45,28 @@ run: check-settings $(INSTALLED) ## from Truto into your Postgres; settings from
 	@$(BIN)/meltano run tap-truto-ats target-postgres
 
 check-settings:
-	@has() { test -n "$$(printenv $$1)" || grep -Eqs "^ *(export +)?$$1=." .env; }; \
+	@value() { \
+		given=$$(printenv $$1) && test -n "$$given" || \
+			given=$$(sed -nE "s/^ *(export +)?$$1=//p" .env 2>/dev/null); \
+		printf %s "$$given"; \
+	}; \
 	database="$(DATABASE)"; \
-	if has TARGET_POSTGRES_SQLALCHEMY_URL; then database=; fi; \
-	missing=; \
-	for name in $(TOKEN) $$database; do has $$name || missing="$$missing $$name"; done; \
-	test -z "$$missing" || \
-		{ echo "Set in .env or the environment (.env.example shows how):$$missing"; exit 1; }
+	if test -n "$$(value TARGET_POSTGRES_SQLALCHEMY_URL)"; then database=; fi; \
+	missing=; placeholders=; \
+	for name in $(TOKEN) $$database; do \
+		case "$$(value $$name)" in \
+			"") missing="$$missing $$name";; \
+			*your-truto-api-token*|*your-postgres-password*) placeholders="$$placeholders $$name";; \
+		esac; \
+	done; \
+	if test -n "$$missing"; then \
+		echo "Set in .env or the environment (.env.example shows how):$$missing"; \
+	fi; \
+	if test -n "$$placeholders"; then \
+		echo "Replace in .env or the environment the placeholders of .env.example by your own" \
+			"values:$$placeholders"; \
+	fi; \
+	test -z "$$missing$$placeholders"
 
 sandbox: $(INSTALLED) ## serve a local Truto; ARGS="--port 8787 --seed 1" and so on
 	@$(BIN)/python -m sandbox $(ARGS)
@@ -71,6 +86,9 @@ format: $(INSTALLED) ## let ruff format and mend
 
 docs: $(INSTALLED) ## write the README's tables of streams and providers
 	$(BIN)/python -m tests.readme
+
+plugin: $(INSTALLED) ## write plugin.yml, by which other Meltano projects add the tap
+	$(BIN)/python -m tests.plugin
 
 models: $(INSTALLED) ## write what follows from the tap's schemas in the dbt package
 	$(BIN)/python -m tests.models

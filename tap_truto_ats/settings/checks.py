@@ -41,6 +41,9 @@ NOUNS = {
 
 DATE_TIME = "a date-time such as 2026-01-31T00:00:00Z"
 
+PLACEHOLDER = "your-truto-api-token"
+"""What stands in `.env.example` in place of a token."""
+
 
 def problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
     """Say what is wrong with a configuration: a line each, naming the setting and what it takes.
@@ -147,6 +150,11 @@ def _check_shards(config: Mapping[str, Any]) -> Iterator[str]:
 def _check_token(token: str) -> Iterator[str]:
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         yield "takes a Truto API token: printable ASCII without blanks or line ends"
+    elif token == PLACEHOLDER:
+        yield (
+            "is still the placeholder of .env.example: put in its place an API token that you have"
+            " made in Truto, for the environment whose accounts are to be read"
+        )
 
 
 def _check_url(url: str) -> Iterator[str]:

@@ -7,17 +7,20 @@ import os
 import re
 import subprocess
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from dotenv import dotenv_values
+from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from tap_truto_ats.api.limits import TOKEN_LIMIT
 from tap_truto_ats.model.instants import format_instant
 from tap_truto_ats.settings.checks import problems
 from tap_truto_ats.settings.schema import SCHEMA, Settings
+from tests import plugin
 from tests.harness import TAP, Run, forked
 
 if TYPE_CHECKING:
@@ -106,9 +109,13 @@ def about() -> dict[str, Any]:
 
 @cache
 def in_meltano() -> dict[str, dict[str, Any]]:
-    plugins = YAML(typ="safe").load(ROOT / "meltano.yml")["plugins"]
-    extractor = next(one for one in plugins["extractors"] if one["name"] == "tap-truto-ats")
-    return {setting["name"]: setting for setting in extractor["settings"]}
+    return {setting["name"]: setting for setting in plugin.in_meltano()["settings"]}
+
+
+@cache
+def in_plugin() -> dict[str, dict[str, Any]]:
+    settings = YAML(typ="safe").load(plugin.PATH)["settings"]
+    return {setting["name"]: setting for setting in settings}
 
 
 @cache
@@ -128,7 +135,7 @@ def in_env_example() -> dict[str, str]:
 
 
 class TestAgreement:
-    """`--about`, `meltano.yml`, `.env.example` and the README tell of the same settings."""
+    """`--about`, both files of Meltano, `.env.example` and the README tell of the same settings."""
 
     def test_about_tells_every_setting_and_those_of_the_sdk(self) -> None:
         assert set(about()["properties"]) - OF_THE_SDK == set(SETTINGS)
@@ -143,6 +150,27 @@ class TestAgreement:
 
     def test_meltano_knows_every_setting(self) -> None:
         assert list(in_meltano()) == list(SETTINGS)
+
+    def test_the_plugin_is_what_make_plugin_writes(self) -> None:
+        assert plugin.PATH.read_text(encoding="utf-8") == plugin.text()
+
+    def test_the_plugin_has_the_form_of_meltano_and_what_only_the_hub_shows(self) -> None:
+        shown = {"domain_url", "keywords", "maintenance_status", "usage"}
+        content = YAML(typ="safe").load(plugin.PATH)
+        assert shown | {"name", "namespace", "variant", "label"} <= content.keys()
+        described = {name: value for name, value in content.items() if name not in shown}
+        schema = json.loads((files("meltano") / "schemas" / "meltano.schema.json").read_text())
+        errors = Draft202012Validator(schema).iter_errors({"plugins": {"extractors": [described]}})
+        assert [one.message for one in errors] == []
+
+    def test_the_plugin_knows_every_setting_and_those_of_the_sdk(self) -> None:
+        assert list(in_plugin()) == list(about()["properties"])
+
+    @pytest.mark.parametrize("name", SETTINGS)
+    def test_the_plugin_tells_of_a_setting_what_meltano_does(self, name: str) -> None:
+        setting = in_meltano()[name]
+        words = " ".join(setting["description"].split())
+        assert in_plugin()[name] == setting | {"description": words}
 
     @pytest.mark.parametrize("name", SETTINGS)
     def test_meltano_tells_kind_default_and_what_is_sensitive(self, name: str) -> None:

@@ -16,7 +16,7 @@ DATABASE := $(addprefix TARGET_POSTGRES_,HOST USER PASSWORD DATABASE)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo run check-settings sandbox lint format docs models test bounds soak scale bench \
+.PHONY: help install demo run check-settings sandbox lint format docs screens models test bounds soak scale bench \
 	build constraints clean
 
 help: ## show this list
@@ -56,18 +56,22 @@ check-settings:
 sandbox: $(INSTALLED) ## serve a local Truto; ARGS="--port 8787 --seed 1" and so on
 	@$(BIN)/python -m sandbox $(ARGS)
 
-lint: $(INSTALLED) ## ruff, mypy and import-linter
+lint: $(INSTALLED) ## ruff, mypy, import-linter, and the documentation's links
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m documentation --check
 
 format: $(INSTALLED) ## let ruff format and mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: $(INSTALLED) ## write the README's tables of streams and providers
-	$(BIN)/python -m tests.readme
+docs: $(INSTALLED) ## write the documentation's tables, and build its site in output/docs/site
+	@$(BIN)/python -m documentation
+
+screens: $(INSTALLED) ## run the tap and the demo, and write what they show into the documentation
+	@$(BIN)/python -m documentation.screens
 
 models: $(INSTALLED) ## write what follows from the tap's schemas in the dbt package
 	$(BIN)/python -m tests.models
@@ -100,5 +104,5 @@ constraints: $(INSTALLED) ## choose newer versions for constraints.txt
 			--extra dev --output-file constraints.txt pyproject.toml -
 
 clean: ## remove what make has made; .meltano, which holds the bookmarks, stays
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache output/demo.log output/benchmark.*
-	find benchmarks sandbox tap_truto_ats tests -name __pycache__ -prune -exec rm -r {} +
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache output/demo.log output/benchmark.* output/docs
+	find benchmarks documentation sandbox tap_truto_ats tests -name __pycache__ -prune -exec rm -r {} +

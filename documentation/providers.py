@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from tap_truto_ats.settings.schema import Settings
+from tap_truto_ats.sync.account import Account
 from tap_truto_ats.sync.query import Query
 
 if TYPE_CHECKING:
@@ -76,6 +77,11 @@ def ways(resource: Resource) -> dict[str, list[str]]:
     for provider, offer in resource.offers.items():
         found[way(resource, offer)].append(provider)
     return {one: found[one] for one in WAYS if one in found}
+
+
+def is_trusted(resource: Resource, provider: str) -> bool:
+    """Tell whether what comes when a provider is asked for changes has changed."""
+    return Query(resource, SETTINGS, ()).is_asking_trusted(Account("", provider=provider))
 
 
 def by_parents(resource: Resource) -> dict[tuple[str, str], list[str]]:

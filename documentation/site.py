@@ -12,7 +12,6 @@ from pathlib import Path
 from documentation.blocks import DOCS, ROOT, SCHEMAS
 from documentation.streams import pages
 
-OUTPUT = ROOT / "output" / "docs"
 CONFIG = Path(__file__).with_name("zensical.toml")
 
 PLACES = {
@@ -32,18 +31,21 @@ STREAM = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
 """A stream's name at the start of a table's line."""
 
 
-def build(*, draws: bool) -> None:
-    """Build the site, with diagrams or without; end the program if a link leads nowhere."""
-    shutil.rmtree(OUTPUT, ignore_errors=True)
-    folder = OUTPUT / "docs"
+def build(output: Path, *, draws: bool) -> None:
+    """Build the site in a folder of its own; end the program if a link leads nowhere.
+
+    What needs no look at the site needs no diagrams either, which take some seconds.
+    """
+    shutil.rmtree(output, ignore_errors=True)
+    folder = output / "docs"
     (folder / "streams").mkdir(parents=True)
-    shutil.copy(CONFIG, OUTPUT)
+    shutil.copy(CONFIG, output)
     gathered = {place: _gathered(path) for path, place in PLACES.items()}
     for place, text in (gathered | pages()).items():
         shown = _with_diagrams(text, folder / place) if draws else text
         (folder / place).write_text(shown, encoding="utf-8")
     zensical = Path(sys.executable).with_name("zensical")
-    command = [str(zensical), "build", "--strict", "--config-file", str(OUTPUT / CONFIG.name)]
+    command = [str(zensical), "build", "--strict", "--config-file", str(output / CONFIG.name)]
     built = subprocess.run(  # noqa: S603 - the project's own command
         command, capture_output=True, text=True, check=False
     )

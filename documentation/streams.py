@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from documentation.blocks import SCHEMAS, schema, table
 from documentation.entities import target
-from documentation.providers import CHANGES, HELD_BACK, PROVIDERS, WHOLE, by_parents, names, ways
+from documentation.providers import (
+    CHANGES,
+    HELD_BACK,
+    PROVIDERS,
+    WHOLE,
+    by_parents,
+    is_trusted,
+    names,
+    ways,
+)
 from tap_truto_ats.model.resources import ACCOUNTS, RESOURCES
 
 if TYPE_CHECKING:
@@ -84,8 +93,8 @@ def about(resource: Resource) -> Iterator[str]:
     yield (
         "A provider that is not in the table may list the stream, too: the tap asks those whose"
         " [capabilities](../reading.md#who-is-asked-for-what) name it, and reads their lists whole."
-        " Every way is interrupted by [whole reads](../reading.md#whole-reads), in which all rows"
-        " are emitted."
+        " Once in a while, each account is [read whole](../reading.md#whole-reads) instead, and all"
+        " its rows are emitted."
     )
     yield from notes(resource)
 
@@ -93,11 +102,13 @@ def about(resource: Resource) -> Iterator[str]:
 def notes(resource: Resource) -> Iterator[str]:
     """Tell what is particular to some providers."""
     offers = resource.offers.items()
-    key = resource.filters.get(resource.replication_key or "")
-    if CHANGES in ways(resource) and key and not key.is_documented:
+    asked = ways(resource).get(CHANGES, [])
+    if doubtful := [provider for provider in asked if not is_trusted(resource, provider)]:
+        whose = names(doubtful) if doubtful != asked else "All that are asked for changes"
         yield (
-            "Truto's page on this stream does not name the filter, so that a provider may ignore"
-            " it and send everything. Rows from before the bookmark are then not emitted again."
+            f"{whose}: as far as Truto's page on this stream is known, it does not name the filter"
+            " for them, so that they may ignore it and send everything. Rows from before the"
+            " bookmark are then not emitted again."
         )
     for (kind, parameters), providers in by_parents(resource).items():
         yield (

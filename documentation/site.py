@@ -42,7 +42,7 @@ def build(output: Path, *, draws: bool) -> None:
     shutil.copy(CONFIG, output)
     gathered = {place: _gathered(path) for path, place in PLACES.items()}
     for place, text in (gathered | pages()).items():
-        shown = _with_diagrams(text, folder / place) if draws else text
+        shown = with_diagrams(text, folder / place) if draws else text
         (folder / place).write_text(shown, encoding="utf-8")
     zensical = Path(sys.executable).with_name("zensical")
     command = [str(zensical), "build", "--strict", "--config-file", str(output / CONFIG.name)]
@@ -81,7 +81,7 @@ def moved(path: str, text: str, target: str, anchor: str | None) -> str:
     return text[1:-1]
 
 
-def _with_diagrams(text: str, page: Path) -> str:
+def with_diagrams(text: str, page: Path) -> str:
     """Put drawings in the place of diagrams, so that no script has to draw them."""
     # Costs half a second to import, which a check of links need not pay.
     from mermaidx import render  # noqa: PLC0415

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
-from documentation.blocks import BLOCK, DOCS, render
+from documentation.blocks import BLOCK, DOCS, fenced, render
 from documentation.entities import diagram
 from documentation.providers import CHANGES, HELD_BACK, WHOLE, ways
 from documentation.screens import SCREENS
-from documentation.site import CONFIG, PLACES, moved
+from documentation.site import CONFIG, PLACES, moved, with_diagrams
 from documentation.streams import pages
 from documentation.tables import tables
 from tap_truto_ats.api.errors import ANSWERS, OTHERS
 from tap_truto_ats.model.resources import RESOURCES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
 BLOCKS = tables() | {"entities": diagram()}
@@ -91,3 +95,14 @@ def test_links_of_the_readme_lead_to_pages_of_the_site(target: str, in_the_site:
 def test_a_link_to_a_file_that_is_not_there_ends_the_program() -> None:
     with pytest.raises(SystemExit, match=r"docs/state\.md: the link to nowhere\.md"):
         moved("docs/state.md", "[here]", "nowhere.md", None)
+
+
+def test_diagrams_are_drawn_so_that_a_page_needs_no_script(tmp_path: Path) -> None:
+    small = fenced("mermaid", "erDiagram\n    jobs |o--o{ applications : job")
+    shown = with_diagrams(f"Before\n\n{small}\n\nAfter", tmp_path / "entities.md")
+    (drawing,) = tmp_path.iterdir()
+    assert shown == f"Before\n\n![Diagram]({drawing.name})\n\nAfter"
+    text = drawing.read_text(encoding="utf-8")
+    assert text.startswith("<svg")
+    assert "<script" not in text
+    assert ">applications<" in text

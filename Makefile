@@ -16,7 +16,7 @@ DATABASE := $(addprefix TARGET_POSTGRES_,HOST USER PASSWORD DATABASE)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo run check-settings sandbox lint format docs plugin models test bounds soak scale bench \
+.PHONY: help install demo run check-settings sandbox lint format docs screens plugin models test bounds soak scale bench \
 	build check-release constraints clean
 
 help: ## show this list
@@ -71,7 +71,7 @@ check-settings:
 sandbox: $(INSTALLED) ## serve a local Truto; ARGS="--port 8787 --seed 1" and so on
 	@$(BIN)/python -m sandbox $(ARGS)
 
-lint: $(INSTALLED) ## ruff, mypy, import-linter; zizmor and check-jsonschema for the workflows
+lint: $(INSTALLED) ## ruff, mypy, import-linter, workflows, and the documentation's links
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -79,13 +79,17 @@ lint: $(INSTALLED) ## ruff, mypy, import-linter; zizmor and check-jsonschema for
 	$(BIN)/zizmor --offline --pedantic --strict-collection --quiet .github
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*
 	$(BIN)/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*
+	$(BIN)/python -m documentation --check
 
 format: $(INSTALLED) ## let ruff format and mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: $(INSTALLED) ## write the README's tables of streams and providers
-	$(BIN)/python -m tests.readme
+docs: $(INSTALLED) ## write the documentation's tables, and build its site in output/docs/site
+	@$(BIN)/python -m documentation
+
+screens: $(INSTALLED) ## run the tap and the demo, and write what they show into the documentation
+	@$(BIN)/python -m documentation.screens
 
 plugin: $(INSTALLED) ## write plugin.yml, by which other Meltano projects add the tap
 	$(BIN)/python -m tests.plugin
@@ -126,5 +130,5 @@ constraints: $(INSTALLED) ## choose newer versions for constraints.txt
 			--extra dev --output-file constraints.txt pyproject.toml -
 
 clean: ## remove what make has made; .meltano, which holds the bookmarks, stays
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache output/demo.log output/benchmark.*
-	find benchmarks sandbox tap_truto_ats tests -name __pycache__ -prune -exec rm -r {} +
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache output/demo.log output/benchmark.* output/docs
+	find benchmarks documentation sandbox tap_truto_ats tests -name __pycache__ -prune -exec rm -r {} +

@@ -51,7 +51,7 @@ class Bookmarks:
     `{"partitions": [{"context": {"integrated_account_id": …}, "replication_key": "updated_at",
     "replication_key_value": "2026-01-31T09:30:00.000000+00:00"}]}`
 
-    What else a partition may hold stands in the table of README.md, "State and failures".
+    What else a partition may hold stands in the table of docs/state.md.
     """
 
     def __init__(

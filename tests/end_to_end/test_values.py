@@ -224,7 +224,7 @@ def digits(value: Any) -> Any:
 
 
 def connection(running: Postgres, schema: str, **others: Any) -> dict[str, Any]:
-    """The README's own settings of the target."""
+    """The documentation's own settings of the target."""
     return {**MELTANO, **settings(running, schema), **others}
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from documentation.providers import PROVIDERS
 from tap_truto_ats.model.declaration import Filter, Offer, Requirement, Resource
 from tap_truto_ats.model.resources import RESOURCES
 from tap_truto_ats.sync.parents import CHANGED
-from tests.readme import PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -119,11 +119,10 @@ def in_plugin() -> dict[str, dict[str, Any]]:
 
 
 @cache
-def in_readme() -> dict[str, list[str]]:
-    """The cells of README's table of settings, by the setting's name."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = re.search(r"^#+ Settings\s*$(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
-    rows = re.findall(r"^\| *`(\w+)` *\|(.*)\|\s*$", section[1] if section else "", re.MULTILINE)
+def in_documentation() -> dict[str, list[str]]:
+    """The cells of the documentation's table of settings, by the setting's name."""
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| *`(\w+)` *\|(.*)\|\s*$", text.split("\n## ")[0], re.MULTILINE)
     return {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows}
 
 
@@ -135,7 +134,7 @@ def in_env_example() -> dict[str, str]:
 
 
 class TestAgreement:
-    """`--about`, both files of Meltano, `.env.example` and the README tell of the same settings."""
+    """`--about`, both files of Meltano, `.env.example` and the documentation tell of the same."""
 
     def test_about_tells_every_setting_and_those_of_the_sdk(self) -> None:
         assert set(about()["properties"]) - OF_THE_SDK == set(SETTINGS)
@@ -212,20 +211,20 @@ class TestAgreement:
         assert in_env_example()[name] == told
 
     @pytest.mark.parametrize("name", SETTINGS)
-    def test_the_readme_tells_the_type(self, name: str) -> None:
-        told, schema = in_readme()[name][0], SETTINGS[name]
+    def test_the_documentation_tells_the_type(self, name: str) -> None:
+        told, schema = in_documentation()[name][0], SETTINGS[name]
         bounds = [str(schema[bound]) for bound in ("minimum", "maximum") if bound in schema]
         kind = "date-time" if schema.get("format") == "date-time" else schema["type"][0]
         assert told.startswith(kind)
         assert re.findall(r"\d+", told) == bounds
         assert ("secret" in told) is schema.get("secret", False)
 
-    def test_the_readme_names_every_setting(self) -> None:
-        assert sorted(in_readme()) == sorted(SETTINGS)
+    def test_the_documentation_names_every_setting(self) -> None:
+        assert sorted(in_documentation()) == sorted(SETTINGS)
 
     @pytest.mark.parametrize("name", SETTINGS)
-    def test_the_readme_tells_the_default(self, name: str) -> None:
-        told = in_readme()[name][1].strip("`")
+    def test_the_documentation_tells_the_default(self, name: str) -> None:
+        told = in_documentation()[name][1].strip("`")
         if "default" in SETTINGS[name]:
             default = SETTINGS[name]["default"]
             assert told == (default if isinstance(default, str) else json.dumps(default))

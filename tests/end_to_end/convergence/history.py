@@ -431,7 +431,7 @@ class History:
         return truth
 
     def arrived(self) -> dict[Key, Record]:
-        """Give the rows of the table that count as current, by the README's rule."""
+        """Give the rows of the table that count as current, by the documentation's rule."""
         return {
             key: row
             for key, row in self.table.items()
@@ -529,8 +529,8 @@ class History:
     def _lasting(self, disturbances: Sequence[Disturbance]) -> set[Key]:
         """Name the rows that no run may delete.
 
-        Rows count as gone, by the README, when Truto says that their account does not offer the
-        resource, and when two runs in a row do not find their account.
+        Rows count as gone, by docs/deletions.md, when Truto says that their account does not offer
+        the resource, and when two runs in a row do not find their account.
         """
         gone = {self._index(one.account or 0) for one in disturbances if one.what == "take away"}
         hidden = {account.id for account in self.accounts if not account.is_listed}
@@ -608,7 +608,7 @@ def instant(text: str) -> str:
 
 
 def _bookmarks(state: State | None) -> dict[tuple[str, str], str]:
-    """Read bookmarks by stream and account, from the form of state that the README shows."""
+    """Read bookmarks by stream and account, from the form of state that the documentation shows."""
     return {
         (stream, one["context"]["integrated_account_id"]): one["replication_key_value"]
         for stream, part in ((state or {}).get("bookmarks") or {}).items()

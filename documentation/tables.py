@@ -1,56 +1,18 @@
-"""README's tables of streams and providers, made from the declarations.
-
-`python -m tests.readme` (`make docs`) writes them between their markers.
-"""
+"""The tables that follow from the declarations of streams and providers."""
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from documentation.blocks import table
+from documentation.providers import PROVIDERS, WAYS, by_parents, names, ways
 from tap_truto_ats.model.resources import RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tap_truto_ats.model.declaration import Offer, Resource
-
-PATH = Path(__file__).parent.parent / "README.md"
-
-PROVIDERS = {
-    re.sub("[^a-z]", "", name.lower()): name
-    for name in (
-        "ApplicantStack",
-        "Ashby",
-        "BambooHR",
-        "Breezy",
-        "CATS",
-        "Ceipal",
-        "Fountain",
-        "Greenhouse",
-        "Homerun",
-        "HR Cloud",
-        "JazzHR",
-        "JobScore",
-        "Jobsoid",
-        "Jobvite",
-        "Keka",
-        "Lever",
-        "Loxo",
-        "Pinpoint",
-        "Recruitee",
-        "Recruiterflow",
-        "Sage HR",
-        "SmartRecruiters",
-        "TalentLyft",
-        "Teamtailor",
-        "Workable",
-        "Zoho Recruit",
-    )
-}
-"""How Truto's pages write the providers' names."""
 
 PARTIAL = "†"
 INFERRED = "‡"
@@ -84,9 +46,10 @@ def tables() -> dict[str, str]:
             ],
         ),
         "providers": table(
-            ("stream", "providers", "read"),
-            [(f"`{one.name}`", listing(one), reading(one)) for one in RESOURCES.values()],
+            ("stream", "providers"),
+            [(f"`{one.name}`", listing(one)) for one in RESOURCES.values()],
         ),
+        "reading": table(("stream", *WAYS), map(reading, RESOURCES.values())),
         "parents": table(
             ("stream", "providers", "asked once for each", "by"),
             [row for one in RESOURCES.values() for row in parents(one)],
@@ -99,28 +62,6 @@ def tables() -> dict[str, str]:
     }
 
 
-def render(text: str) -> str:
-    """Put the tables between their markers (`<!-- streams -->`, `<!-- /streams -->`)."""
-    for name, lines in tables().items():
-        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        before, rest = text.split(begin)
-        _, after = rest.split(end)
-        text = f"{before}{begin}\n\n{lines}\n\n{end}{after}"
-    return text
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a Markdown table."""
-    lines = ["|".join(f" {cell} " if cell else " " for cell in line) for line in (heads, *rows)]
-    lines.insert(1, "|".join(["---"] * len(heads)))
-    return "\n".join(f"|{line}|" for line in lines)
-
-
-def names(providers: Iterable[str]) -> str:
-    """Write providers' names."""
-    return ", ".join(PROVIDERS[one] for one in sorted(providers))
-
-
 def listing(resource: Resource) -> str:
     """Tell who lists a resource, whose list is partial, and of whom it is only inferred."""
     return ", ".join(
@@ -131,29 +72,15 @@ def listing(resource: Resource) -> str:
     )
 
 
-def reading(resource: Resource) -> str:
-    """Tell what a run reads: what changed, or all."""
-    key = resource.replication_key
-    if key is None:
-        return "whole"
-    ways: dict[str, list[str]] = defaultdict(list)
-    for name, offer in resource.offers.items():
-        if offer.fills is not None:
-            ways["changed" if key in offer.fills else "whole"].append(name)
-    stated = "; ".join(f"{way}: {names(ways[way])}" for way in sorted(ways))
-    return stated or "changed"
+def reading(resource: Resource) -> Sequence[str]:
+    """Tell how a resource is read, with the providers of each way."""
+    return f"`{resource.name}`", *(names(ways(resource).get(one, ())) for one in WAYS)
 
 
 def parents(resource: Resource) -> Iterable[Sequence[str]]:
     """Tell whose rows are had for one parent at a time only."""
-    wanting = defaultdict(list)
-    for name, offer in resource.offers.items():
-        if offer.requires:
-            wanting[offer.requires].append(name)
-    for requires, providers in wanting.items():
-        kinds = [one.resource.removesuffix("s") for one in reversed(requires)]
-        by = ", ".join(f"`{one.parameter}`" for one in requires)
-        yield f"`{resource.name}`", names(providers), " of each ".join(kinds), by
+    for (kind, parameters), providers in by_parents(resource).items():
+        yield f"`{resource.name}`", names(providers), kind, parameters
 
 
 def filters(resource: Resource) -> Iterable[Sequence[str]]:
@@ -200,7 +127,3 @@ def taken(offer: Offer, name: str) -> str:
     if any(one.parameter == name for one in offer.requires):
         return "required"
     return "✓" if name in offer.takes else ""
-
-
-if __name__ == "__main__":
-    PATH.write_text(render(PATH.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,27 @@
+"""`python -m documentation`: write what follows from the declarations, and build the site.
+
+With `--check`, nothing is written or drawn: it fails if a link leads nowhere.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from documentation.blocks import ROOT, write
+from documentation.entities import diagram
+from documentation.site import build
+from documentation.tables import tables
+
+OUTPUT = Path("output", "docs")
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--check"]:
+        with tempfile.TemporaryDirectory(prefix="docs-") as folder:
+            build(Path(folder), draws=False)
+        print("No link of the documentation leads nowhere")
+    else:
+        write(tables() | {"entities": diagram()})
+        build(ROOT / OUTPUT, draws=True)
+        print(f"Built {OUTPUT}/site/index.html")

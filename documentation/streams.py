@@ -1,0 +1,175 @@
+"""A page for each stream: its columns, who fills them, and how each provider is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from documentation.blocks import SCHEMAS, schema, table
+from documentation.entities import target
+from documentation.providers import (
+    CHANGES,
+    HELD_BACK,
+    PROVIDERS,
+    WHOLE,
+    by_parents,
+    is_trusted,
+    names,
+    ways,
+)
+from tap_truto_ats.model.resources import ACCOUNTS, RESOURCES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tap_truto_ats.model.declaration import Resource
+
+OWN = {
+    ACCOUNTS: (
+        "The integrated accounts that the run is about, those that are not active included.",
+        "Each run reads and emits all of them.",
+    ),
+    "account_syncs": (
+        "What each run did with each stream of each account.",
+        "The tap writes [these rows](../reading.md#a-record-of-each-sync) itself in each run.",
+    ),
+}
+"""The streams that are no resources of Truto's: what they hold, and how they are read."""
+
+TYPES = {
+    "array": "jsonb",
+    "boolean": "boolean",
+    "integer": "bigint",
+    "number": "numeric",
+    "object": "jsonb",
+    "string": "text",
+}
+"""The types of columns in Postgres, by those of the schemas."""
+
+ITEMS = {"object": "jsonb[]", "string": "text[]"}
+"""The types of arrays, by those of their items."""
+
+MEANINGS = {
+    CHANGES: "The tap asks the provider for rows that changed since the bookmark"
+    " (`updated_at[gte]`).",
+    HELD_BACK: "The tap reads the whole list, and emits the rows that changed since the bookmark."
+    " Rows without `updated_at` are emitted by each run.",
+    WHOLE: "The tap reads the whole list and emits every row.",
+}
+
+
+def pages() -> dict[str, str]:
+    """Return the pages by their paths in the site."""
+    return {f"streams/{path.stem}.md": page(path.stem) for path in sorted(SCHEMAS.glob("*.json"))}
+
+
+def page(name: str) -> str:
+    """Write the page of a stream."""
+    resource = RESOURCES.get(name)
+    parts = [*about(resource)] if resource else [*about_own(*OWN[name])]
+    return "\n\n".join([f"# {name}", *parts, "## Columns", *columns(schema(name), resource)]) + "\n"
+
+
+def about_own(holds: str, reading: str) -> Iterator[str]:
+    """Tell what a stream of the tap's own holds, and how it is read."""
+    yield f"{holds} The stream is selected by default."
+    yield "## How it is read"
+    yield reading
+
+
+def about(resource: Resource) -> Iterator[str]:
+    """Tell what a stream holds, and how it is read."""
+    selected = "is" if resource.is_default else "is not"
+    yield f"{resource.description}. The stream {selected} selected by default."
+    if resource.consent:
+        yield (
+            f"It is read only if it is selected and the [setting](../settings.md)"
+            f" `{resource.consent}` is true."
+        )
+    yield "## How it is read"
+    yield table(
+        ("way", "providers", "what a run does"),
+        [(way, names(found), MEANINGS[way]) for way, found in ways(resource).items()],
+    )
+    yield (
+        "A provider that is not in the table may list the stream, too: the tap asks those whose"
+        " [capabilities](../reading.md#who-is-asked-for-what) name it, and reads their lists whole."
+        " Once in a while, each account is [read whole](../reading.md#whole-reads) instead, and all"
+        " its rows are emitted."
+    )
+    yield from notes(resource)
+
+
+def notes(resource: Resource) -> Iterator[str]:
+    """Tell what is particular to some providers."""
+    offers = resource.offers.items()
+    asked = ways(resource).get(CHANGES, [])
+    if doubtful := [provider for provider in asked if not is_trusted(resource, provider)]:
+        whose = names(doubtful) if doubtful != asked else "All that are asked for changes"
+        yield (
+            f"{whose}: as far as Truto's page on this stream is known, it does not name the filter"
+            " for them, so that they may ignore it and send everything. Rows from before the"
+            " bookmark are then not emitted again."
+        )
+    for (kind, parameters), providers in by_parents(resource).items():
+        yield (
+            f"{names(providers)}: rows can be had for one parent at a time only. The tap makes a"
+            f" request for each {kind} ({parameters}), and emits"
+            " [all rows that come](../reading.md#rows-that-are-asked-for-by-their-parents)."
+        )
+    for provider, offer in offers:
+        if offer.schedule:
+            yield (
+                f"{PROVIDERS[provider]}: with `schedule_window_days`, only"
+                " [a part of the schedule](../reading.md#reading-less-where-there-is-no-updated_at)"
+                f" is asked for, by `{offer.schedule}`."
+            )
+    if partial := [provider for provider, offer in offers if offer.lists_partially]:
+        yield (
+            f"{names(partial)}: the list gives fewer fields than a request for a single row;"
+            " the setting [`hydrate`](../reading.md#partial-lists) fetches each row by its id."
+        )
+    if inferred := [provider for provider, offer in offers if offer.is_inferred]:
+        yield (
+            f"{names(inferred)}: that they list the stream is"
+            " [inferred](../providers.md) and may turn out to be wrong."
+        )
+
+
+def columns(described: Mapping[str, Any], resource: Resource | None) -> Iterator[str]:
+    """Tell the columns, their types, and who fills them."""
+    offers = resource.offers if resource else {}
+    is_told = any(offer.fills for offer in offers.values())
+    heads = ("column", "type in Postgres", "meaning", *(["filled by"] if is_told else []))
+    rows = []
+    for name, column in described["properties"].items():
+        key = " (key)" if name in described["required"] else ""
+        fillers = [one for one, offer in offers.items() if name in (offer.fills or ())]
+        cells = [f"`{name}`{key}", kind(column), meaning(name, column)]
+        rows.append([*cells, *([names(fillers)] if is_told else [])])
+    yield table(heads, rows)
+    if resource and not is_told:
+        yield (
+            "Which provider fills which column is not documented: Truto's page names no providers"
+            " at its fields."
+        )
+
+
+def kind(column: Mapping[str, Any]) -> str:
+    """Return a column's type in Postgres."""
+    given = column["type"]
+    (one,) = {*([given] if isinstance(given, str) else given)} - {"null"}
+    if column.get("format") == "date-time":
+        return "`timestamp`"
+    if items := column.get("items", {}).get("type"):
+        return f"`{ITEMS[items[0]]}`"
+    return f"`{TYPES[one]}`"
+
+
+def meaning(name: str, column: Mapping[str, Any]) -> str:
+    """Return a column's meaning, with what it refers to and the parts of its objects."""
+    parts = column.get("properties") or column.get("items", {}).get("properties") or {}
+    text = column["description"].replace("|", "\\|")
+    if stream := target(name, column):
+        text += f"; refers to [{stream}]({stream}.md)"
+    inner = ", ".join(f"`{part}`" for part in parts)
+    return f"{text}; has {inner}" if inner else text

@@ -45,6 +45,9 @@ RESOLUTIONS = {LOWEST: "lowest-direct", "newest": "highest"}
 WARNINGS = "always,ignore:Python 3.:FutureWarning"
 """Has Python show all warnings, but for the SDK's that support for this Python will end."""
 
+OF_RUN = ("run_started_at", "started_at", "ended_at", "waited_seconds")
+"""Columns of `account_syncs` that differ from run to run."""
+
 MOST_LINES = 20
 """How much of a difference or of a log is shown."""
 
@@ -153,6 +156,8 @@ def observe(tap: Tap, folder: Path) -> Output:
     for line in output.split("\n")[:-1]:
         message = json.loads(line)
         message.pop("time_extracted", None)
+        for name in OF_RUN:
+            message.get("record", {}).pop(name, None)
         lines[message["type"]].append(json.dumps(message, sort_keys=True))
     return Output(catalog.split("\n"), sorted(lines["SCHEMA"]), sorted(lines["RECORD"]))
 

@@ -24,3 +24,9 @@ def test_the_tables_of_streams_and_providers_are_those_of_the_declarations() -> 
 
 def test_each_table_has_its_marked_place() -> None:
     assert re.findall("<!-- ([a-z]+) -->", README) == list(tables())
+
+
+def test_each_link_within_it_leads_to_a_heading() -> None:
+    headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in headings}
+    assert {*re.findall(r"\]\(#([^)]+)\)", README)} <= anchors

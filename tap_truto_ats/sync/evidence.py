@@ -155,7 +155,9 @@ class Tally:
         self._recent: dict[int, datetime] = {}
         self.recent_from = evidence.begin() - CLOCK_TOLERANCE
         """From when on a change may have been made while the list is read, by any clock."""
-        self._moved = False
+        self._moved = self._overlaps = False
+        self._last_page: set[int] = set()
+        self._this_page: set[int] = set()
         self._page = self._before = self._stale = self._empty = 0
         self._known_pages: set[int] = set()
         self.begin_page()
@@ -183,6 +185,8 @@ class Tally:
             elif not evidence.is_exact:
                 self._older[-1].append(mark)
         if not evidence.is_exact:
+            self._overlaps |= mark in self._last_page
+            self._this_page.add(mark)
             return True
         is_new = mark not in self._marks
         self._marks.add(mark)
@@ -199,6 +203,7 @@ class Tally:
         if has_ids:
             self._stale = self._stale + 1 if self._page in self._known_pages else 0
             self._known_pages.add(self._page)
+            self._last_page, self._this_page = self._this_page, set()
         self.sum += self._page
         self.order = hash((self.order, self._page))
         self._empty = 0 if has_ids else self._empty + 1
@@ -212,9 +217,12 @@ class Tally:
 
         Where pages are counted by rows (an offset), a row that changes meanwhile may move to the
         end of the list, and come twice with differing content. The rows behind it move up, and one
-        of them slips over the boundary of a page that has been read already.
+        of them slips over the boundary of a page that has been read already. If it moves to the
+        front, it comes with the next run only, and the last rows of a page come again on the next.
         """
         if self.evidence.is_exact:
             return
+        if self._overlaps:
+            self.evidence.doubts[Doubt.ONCE] += 1
         if self._moved or any(mark in self._recent for mark in chain(*self._older)):
             self.evidence.doubts[Doubt.MOVED] += 1

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -322,6 +323,26 @@ def test_rows_that_move_between_pages_are_not_taken_for_gone(
     assert house.current() >= house.source()
 
     house.make_due()
+    house.sync(page_size=2)
+    assert house.current() == house.source()
+
+
+def test_a_row_that_moves_to_the_front_is_not_taken_for_gone(
+    house: House, sandbox: Sandbox
+) -> None:
+    """Without the state, it is read first, and comes with the next run only."""
+    (account,) = sandbox.reset(
+        accounts=[{"provider": "greenhouse"}], interviews=8, rate_limits=False
+    )
+    sandbox.account(account["id"], paging="offset", order="newest change first")
+    house.sync(page_size=2)
+    last = min(sandbox.interviews(account["id"]), key=itemgetter("updated_at"))["id"]
+    act = {"change": "interviews", "account": account["id"], "key": last}
+    sandbox.fault(path=PATH, skip=2, acts=[{**act, "fields": {"location": "Elsewhere"}}])
+    house.state = None
+    shift(sandbox, HOUR)
+    house.sync(page_size=2)
+    assert house.current() == house.source()
     house.sync(page_size=2)
     assert house.current() == house.source()
 

@@ -211,7 +211,7 @@ class TestMovedRows:
     ) -> None:
         evidence = clocks.evidence()
         seen(evidence, *([(key, BEGAN - age) for key, age in rows] for rows in pages))
-        assert evidence.doubts == ({Doubt.MOVED: 1} if moved else {})
+        assert evidence.doubts[Doubt.MOVED] == bool(moved)
 
     def test_rows_are_compared_within_one_list(self, clocks: Clocks) -> None:
         """A candidate who applied for two jobs is in the list of each."""
@@ -230,7 +230,24 @@ class TestMovedRows:
     def test_undated_rows_tell_nothing(self, clocks: Clocks) -> None:
         evidence = clocks.evidence()
         seen(evidence, [("a", None)], [("a", None), ("a", BEGAN)])
-        assert evidence.doubts == {}
+        assert not evidence.doubts[Doubt.MOVED]
+
+    @pytest.mark.parametrize(
+        ("pages", "doubts"),
+        [
+            (["ab", "cd"], {}),
+            (["ab", "bc"], {Doubt.ONCE: 1}),
+            (["ab", "", "bc"], {Doubt.ONCE: 1}),
+            (["abb"], {}),
+        ],
+    )
+    def test_pages_that_overlap_tell_of_rows_before_them(
+        self, clocks: Clocks, pages: list[str], doubts: dict[Doubt, int]
+    ) -> None:
+        """New ones, or others that moved to the front and did not come."""
+        evidence = clocks.evidence()
+        seen(evidence, *([(key, BEGAN - 9 * DAY) for key in page] for page in pages))
+        assert evidence.doubts == doubts
 
     def test_where_every_row_is_wanted_they_lead_to_another_reading_instead(
         self, clocks: Clocks

@@ -298,7 +298,7 @@ class TestReadingAgain:
 
         taken = take(read_list(FIRST, evidence, see), chain([1], [1]))
         assert taken.requested == ["/rows", "/rows 2"]
-        assert evidence.doubts == {Doubt.MOVED: 1}
+        assert evidence.doubts[Doubt.MOVED] == 1
 
     def test_lists_of_one_evidence_know_their_own_rows_only(self, exact: Evidence) -> None:
         """A candidate of two jobs is in the list of each; neither needs to be read again."""

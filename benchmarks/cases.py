@@ -100,7 +100,7 @@ SLOW = Reading(
     workers=None,
     once=True,
 )
-CROWDED = Reading(TAP, World(accounts=300, rows=1_000), page_size=500, unlimited=True)
+CROWDED = Reading(TAP, World(accounts=1_000, rows=300), page_size=500, unlimited=True)
 LOADED = Reading(TAP, World(accounts=10, rows=5_000), page_size=500)
 
 FOUNTAIN = Reading(
@@ -184,7 +184,7 @@ def _beside(name: str) -> Case:
 
 SHARDS = Case(
     name="shards",
-    title="300,000 records of 300 accounts into Postgres, in as many shards as there are cores",
+    title="300,000 records of 1,000 accounts into Postgres, in as many shards as there are cores",
     runs={
         "shards": Loading("shards", CROWDED),
         "one process": Loading("one", CROWDED),

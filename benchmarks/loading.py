@@ -70,7 +70,7 @@ class Loading:
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A Postgres, a Meltano project that loads a server's rows there, and the rows in a file."""
+    """A Postgres, a Meltano project that loads a server's rows there, and a file for the rows."""
 
     reading: Reading
     url: str
@@ -105,17 +105,18 @@ class Warehouse:
 
 @contextmanager
 def warehouse_of(reading: Reading, stage: Stage) -> Iterator[Warehouse]:
-    """Set up Postgres and Meltano, and have the tap write what it reads into a file."""
+    """Set up Postgres and Meltano."""
     output, folder = stage.folder / "tap.jsonl", stage.folder / "project"
     folder.mkdir()
     with served(reading.world) as server, postgres() as database:
         project = Project.create(folder, stage.log, Sandbox(server.url, TOKEN), database)
         project.run("install")
-        stage.read(reading, output)
         yield Warehouse(reading, server.url, database, project, output)
 
 
 def _load_file(warehouse: Warehouse, schema: str, stage: Stage) -> Measurement:
+    if not warehouse.output.exists():
+        stage.read(warehouse.reading, warehouse.output)
     command = warehouse.target(schema, stage.folder)
     with warehouse.output.open("rb") as messages, stage.log.open("ab") as log:
         return measure(command, stdin=messages, stdout=subprocess.DEVNULL, stderr=log)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,12 @@ def main(result: str, ended_by: str, *command: str) -> None:
     """Run the command, end it by a signal on SIGTERM, and write its figures to the file."""
     begin = time.monotonic()
     process = os.posix_spawn(command[0], command, os.environ)
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(process, int(ended_by)))
+
+    def end(*_: object) -> None:
+        with suppress(ProcessLookupError):  # It may just have ended by itself.
+            os.kill(process, int(ended_by))
+
+    signal.signal(signal.SIGTERM, end)
     _, status, usage = os.wait4(process, 0)
     figures = {
         "code": os.waitstatus_to_exitcode(status),

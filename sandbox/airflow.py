@@ -8,6 +8,7 @@ import subprocess
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -31,7 +32,7 @@ PARTS = ("api-server", "scheduler", "dag-processor")
 """What runs a DAG: the scheduler's executor starts tasks, which report to the server."""
 
 START_SECONDS = 180
-LOOK_SECONDS = 1
+LOOK_SECONDS = 2
 
 
 class AirflowError(Exception):
@@ -83,6 +84,7 @@ class Airflow:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2{address}airflow",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
@@ -174,12 +176,15 @@ class Airflow:
         path = f"dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/{number}"
         return str(self._call("GET", path, params={"full_content": True}))
 
+    @cached_property
+    def _token(self) -> str:
+        return str(requests.get(f"{self.url}/auth/token", timeout=60).json()["access_token"])
+
     def _call(self, method: str, path: str, *, allowed: tuple[int, ...] = (), **given: Any) -> Any:  # noqa: ANN401 - JSON
-        token = requests.get(f"{self.url}/auth/token", timeout=60).json()["access_token"]
         answer = requests.request(
             method,
             f"{self.url}/api/v2/{path}",
-            headers={"Authorization": f"Bearer {token}"},
+            headers={"Authorization": f"Bearer {self._token}"},
             timeout=60,
             **given,
         )

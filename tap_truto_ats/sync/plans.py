@@ -107,10 +107,10 @@ class Plan:
         sync.mode = self._mode(sync, offer, window)
         if not_taken := self.query.filters_not_taken(account):
             self.not_taken[", ".join(not_taken)] += 1
-        # Rows that are all read are compared with the last time, from the second time on. Of those
-        # without a date, only marks show that they moved.
-        is_dated = sync.is_first and sync.mode is Mode.CHANGES
-        sync.evidence.is_exact |= sync.is_whole and not is_dated
+        # Rows that are all read are compared with the last time. In a first read, there is none,
+        # and dates show which rows moved, where they have some.
+        if sync.is_whole and not (sync.is_first and sync.mode is Mode.CHANGES):
+            sync.evidence.is_exact = True
         rows = AccountRows(self.resource, self.query, sync, window)
         if offer and offer.lists_partially and self.resource.name in self.settings.hydrate:
             rows.singles = None if self.settings.is_raw else Refusals(f"rows of {sync.stream}")

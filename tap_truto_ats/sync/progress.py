@@ -20,7 +20,6 @@ NOTE_SECONDS = 60.0
 NOTE_REQUESTS = 3_000
 """As many requests as the limit of a token allows in that time."""
 
-
 MOST_GONE = 100
 """As many parents that were not found the state names."""
 

@@ -48,6 +48,17 @@ def asked(sandbox: Sandbox) -> list[str]:
     return found
 
 
+def let_one_move(sandbox: Sandbox, account: str) -> None:
+    """Let an interview of the last candidate move to the first one, who was asked by already."""
+    moved = sandbox.interviews(account)[0]["id"]
+    ids = sorted(row["id"] for row in sandbox.rows("candidates", account))
+    sandbox.change_row("interviews", account, moved, candidate={"id": ids[-1]})
+    to = {"account": account, "change": "candidates", "key": ids[0]}
+    row = {"account": account, "change": "interviews", "key": moved}
+    fields = {"fields": {"candidate": {"id": ids[0]}}}
+    sandbox.fault(path=PATH, skip=50, acts=[to, {**row, **fields}])
+
+
 class TestGoingOn:
     """A reading that is broken off goes on where it stopped."""
 
@@ -287,14 +298,7 @@ class TestGone:
     def test_a_row_that_moves_comes_though_no_parent_is_gone(
         self, tap: Tap, sandbox: Sandbox, account: str, state: dict[str, Any]
     ) -> None:
-        moved = sandbox.interviews(account)[0]["id"]
-        ids = sorted(row["id"] for row in sandbox.rows("candidates", account))
-        sandbox.change_row("interviews", account, moved, candidate={"id": ids[-1]})
-        to = {"account": account, "change": "candidates", "key": ids[0]}
-        row = {"account": account, "change": "interviews", "key": moved}
-        sandbox.fault(
-            path=PATH, skip=50, acts=[to, {**row, "fields": {"candidate": {"id": ids[0]}}}]
-        )
+        let_one_move(sandbox, account)
         run = read(tap, state)
         assert table(run) == rows(sandbox.interviews())
         assert run.syncs[account, "interviews"]["is_complete"]
@@ -518,13 +522,7 @@ class TestEachRun:
     def test_a_row_that_moves_comes(
         self, tap: Tap, sandbox: Sandbox, account: str, state: dict[str, Any], page_size: int
     ) -> None:
-        moved = sandbox.interviews(account)[0]["id"]
-        ids = sorted(row["id"] for row in sandbox.rows("candidates", account))
-        sandbox.change_row("interviews", account, moved, candidate={"id": ids[-1]})
-        to = {"account": account, "change": "candidates", "key": ids[0]}
-        row = {"account": account, "change": "interviews", "key": moved}
-        fields = {"fields": {"candidate": {"id": ids[0]}}}
-        sandbox.fault(path=PATH, skip=50, acts=[to, {**row, **fields}])
+        let_one_move(sandbox, account)
         run = read(tap, state, page_size=page_size)
         assert run.syncs[account, "interviews"]["is_complete"]
         assert table(run) == rows(sandbox.interviews())

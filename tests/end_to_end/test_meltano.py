@@ -55,6 +55,11 @@ def schema(request: pytest.FixtureRequest) -> str:
     return name[:60]
 
 
+def files(project: Project) -> list[Path]:
+    """What `meltano run` keeps for the tap."""
+    return [*(project.folder / ".meltano" / "run" / "tap-truto-ats").glob("*")]
+
+
 def batches(database: Postgres, schema: str) -> dict[str, Any]:
     """When each interview was last loaded, by account and id."""
     found = query(
@@ -86,6 +91,8 @@ def test_runs_follow_the_source(
 
     before = batches(database, name)
     project.run(*RUN)
+    # All runs of the plugin use these files: therefore, shards do not use `meltano run`.
+    assert {"state.json", "tap.properties.json"} <= {one.name for one in files(project)}
     assert interviews(database, name) == rows(sandbox.interviews())
     after = batches(database, name)
     loaded = [key.split()[0] for key in after if after[key] != before[key]]
@@ -245,6 +252,8 @@ class TestShards:
         ids: dict[str, str],
         request: pytest.FixtureRequest,
     ) -> None:
+        for file in files(project):
+            file.unlink()
         states = {}
         for index in range(2):  # There is no account in the third.
             command, variables = el(index, 3)
@@ -254,7 +263,7 @@ class TestShards:
             states[index] = state_of(project, f"shards-{index}-of-3")
             shard = Shard(index, 3)
             assert accounts_of(states[index]) == {one for one in ids.values() if one in shard}
-        assert not (project.folder / ".meltano" / "run" / "tap-truto-ats" / "state.json").exists()
+        assert "state.json" not in {one.name for one in files(project)}
         assert interviews(database, schema(request)) == rows(sandbox.interviews())
 
         # The state of the first shard is older than what another state knows of its accounts.

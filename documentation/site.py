@@ -13,6 +13,7 @@ from documentation.blocks import DOCS, ROOT, SCHEMAS
 from documentation.streams import pages
 
 CONFIG = Path(__file__).with_name("zensical.toml")
+WORKER = CONFIG.with_name("iframe-worker.js")
 
 PLACES = {
     "README.md": "index.md",
@@ -40,6 +41,7 @@ def build(output: Path, *, draws: bool) -> None:
     folder = output / "docs"
     (folder / "streams").mkdir(parents=True)
     shutil.copy(CONFIG, output)
+    shutil.copy(WORKER, folder)
     gathered = {place: _gathered(path) for path, place in PLACES.items()}
     for place, text in (gathered | pages()).items():
         shown = with_diagrams(text, folder / place) if draws else text

@@ -11,7 +11,7 @@ from documentation.blocks import BLOCK, DOCS, fenced, render
 from documentation.entities import diagram
 from documentation.providers import CHANGES, HELD_BACK, WHOLE, ways
 from documentation.screens import SCREENS
-from documentation.site import CONFIG, PLACES, moved, with_diagrams
+from documentation.site import CONFIG, PLACES, build, moved, with_diagrams
 from documentation.streams import pages
 from documentation.tables import tables
 from tap_truto_ats.api.errors import ANSWERS, OTHERS
@@ -95,6 +95,22 @@ def test_links_of_the_readme_lead_to_pages_of_the_site(target: str, in_the_site:
 def test_a_link_to_a_file_that_is_not_there_ends_the_program() -> None:
     with pytest.raises(SystemExit, match=r"docs/state\.md: the link to nowhere\.md"):
         moved("docs/state.md", "[here]", "nowhere.md", None)
+
+
+def test_pages_load_nothing_from_other_hosts_and_are_searched_on_a_disk(tmp_path: Path) -> None:
+    build(tmp_path / "built", draws=False)
+    site = tmp_path / "built" / "site"
+    loaded = {
+        tag
+        for page in site.rglob("*.html")
+        for tag in re.findall(
+            r"<(?:script|img|link|iframe)\b[^>]*https?://[^>]*>", page.read_text(encoding="utf-8")
+        )
+    }
+    assert loaded == set()
+    assert '<script src="../iframe-worker.js"' in (site / "streams" / "jobs.html").read_text()
+    assert (site / "iframe-worker.js").is_file()
+    assert (site / "search.js").read_text(encoding="utf-8").startswith("var __index = ")
 
 
 def test_diagrams_are_drawn_so_that_a_page_needs_no_script(tmp_path: Path) -> None:

@@ -36,14 +36,16 @@ def references(name: str) -> Iterator[str]:
     """Yield the lines from a stream to those that it refers to."""
     for column, described in schema(name)["properties"].items():
         many = "}" if "items" in described else "|"
-        if one := target(column, described):
+        if one := target(name, column, described):
             yield f'{one} {many}o--o{{ {name} : "{column}"'
 
 
-def target(column: str, described: Mapping[str, Any]) -> str | None:
-    """Return the stream that a column refers to by ids; None if it does not."""
+def target(stream: str, column: str, described: Mapping[str, Any]) -> str | None:
+    """Return the stream that a stream's column refers to by ids; None if it does not."""
     parts = described.get("properties") or described.get("items", {}).get("properties") or {}
     if "id" not in parts:
         return None
+    if column == "parent":
+        return stream
     one = column.removesuffix("s")
     return REFERENCES.get(f"{one}_id") or (f"{one}s" if f"{one}s" in RESOURCES else None)

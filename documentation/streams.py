@@ -66,7 +66,7 @@ def page(name: str) -> str:
     """Write the page of a stream."""
     resource = RESOURCES.get(name)
     parts = [*about(resource)] if resource else [*about_own(*OWN[name])]
-    return "\n\n".join([f"# {name}", *parts, "## Columns", *columns(schema(name), resource)]) + "\n"
+    return "\n\n".join([f"# {name}", *parts, "## Columns", *columns(name, resource)]) + "\n"
 
 
 def about_own(holds: str, reading: str) -> Iterator[str]:
@@ -135,16 +135,16 @@ def notes(resource: Resource) -> Iterator[str]:
         )
 
 
-def columns(described: Mapping[str, Any], resource: Resource | None) -> Iterator[str]:
+def columns(stream: str, resource: Resource | None) -> Iterator[str]:
     """Tell the columns, their types, and who fills them."""
     offers = resource.offers if resource else {}
     is_told = any(offer.fills for offer in offers.values())
     heads = ("column", "type in Postgres", "meaning", *(["filled by"] if is_told else []))
-    rows = []
+    described, rows = schema(stream), []
     for name, column in described["properties"].items():
         key = " (key)" if name in described["required"] else ""
         fillers = [one for one, offer in offers.items() if name in (offer.fills or ())]
-        cells = [f"`{name}`{key}", kind(column), meaning(name, column)]
+        cells = [f"`{name}`{key}", kind(column), meaning(stream, name, column)]
         rows.append([*cells, *([names(fillers)] if is_told else [])])
     yield table(heads, rows)
     if resource and not is_told:
@@ -165,11 +165,11 @@ def kind(column: Mapping[str, Any]) -> str:
     return f"`{TYPES[one]}`"
 
 
-def meaning(name: str, column: Mapping[str, Any]) -> str:
+def meaning(stream: str, name: str, column: Mapping[str, Any]) -> str:
     """Return a column's meaning, with what it refers to and the parts of its objects."""
     parts = column.get("properties") or column.get("items", {}).get("properties") or {}
     text = column["description"].replace("|", "\\|")
-    if stream := target(name, column):
-        text += f"; refers to [{stream}]({stream}.md)"
+    if other := target(stream, name, column):
+        text += f"; refers to [{other}]({other}.md)"
     inner = ", ".join(f"`{part}`" for part in parts)
     return f"{text}; has {inner}" if inner else text

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from documentation.blocks import BLOCK, DOCS, fenced, render
-from documentation.entities import diagram
+from documentation.blocks import BLOCK, DOCS, fenced, render, schema
+from documentation.entities import diagram, target
 from documentation.providers import CHANGES, HELD_BACK, WHOLE, ways
 from documentation.screens import SCREENS
 from documentation.site import CONFIG, PLACES, build, moved, with_diagrams
@@ -79,8 +79,19 @@ def test_it_tells_how_providers_are_read(stream: str, told: dict[str, str]) -> N
     assert ways(RESOURCES[stream]) == {way: names.split() for way, names in told.items()}
 
 
+def test_every_id_in_a_column_refers_to_a_stream_unless_it_may_be_of_several_or_of_none() -> None:
+    unknown = {
+        f"{name}.{column}"
+        for name in RESOURCES
+        for column, described in schema(name)["properties"].items()
+        if "id" in (described.get("properties") or described.get("items", {}).get("properties", {}))
+        and not target(name, column, described)
+    }
+    assert unknown == {"activities.actor", "applications.source", "job_form_fields.options"}
+
+
 @pytest.mark.parametrize(
-    ("target", "in_the_site"),
+    ("path", "in_the_site"),
     [
         ("docs/state.md", "[here](state.md#there)"),
         ("deploy/README.md", "[here](machines.md#there)"),
@@ -88,8 +99,8 @@ def test_it_tells_how_providers_are_read(stream: str, told: dict[str, str]) -> N
         ("LICENSE", "here"),
     ],
 )
-def test_links_of_the_readme_lead_to_pages_of_the_site(target: str, in_the_site: str) -> None:
-    assert moved("README.md", "[here]", target, "#there") == in_the_site
+def test_links_of_the_readme_lead_to_pages_of_the_site(path: str, in_the_site: str) -> None:
+    assert moved("README.md", "[here]", path, "#there") == in_the_site
 
 
 def test_a_link_to_a_file_that_is_not_there_ends_the_program() -> None:

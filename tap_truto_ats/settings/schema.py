@@ -49,27 +49,27 @@ class Settings:
     shard_count: int | None = _setting(
         th.IntegerType(minimum=1),
         "Number of shards",
-        "Among how many runs the accounts are shared out, each account to one of them by its id. "
-        "Each shard needs a state of its own.",
+        "How many runs share the accounts: by its id, each account belongs to one of them. Each "
+        "of these shards needs a state of its own.",
     )
     shard_index: int | None = _setting(
         th.IntegerType(minimum=0),
         "Shard",
-        "Which of the shards this run reads, counted from 0.",
+        "The shard that this run reads, counted from 0.",
     )
     parallel_runs: int = _setting(
         th.IntegerType(minimum=1, maximum=500),
         "Parallel runs",
         "How many runs use the token at the same time: each keeps to its part of the token's 500 "
-        "requests in 10 seconds. An account's own limit stays whole, so that no two of the runs "
-        "may read the same account.",
+        "requests in 10 seconds. The limit of an account is not divided, so that no two of the "
+        "runs may read the same account.",
         default=1,
     )
     start_date: datetime | None = _setting(  # noqa: RUF009 - it returns a field
         th.DateTimeType,
         "Start date",
-        "First sync: rows whose `updated_at` is older are not emitted; rows without `updated_at` "
-        "go by `created_at`, rows without either are emitted.",
+        "Rows whose `updated_at` is older are not emitted. For rows without `updated_at`, "
+        "`created_at` counts; rows without either are emitted.",
     )
     include_remote_data: bool = _setting(
         th.BooleanType,
@@ -87,25 +87,26 @@ class Settings:
     filters: Mapping[str, Mapping[str, Any]] = _setting(
         th.ObjectType(),
         "Filters",
-        "Per stream: query parameters, such as "
+        "By stream: query parameters, such as "
         '`{"interviews": {"start_at": {"gte": "2026-01-01T00:00:00Z"}}}`.',
     )
     remote_query: Mapping[str, Mapping[str, Any]] = _setting(
         th.ObjectType(),
         "Remote query",
-        "Per stream: parameters passed to the provider untouched (`remote_query[foo][bar]=baz`).",
+        "By stream: parameters that Truto passes on to the provider untouched "
+        "(`remote_query[foo][bar]=baz`).",
     )
     response_format: str = _setting(
         th.StringType,
         "Response format",
-        "Form in which Truto answers.",
+        "The form in which Truto answers.",
         default="unified",
         allowed_values=["unified", "normalized", "raw", "stream"],
     )
     page_size: int = _setting(
         th.IntegerType(minimum=1),
         "Page size",
-        "Sent as `limit`; a hint, a page may hold more or fewer rows.",
+        "How many rows to ask for in a page (`limit`). A page may hold more or fewer.",
         default=100,
     )
     ignore_limit: bool = _setting(
@@ -114,15 +115,15 @@ class Settings:
     lookback_seconds: int = _setting(
         th.IntegerType(minimum=0),
         "Lookback",
-        "Seconds that are subtracted from a bookmark when it is read; the stored one stays as it "
-        "is.",
+        "Seconds that are subtracted from a bookmark when it is read. The stored bookmark stays as "
+        "it is.",
         default=120,
     )
     max_concurrency: int = _setting(
         th.IntegerType(minimum=1, maximum=100),
         "Concurrency",
-        "Requests under way at the same time, each of which may hold a page in memory. The default "
-        "uses up the token's limit when an answer takes a second.",
+        "Requests under way at the same time, each of which may hold a page in memory. With the "
+        "default, a run reaches the token's limit when an answer takes a second.",
         default=50,
     )
     request_timeout_seconds: int = _setting(
@@ -141,21 +142,22 @@ class Settings:
     schedule_window_days: int | None = _setting(
         th.IntegerType(minimum=0),
         "Schedule window",
-        "Accounts whose rows carry no `updated_at`: once read whole, later runs ask only for what "
-        "starts or ends within this many days before the run, or later.",
+        "For accounts whose rows carry no `updated_at`: after they have been read whole, later "
+        "runs ask only for what starts or ends within this many days before the run, or later.",
     )
     full_read_every_days: int | None = _setting(
         th.IntegerType(minimum=0),
         "Days between whole reads",
         "After so many days each account is read whole again, so that late changes, changes "
-        "without a date and deletions come to light. Null or 0 switches it off.",
+        "without a date and deletions are found. Null or 0 switches it off.",
         default=7,
     )
     changed_parents_only: bool = _setting(
         th.BooleanType,
         "Ask by changed parents only",
-        "Where rows are asked for by their parents, such as candidates: between whole reads, only "
-        "by parents that changed since they were read last, or that do not tell.",
+        "Where rows are asked for by their parents, such as candidates: between whole reads, the "
+        "tap asks only for parents that changed since they were read last, or that do not tell "
+        "when they changed.",
         default=False,
     )
     hydrate: tuple[str, ...] = _setting(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from tap_truto_ats.api.errors import ANSWERS, OTHERS
 from tap_truto_ats.model.resources import RESOURCES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
@@ -25,9 +27,32 @@ BLOCKS = tables() | {"entities": diagram()}
 ANSWER_CAUSES = sorted({answer.cause for answer in (*ANSWERS.values(), *dict(OTHERS).values())})
 
 
+BREAKS = re.compile(
+    r"…|\d+|interviews(?:\.start_at)?|candidates?(?:_id)?|eeocs|'stream_maps'|\(HTTP|: |holds no"
+)
+"""What stands in a quoted line for what differs from log to log, or joins texts of the code."""
+
+
+def texts() -> Iterator[str]:
+    """The texts in the tap's code; of those with placeholders, what stands between them."""
+    for path in (DOCS.parent / "tap_truto_ats").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
 @pytest.mark.parametrize("cause", ANSWER_CAUSES)
 def test_troubleshooting_knows_every_answer(cause: str) -> None:
     assert cause in PAGES["troubleshooting.md"]
+
+
+def test_troubleshooting_quotes_what_the_tap_logs() -> None:
+    known = "\n".join(texts())
+    lines = re.findall(r"^\| (`.*?`) \| ", PAGES["troubleshooting.md"], re.MULTILINE)
+    quoted = [quote for line in lines for quote in re.findall(r"`(.+?)`(?=$|, `| / `)", line)]
+    parts = {part.strip(" ():,'") for quote in quoted for part in BREAKS.split(quote)}
+    assert len(lines) > 50
+    assert {part for part in parts if part not in known} == set()
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -10,10 +10,10 @@ import pytest
 
 from documentation.blocks import BLOCK, DOCS, fenced, render, schema
 from documentation.entities import diagram, target
-from documentation.providers import CHANGES, HELD_BACK, WHOLE, ways
+from documentation.providers import CHANGES, HELD_BACK, PROVIDERS, WHOLE, names, ways
 from documentation.screens import SCREENS
 from documentation.site import CONFIG, PLACES, build, moved, with_diagrams
-from documentation.streams import pages
+from documentation.streams import OWN, pages
 from documentation.tables import tables
 from tap_truto_ats.api.errors import ANSWERS, OTHERS
 from tap_truto_ats.model.resources import RESOURCES
@@ -53,6 +53,19 @@ def test_troubleshooting_quotes_what_the_tap_logs() -> None:
     parts = {part.strip(" ():,'") for quote in quoted for part in BREAKS.split(quote)}
     assert len(lines) > 50
     assert {part for part in parts if part not in known} == set()
+
+
+def test_the_readme_counts_providers_and_streams() -> None:
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    offers = RESOURCES["interviews"].offers
+    listing = rf"of which five list interviews \({names(offers)}\)"
+    assert len(offers) == 5
+    assert re.search(rf"^\| Providers \| {len(PROVIDERS)} \| .*{listing}", readme, re.MULTILINE)
+    defaults = [name for name, one in RESOURCES.items() if one.is_default]
+    assert len(defaults) + len(OWN) == 8
+    assert f"| Streams | {len(pages())} | [eight are selected by default]" in readme
+    selected = [f'"{name}.*"' for name in ("account_syncs", "integrated_accounts", *defaults)]
+    assert f"_select '[{', '.join(selected)}]'" in readme
 
 
 @pytest.mark.parametrize("page", PAGES)

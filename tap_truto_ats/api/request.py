@@ -61,7 +61,7 @@ class Usage:
     replaced: int = 0
     """Values of the pages that were not to be had as they were sent."""
     waited_seconds: float = 0.0
-    """Seconds spent waiting for Truto's limits, the provider's quota, and before retries."""
+    """Seconds spent waiting for Truto's limits and the provider's quota, and after 429."""
 
     def add(self, other: Usage) -> None:
         """Add another usage to this one."""

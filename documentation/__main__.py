@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from documentation.blocks import ROOT, write
-from documentation.entities import diagram
+from documentation.entities import diagrams
 from documentation.site import build
 from documentation.tables import tables
 
@@ -22,6 +22,6 @@ if __name__ == "__main__":
             build(Path(folder), draws=False)
         print("No link of the documentation leads nowhere")
     else:
-        write(tables() | {"entities": diagram()})
+        write(tables() | diagrams())
         build(ROOT / OUTPUT, draws=True)
         print(f"Built {OUTPUT}/site/index.html")

@@ -1,4 +1,4 @@
-"""The entity diagram: which stream refers to which, by the ids in its columns."""
+"""The entity diagrams: which stream refers to which, by the ids in its columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tap_truto_ats.model.resources import RESOURCES
 from tests.models import PARENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 REFERENCES = PARENTS | {
     "hiring_manager_id": "users",
@@ -18,26 +18,36 @@ REFERENCES = PARENTS | {
 """The streams that ids refer to, by the columns of the dbt package that hold them alone."""
 
 
-def diagram() -> str:
-    """Write the diagram in Mermaid's language.
+def diagrams() -> dict[str, str]:
+    """Write the diagrams in Mermaid's language, by the names of their markers.
 
-    All streams refer to the accounts, which is left out: the lines would hide all others.
+    The first has the streams that are selected by default, the second all others and what refers
+    to them: a single one would be too wide to be read. All streams refer to the accounts, which is
+    left out: the lines would hide all others.
     """
-    lines = ["erDiagram"]
-    for name in (one.name for one in RESOURCES.values()):
-        lines.append(f"    {name} {{")
-        lines += [f"        text {key} PK" for key in ("integrated_account_id", "id")]
-        lines.append("    }")
-        lines += [f"    {line}" for line in references(name)]
-    return fenced("mermaid", "\n".join(lines))
+    default = [name for name, one in RESOURCES.items() if one.is_default]
+    others = [name for name in RESOURCES if name not in default]
+    found = [one for name in RESOURCES for one in references(name)]
+    inner = [line for ends, line in found if ends <= {*default}]
+    outer = [line for ends, line in found if not ends <= {*default}]
+    return {
+        "entities": _diagram(default, inner),
+        "other-entities": _diagram(others, ["direction LR", *outer]),
+    }
 
 
-def references(name: str) -> Iterator[str]:
-    """Yield the lines from a stream to those that it refers to."""
+def _diagram(names: Iterable[str], lines: Iterable[str]) -> str:
+    keys = "".join(f"        text {key} PK\n" for key in ("integrated_account_id", "id"))
+    entities = (f"{name} {{\n{keys}    }}" for name in names)
+    return fenced("mermaid", "\n    ".join(["erDiagram", *lines, *entities]))
+
+
+def references(name: str) -> Iterator[tuple[set[str], str]]:
+    """Yield a stream's references to others or to itself: both streams, and the line."""
     for column, described in schema(name)["properties"].items():
         many = "}" if "items" in described else "|"
         if one := target(name, column, described):
-            yield f'{one} {many}o--o{{ {name} : "{column}"'
+            yield {name, one}, f'{one} {many}o--o{{ {name} : "{column}"'
 
 
 def target(stream: str, column: str, described: Mapping[str, Any]) -> str | None:

@@ -84,13 +84,16 @@ def moved(path: str, text: str, target: str, anchor: str | None) -> str:
 
 
 def with_diagrams(text: str, page: Path) -> str:
-    """Put drawings in the place of diagrams, so that no script has to draw them."""
+    """Put drawings in the place of diagrams, so that no script has to draw them.
+
+    Each is a link to itself, since a page is narrower than some of them.
+    """
     # Costs half a second to import, which a check of links need not pay.
     from mermaidx import render  # noqa: PLC0415
 
     def drawn(found: re.Match[str]) -> str:
         file = page.with_name(f"{page.stem}-{found.start()}.svg")
         file.write_text(render(found[1]).svg(), encoding="utf-8")
-        return f"![Diagram]({file.name})"
+        return f'[![Diagram]({file.name} "Open in full size")]({file.name})'
 
     return DIAGRAM.sub(drawn, text)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from documentation.blocks import BLOCK, DOCS, fenced, render, schema
-from documentation.entities import diagram, target
+from documentation.entities import diagrams, target
 from documentation.providers import CHANGES, HELD_BACK, PROVIDERS, WHOLE, names, ways
 from documentation.screens import SCREENS
 from documentation.site import CONFIG, PLACES, build, moved, with_diagrams
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
-BLOCKS = tables() | {"entities": diagram()}
+BLOCKS = tables() | diagrams()
 ANSWER_CAUSES = sorted({answer.cause for answer in (*ANSWERS.values(), *dict(OTHERS).values())})
 
 
@@ -166,7 +166,8 @@ def test_diagrams_are_drawn_so_that_a_page_needs_no_script(tmp_path: Path) -> No
     small = fenced("mermaid", "erDiagram\n    jobs |o--o{ applications : job")
     shown = with_diagrams(f"Before\n\n{small}\n\nAfter", tmp_path / "entities.md")
     (drawing,) = tmp_path.iterdir()
-    assert shown == f"Before\n\n![Diagram]({drawing.name})\n\nAfter"
+    image = f'![Diagram]({drawing.name} "Open in full size")'
+    assert shown == f"Before\n\n[{image}]({drawing.name})\n\nAfter"
     text = drawing.read_text(encoding="utf-8")
     assert text.startswith("<svg")
     assert "<script" not in text

@@ -171,5 +171,7 @@ def meaning(stream: str, name: str, column: Mapping[str, Any]) -> str:
     text = column["description"].replace("|", "\\|")
     if other := target(stream, name, column):
         text += f"; refers to [{other}]({other}.md)"
+    if name == "remote_data":
+        text += "; only with the [setting](../settings.md) `include_remote_data`"
     inner = ", ".join(f"`{part}`" for part in parts)
     return f"{text}; has {inner}" if inner else text

@@ -34,6 +34,7 @@ class Warehouse:
     schema: str
     folder: Path
     optional: list[str]
+    project: Path = PACKAGE
 
     def load(self, *streams: str) -> None:
         """Read streams whole and load them."""
@@ -47,7 +48,7 @@ class Warehouse:
         """Run dbt; return its exit code and what it wrote."""
         program = environment(PACKAGE / "requirements.txt", PLUGINS) / "bin" / "dbt"
         given = {
-            "DBT_PROJECT_DIR": str(PACKAGE),
+            "DBT_PROJECT_DIR": str(self.project),
             "DBT_PROFILES_DIR": str(PACKAGE),
             "DBT_TARGET_PATH": str(self.folder / "target"),
             "DBT_LOG_PATH": str(self.folder / "logs"),

@@ -15,7 +15,7 @@ from tap_truto_ats import warehouse
 from tests.end_to_end.dbt import Warehouse
 from tests.end_to_end.numbers import Numbers, by_key
 from tests.harness import server
-from tests.models import DEFAULT, STREAMS, SYNCS, columns
+from tests.models import DEFAULT, PACKAGE, STAGING, STREAMS, SYNCS, columns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +78,7 @@ def staged(stream: str, row: Row) -> Row:
 
 @pytest.mark.parametrize("stream", [*(STREAMS.keys() - {SYNCS, "integrated_accounts"})])
 def test_staging_equals_the_source(built: Warehouse, stream: str) -> None:
-    found = by_key(built.rows(f"stg_{stream}"))
+    found = by_key(built.rows(f"{STAGING}{stream}"))
     expected = by_key(built.sandbox.rows(stream))
     assert found.keys() == expected.keys()
     for key, row in expected.items():
@@ -87,7 +87,7 @@ def test_staging_equals_the_source(built: Warehouse, stream: str) -> None:
 
 
 def test_no_json_null_is_left(built: Warehouse) -> None:
-    raw, model = "analysed.interviews", "analysed_models.stg_interviews"
+    raw, model = "analysed.interviews", f"analysed_models.{STAGING}interviews"
     assert built.count(raw, "custom_fields = 'null'")
     assert not built.count(model, "custom_fields = 'null'")
     assert built.count(model, "custom_fields IS NULL") == built.count(raw, "custom_fields = 'null'")
@@ -184,7 +184,7 @@ def test_columns_are_described_in_the_database_and_by_docs_generate(built: Wareh
     code, log = built.dbt("docs", "generate")
     assert code == 0, log
     catalog = json.loads((built.folder / "target" / "catalog.json").read_text())
-    assert {f"model.truto_ats.stg_{stream}" for stream in STREAMS} < catalog["nodes"].keys()
+    assert {f"model.truto_ats.{STAGING}{stream}" for stream in STREAMS} < catalog["nodes"].keys()
 
 
 class TestChanges:
@@ -197,7 +197,7 @@ class TestChanges:
             box.delete_row(stream, row["integrated_account_id"], row["id"])
         built.load(*STREAMS)
         for stream in ("interviews", "applications", "users", "offers"):
-            raw = built.rows(f"stg_{stream}")
+            raw = built.rows(f"{STAGING}{stream}")
             assert by_key(raw).keys() == by_key(box.rows(stream)).keys()
             assert built.count(f"analysed.{stream}") == len(raw) + 1
 
@@ -273,7 +273,7 @@ class TestDefaults:
         assert few.rows("applications_enriched") == []
         assert not query(
             few.database,
-            "SELECT FROM pg_views WHERE (schemaname, viewname) = ('few_models', 'stg_eeocs')",
+            f"SELECT FROM pg_views WHERE (schemaname, viewname) = ('few_models', '{STAGING}eeocs')",
         )
 
     def test_freshness_goes_by_the_syncs(self, few: Warehouse) -> None:
@@ -291,6 +291,28 @@ class TestDefaults:
             assert states()["interviews"] == "warn"
             connection.execute(old.encode())
         assert states()["interviews"] == "error"
+
+
+def test_it_is_a_package_of_a_project_that_has_users_of_its_own(
+    sandbox: Sandbox, database: Postgres, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    (own / "models").mkdir(parents=True)
+    (own / "dbt_project.yml").write_text(
+        "name: own\nprofile: truto_ats\nflags: {send_anonymous_usage_stats: false}\n"
+    )
+    (own / "packages.yml").write_text(f"packages: [{{local: {PACKAGE}}}]\n")
+    (own / "models" / "stg_users.sql").write_text("select 1 as id")
+    (own / "models" / "held.sql").write_text(
+        "select id from {{ ref('interviews_enriched') }} where not is_cancelled"
+    )
+    made = Warehouse(database, sandbox, "shared", tmp_path, [], own)
+    made.load(SYNCS, "integrated_accounts", "interviews", "users")
+    code, log = made.dbt("deps")
+    assert code == 0, log
+    made.build()
+    assert made.count("shared_models.stg_users") == 1
+    assert made.rows("held")
 
 
 def test_meltano_runs_it_after_the_target(

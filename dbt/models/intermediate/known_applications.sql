@@ -12,7 +12,7 @@ with listed as (
         current_stage_id,
         current_stage ->> 'name' as current_stage,
         true as is_listed
-    from {{ ref('stg_applications') }}
+    from {{ ref('stg_truto_ats__applications') }}
 ),
 
 held as (
@@ -28,7 +28,7 @@ held as (
         held.application -> 'current_stage' ->> 'id',
         held.application -> 'current_stage' ->> 'name',
         false
-    from {{ ref('stg_candidates') }} as candidates
+    from {{ ref('stg_truto_ats__candidates') }} as candidates
     cross join lateral jsonb_array_elements(candidates.applications) as held (application)
     where held.application ->> 'id' is not null
 )

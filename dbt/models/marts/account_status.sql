@@ -6,7 +6,7 @@ with syncs as (
         row_number() over (
             partition by integrated_account_id, stream order by run_started_at desc
         ) = 1 as is_last
-    from {{ ref('stg_account_syncs') }}
+    from {{ ref('stg_truto_ats__account_syncs') }}
 ),
 
 streams as (
@@ -41,7 +41,7 @@ select
     min(streams.last_whole_read_at) filter (where streams.status <> 'skipped')
         as last_whole_read_at
 from streams
-left join {{ ref('stg_integrated_accounts') }} as accounts
+left join {{ ref('stg_truto_ats__integrated_accounts') }} as accounts
     on accounts.id = streams.integrated_account_id
 group by
     streams.integrated_account_id,

@@ -160,11 +160,19 @@ def _source() -> dict[str, Any]:
 
 
 def _last_read(stream: str) -> str:
-    """Write SQL that tells when a stream was last read: without changes, no row would tell."""
-    which = "" if stream == SYNCS else f" and stream = '{stream}'"
+    """Write SQL that tells when a stream was last read: without changes, no row would tell.
+
+    A stream that no run has dealt with is not selected, which is no reason for an alert.
+    """
+    read = (
+        "max(ended_at at time zone 'UTC')"
+        " filter (where status = 'succeeded' or mode = 'not offered')"
+    )
+    if stream == SYNCS:
+        return f"select {read} from {{{{ this }}}}"
     return (
-        "select max(ended_at at time zone 'UTC') from {{ this.schema }}.account_syncs"
-        f" where status <> 'failed'{which}"
+        f"select case when count(*) > 0 then {read} else now() end"
+        f" from {{{{ this.schema }}}}.account_syncs where stream = '{stream}'"
     )
 
 
@@ -218,7 +226,7 @@ def _deletions() -> str:
         "gone(schema, table, stream, account)": warehouse.GONE.format(**names),
         "create_purges(schema)": warehouse.PURGES.format(**names, **words),
         "purge_stream(schema, table, stream, account)": purge.format(**names, **words),
-        "purged_streams()": "{{ return(" + repr(warehouse.DEFAULT) + ") }}",
+        "purged_streams()": "{{ return(" + repr([*warehouse.STREAMS]) + ") }}",
     }
     return f"{{#- {NOTICE} -#}}\n" + "\n".join(
         f"{{% macro {name} -%}}\n{sql.rstrip()}\n{{%- endmacro %}}\n"

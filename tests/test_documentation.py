@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from documentation.blocks import BLOCK, DOCS, fenced, render
+from documentation.blocks import BLOCK, DOCS, ROOT, fenced, render
 from documentation.entities import diagram
 from documentation.providers import CHANGES, HELD_BACK, WHOLE, ways
 from documentation.screens import SCREENS
@@ -90,6 +90,15 @@ def test_it_tells_how_providers_are_read(stream: str, told: dict[str, str]) -> N
 )
 def test_links_of_the_readme_lead_to_pages_of_the_site(target: str, in_the_site: str) -> None:
     assert moved("README.md", "[here]", target, "#there") == in_the_site
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "README.md", "SECURITY.md", "dbt/README.md"])
+def test_files_that_are_named_are_there(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    folders = "|".join(one.name for one in ROOT.iterdir() if one.is_dir())
+    named = re.findall(rf"(?<![\w./])(?:{folders})/[\w./-]*\w(?![<\w])", text)
+    ours = {one for one in named if not one.startswith(("dist/", "output/", ".venv/"))}
+    assert {one for one in ours if not (ROOT / one).exists()} == set()
 
 
 def test_a_link_to_a_file_that_is_not_there_ends_the_program() -> None:

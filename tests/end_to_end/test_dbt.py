@@ -202,7 +202,9 @@ class TestChanges:
             assert by_key(raw).keys() == by_key(box.rows(stream)).keys()
             assert built.count(f"analysed.{stream}") == len(raw) + 1
 
-    def test_purge_deletes_what_the_command_deletes_without_models_too(self, built: Warehouse) -> None:
+    def test_purge_deletes_what_the_command_deletes_without_models_too(
+        self, built: Warehouse
+    ) -> None:
         def tables(connection: Any) -> dict[str, Any]:
             found = {
                 stream: connection.execute(f"SELECT * FROM analysed.{stream} ORDER BY 1, 2, 3")

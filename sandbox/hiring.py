@@ -61,7 +61,8 @@ def interviewed(account: Account, rng: Random, moment: datetime) -> int:
 def rejected_at(account: Account, application: int, rng: Random) -> datetime | None:
     """Return when an application that is no further than its furthest stage was rejected, if so."""
     came = account.born("applications", application)
-    longest = max(ACTIVE, 2 * (OVERLAP + 1) * account.step("applications")) + NOTICE
+    between = 2 * account.step("applications")  # from a candidate to the next one
+    longest = max(ACTIVE + 2 * between, (OVERLAP + 1) * between) + NOTICE
     moment = came + longest + timedelta(days=rng.randint(2, 9))
     is_hired = FURTHEST[application % len(FURTHEST)] == max(FURTHEST)
     return None if is_hired or moment > END or rng.random() < 0.2 else moment  # noqa: PLR2004

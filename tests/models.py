@@ -28,6 +28,9 @@ STREAMS = {
 DEFAULT = {SYNCS, *warehouse.DEFAULT}
 NOTICE = "Written by `make models`: change the tap's schemas or tests/models.py instead."
 
+STAGING = "stg_truto_ats__"
+"""How the names of staging models begin: other packages and projects have users and jobs, too."""
+
 SCHEMA = "{{ var('truto_ats_schema', env_var('DBT_POSTGRES_SOURCE_SCHEMA', 'truto_ats')) }}"
 """Where the target has loaded: a variable of dbt's, or of the environment under Meltano."""
 
@@ -68,7 +71,7 @@ VALUES = {
 
 def files() -> dict[str, str]:
     """Return what the files hold, by their paths in the package."""
-    staging = {f"models/staging/stg_{name}.sql": _model(name) for name in STREAMS}
+    staging = {f"models/staging/{STAGING}{name}.sql": _model(name) for name in STREAMS}
     return staging | {
         "macros/deletions.sql": _deletions(),
         "models/staging/_sources.yml": _yaml({"sources": [_source()]}),
@@ -157,11 +160,19 @@ def _source() -> dict[str, Any]:
 
 
 def _last_read(stream: str) -> str:
-    """Write SQL that tells when a stream was last read: without changes, no row would tell."""
-    which = "" if stream == SYNCS else f" and stream = '{stream}'"
+    """Write SQL that tells when a stream was last read: without changes, no row would tell.
+
+    A stream that no run has dealt with is not selected, which is no reason for an alert.
+    """
+    read = (
+        "max(ended_at at time zone 'UTC')"
+        " filter (where status = 'succeeded' or mode = 'not offered')"
+    )
+    if stream == SYNCS:
+        return f"select {read} from {{{{ this }}}}"
     return (
-        "select max(ended_at at time zone 'UTC') from {{ this.schema }}.account_syncs"
-        f" where status <> 'failed'{which}"
+        f"select case when count(*) > 0 then {read} else now() end"
+        f" from {{{{ this.schema }}}}.account_syncs where stream = '{stream}'"
     )
 
 
@@ -172,7 +183,7 @@ def _described(stream: str) -> dict[str, Any]:
     texts |= {name: f"{schema[one]['description']}: its id" for name, one in ids.items()}
     texts |= {name: f"{schema[one]['description']}: their ids" for name, one in lists.items()}
     return {
-        "name": f"stg_{stream}",
+        "name": f"{STAGING}{stream}",
         "description": f"{STREAMS[stream]}: the rows that still exist.",
         "data_tests": [{"unique_together": {"arguments": {"columns": keys}}}],
         "columns": [
@@ -190,7 +201,7 @@ def _tests(stream: str, column: str, *, is_key: bool) -> dict[str, Any]:
     if parent := PARENTS.get(column):
         enabled = _enabled(stream, parent)
         tests.append(
-            _test("belongs_to", {"to": f"ref('stg_{parent}')"}, severity="warn", **enabled)
+            _test("belongs_to", {"to": f"ref('{STAGING}{parent}')"}, severity="warn", **enabled)
         )
     return {"data_tests": tests} if tests else {}
 
@@ -215,7 +226,7 @@ def _deletions() -> str:
         "gone(schema, table, stream, account)": warehouse.GONE.format(**names),
         "create_purges(schema)": warehouse.PURGES.format(**names, **words),
         "purge_stream(schema, table, stream, account)": purge.format(**names, **words),
-        "purged_streams()": "{{ return(" + repr(warehouse.DEFAULT) + ") }}",
+        "purged_streams()": "{{ return(" + repr([*warehouse.STREAMS]) + ") }}",
     }
     return f"{{#- {NOTICE} -#}}\n" + "\n".join(
         f"{{% macro {name} -%}}\n{sql.rstrip()}\n{{%- endmacro %}}\n"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from documentation.blocks import BLOCK, DOCS, fenced, render, schema
+from documentation.blocks import BLOCK, DOCS, ROOT, fenced, render, schema
 from documentation.entities import diagrams, target
 from documentation.providers import CHANGES, HELD_BACK, PROVIDERS, WHOLE, names, ways
 from documentation.screens import SCREENS
@@ -139,6 +139,15 @@ def test_every_id_in_a_column_refers_to_a_stream_unless_it_may_be_of_several_or_
 )
 def test_links_of_the_readme_lead_to_pages_of_the_site(path: str, in_the_site: str) -> None:
     assert moved("README.md", "[here]", path, "#there") == in_the_site
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "README.md", "SECURITY.md", "dbt/README.md"])
+def test_files_that_are_named_are_there(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    folders = "|".join(one.name for one in ROOT.iterdir() if one.is_dir())
+    named = re.findall(rf"(?<![\w./])(?:{folders})/[\w./-]*\w(?![<\w])", text)
+    ours = {one for one in named if not one.startswith(("dist/", "output/", ".venv/"))}
+    assert {one for one in ours if not (ROOT / one).exists()} == set()
 
 
 def test_a_link_to_a_file_that_is_not_there_ends_the_program() -> None:

@@ -41,5 +41,5 @@ COMMIT;
 {%- endmacro %}
 
 {% macro purged_streams() -%}
-{{ return(['integrated_accounts', 'interviews', 'applications', 'candidates', 'jobs', 'job_interview_stages', 'users']) }}
+{{ return(['integrated_accounts', 'interviews', 'applications', 'candidates', 'jobs', 'job_interview_stages', 'users', 'activities', 'attachments', 'departments', 'eeocs', 'job_form_fields', 'offers', 'offices', 'organizations', 'reject_reasons', 'scorecards', 'tags']) }}
 {%- endmacro %}

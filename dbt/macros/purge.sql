@@ -1,12 +1,11 @@
 {#- Deletes the rows that are gone, and counts them in the table purges: dbt run-operation purge -#}
 {% macro purge() %}
-{%- set schema = source('truto_ats', 'account_syncs').schema -%}
-{%- do run_query(create_purges(schema)) -%}
-{%- for stream in purged_streams() + var('truto_ats_optional_streams') -%}
-  {%- set table = source('truto_ats', stream) -%}
-  {%- if load_relation(table) -%}
+{%- set syncs = source('truto_ats', 'account_syncs') -%}
+{%- do run_query(create_purges(syncs.schema)) -%}
+{%- for stream in purged_streams() -%}
+  {%- if adapter.get_relation(syncs.database, syncs.schema, stream) -%}
     {%- set account = 'id' if stream == 'integrated_accounts' else 'integrated_account_id' -%}
-    {%- do run_query(purge_stream(schema, table.identifier, stream, account)) -%}
+    {%- do run_query(purge_stream(syncs.schema, stream, stream, account)) -%}
   {%- endif -%}
 {%- endfor -%}
 {% endmacro %}

@@ -5,9 +5,17 @@
     lists    by name, the array of objects whose ids it holds
     account  the column that names the account; none for a stream whose rows all stay
 
-A column that the target has not made is null; without a table there are no rows. -#}
+A column that the target has not made is null; without a table there are no rows. Without that of
+account_syncs, however, the schema is a wrong one, or nothing has been loaded. -#}
 {% macro staged(stream, columns, ids={}, lists={}, account='integrated_account_id') -%}
 {%- set table = source('truto_ats', stream) -%}
+{%- set syncs = source('truto_ats', 'account_syncs') -%}
+{%- if execute and not load_relation(syncs) -%}
+{%- do exceptions.raise_compiler_error(
+    syncs ~ ' does not exist: the tap has not loaded it there, or the schema is another one'
+    ~ ' (truto_ats_schema, DBT_POSTGRES_SOURCE_SCHEMA)'
+) -%}
+{%- endif -%}
 {%- set there = execute and load_relation(table) -%}
 {%- set found = {} -%}
 {%- for column in adapter.get_columns_in_relation(table) if there -%}
@@ -28,7 +36,7 @@ where false
 {%- else %}
 from {{ table }}
 {%- if account %}
-where not {{ gone(source('truto_ats', 'account_syncs').schema, table.identifier, stream, account) }}
+where not {{ gone(syncs.schema, table.identifier, stream, account) }}
 {%- endif -%}
 {%- endif -%}
 {%- endmacro %}

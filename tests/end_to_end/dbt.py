@@ -34,12 +34,13 @@ class Warehouse:
     schema: str
     folder: Path
     optional: list[str]
+    project: Path = PACKAGE
 
-    def load(self, *streams: str) -> None:
+    def load(self, *streams: str, fails: bool = False) -> None:
         """Read streams whole and load them."""
         tap = Tap(self.sandbox)
         run = tap(catalog=tap.catalog(*streams), include_eeocs="eeocs" in streams)
-        assert run.code == 0, run.stderr
+        assert run.code == fails, run.stderr
         config = settings(self.database, self.schema, **TARGET)
         load(run, "meltanolabs-target-postgres", config, self.folder)
 
@@ -47,7 +48,7 @@ class Warehouse:
         """Run dbt; return its exit code and what it wrote."""
         program = environment(PACKAGE / "requirements.txt", PLUGINS) / "bin" / "dbt"
         given = {
-            "DBT_PROJECT_DIR": str(PACKAGE),
+            "DBT_PROJECT_DIR": str(self.project),
             "DBT_PROFILES_DIR": str(PACKAGE),
             "DBT_TARGET_PATH": str(self.folder / "target"),
             "DBT_LOG_PATH": str(self.folder / "logs"),
@@ -59,6 +60,7 @@ class Warehouse:
             "DBT_POSTGRES_DATABASE": self.database.database,
             "DBT_POSTGRES_SCHEMA": f"{self.schema}_models",
             "DBT_POSTGRES_SOURCE_SCHEMA": self.schema,
+            "PGTZ": "Asia/Kolkata",
         }
         variables = ("--vars", json.dumps({"truto_ats_optional_streams": self.optional}))
         code, out, log = forked([str(program), *command, *variables], env={**os.environ, **given})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -15,7 +16,7 @@ from tap_truto_ats import warehouse
 from tests.end_to_end.dbt import Warehouse
 from tests.end_to_end.numbers import Numbers, by_key
 from tests.harness import server
-from tests.models import DEFAULT, STREAMS, SYNCS, columns
+from tests.models import DEFAULT, PACKAGE, STAGING, STREAMS, SYNCS, columns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +79,7 @@ def staged(stream: str, row: Row) -> Row:
 
 @pytest.mark.parametrize("stream", [*(STREAMS.keys() - {SYNCS, "integrated_accounts"})])
 def test_staging_equals_the_source(built: Warehouse, stream: str) -> None:
-    found = by_key(built.rows(f"stg_{stream}"))
+    found = by_key(built.rows(f"{STAGING}{stream}"))
     expected = by_key(built.sandbox.rows(stream))
     assert found.keys() == expected.keys()
     for key, row in expected.items():
@@ -87,7 +88,7 @@ def test_staging_equals_the_source(built: Warehouse, stream: str) -> None:
 
 
 def test_no_json_null_is_left(built: Warehouse) -> None:
-    raw, model = "analysed.interviews", "analysed_models.stg_interviews"
+    raw, model = "analysed.interviews", f"analysed_models.{STAGING}interviews"
     assert built.count(raw, "custom_fields = 'null'")
     assert not built.count(model, "custom_fields = 'null'")
     assert built.count(model, "custom_fields IS NULL") == built.count(raw, "custom_fields = 'null'")
@@ -177,14 +178,14 @@ def test_columns_are_described_in_the_database_and_by_docs_generate(built: Wareh
     assert not query(
         built.database,
         "SELECT attrelid::regclass, attname FROM pg_attribute JOIN pg_class ON oid = attrelid"
-        " WHERE relnamespace = 'analysed_models'::regnamespace AND attnum > 0 AND relkind IN"
-        " ('r', 'v') AND relname NOT IN ('known_applications', 'known_stages', 'current_stages')"
+        " WHERE relnamespace IN ('analysed_models'::regnamespace,"
+        " 'analysed_models_history'::regnamespace) AND attnum > 0 AND relkind IN ('r', 'v')"
         " AND col_description(attrelid, attnum) IS NULL",
     )
     code, log = built.dbt("docs", "generate")
     assert code == 0, log
     catalog = json.loads((built.folder / "target" / "catalog.json").read_text())
-    assert {f"model.truto_ats.stg_{stream}" for stream in STREAMS} < catalog["nodes"].keys()
+    assert {f"model.truto_ats.{STAGING}{stream}" for stream in STREAMS} < catalog["nodes"].keys()
 
 
 class TestChanges:
@@ -197,11 +198,13 @@ class TestChanges:
             box.delete_row(stream, row["integrated_account_id"], row["id"])
         built.load(*STREAMS)
         for stream in ("interviews", "applications", "users", "offers"):
-            raw = built.rows(f"stg_{stream}")
+            raw = built.rows(f"{STAGING}{stream}")
             assert by_key(raw).keys() == by_key(box.rows(stream)).keys()
             assert built.count(f"analysed.{stream}") == len(raw) + 1
 
-    def test_purge_deletes_what_the_command_deletes(self, built: Warehouse) -> None:
+    def test_purge_deletes_what_the_command_deletes_without_models_too(
+        self, built: Warehouse
+    ) -> None:
         def tables(connection: Any) -> dict[str, Any]:
             found = {
                 stream: connection.execute(f"SELECT * FROM analysed.{stream} ORDER BY 1, 2, 3")
@@ -221,7 +224,7 @@ class TestChanges:
             connection.execute(sql.encode())
             expected = tables(connection)
             connection.rollback()
-        code, log = built.dbt("run-operation", "purge")
+        code, log = replace(built, optional=[]).dbt("run-operation", "purge")
         assert code == 0, log
         with psycopg.connect(built.database.uri) as connection:
             assert tables(connection) == expected
@@ -241,6 +244,7 @@ class TestChanges:
         new = {**row["current_stage"], "id": stage["id"], "name": stage["name"]}
         box.change_row("applications", account, row["id"], current_stage=new)
         built.load(*STREAMS)
+        begin = datetime.now(timezone.utc)
         code, log = built.dbt("build", "--exclude", "test_type:data")
         assert code == 0, log
         history = [one for one in built.rows("stage_history") if one["application_id"] == row["id"]]
@@ -251,8 +255,17 @@ class TestChanges:
         assert (first["stage_id"], first["is_current"]) == (old, False)
         assert (second["stage_id"], second["stage"]) == (stage["id"], stage["name"])
         assert first["seen_until"] == second["seen_from"]
+        assert begin <= second["seen_from"] <= datetime.now(timezone.utc)
         assert second["is_current"]
         assert built.count("analysed_models.stage_history", "stage_number > 1") == 1
+
+    def test_a_deleted_application_does_not_come_back_with_its_candidate(
+        self, built: Warehouse
+    ) -> None:
+        listed = by_key(built.sandbox.rows("applications"))
+        accounts = {account for account, _ in listed}
+        found = by_key(built.rows("applications_enriched"))
+        assert {key for key in found if key[0] in accounts} == listed.keys()
 
 
 @pytest.fixture(scope="module")
@@ -273,7 +286,7 @@ class TestDefaults:
         assert few.rows("applications_enriched") == []
         assert not query(
             few.database,
-            "SELECT FROM pg_views WHERE (schemaname, viewname) = ('few_models', 'stg_eeocs')",
+            f"SELECT FROM pg_views WHERE (schemaname, viewname) = ('few_models', '{STAGING}eeocs')",
         )
 
     def test_freshness_goes_by_the_syncs(self, few: Warehouse) -> None:
@@ -284,13 +297,59 @@ class TestDefaults:
             found = json.loads(results.read_text())["results"]
             return {one["unique_id"].split(".")[-1]: one["status"] for one in found}
 
-        assert states()["interviews"] == "pass"
+        assert set(states().values()) == {"pass"}
         old = "UPDATE few.account_syncs SET ended_at = ended_at - interval '30 hours'"
         with psycopg.connect(few.database.uri, autocommit=True) as connection:
             connection.execute(old.encode())
             assert states()["interviews"] == "warn"
             connection.execute(old.encode())
-        assert states()["interviews"] == "error"
+        found = states()
+        assert (found["interviews"], found["account_syncs"]) == ("error", "error")
+        assert found["applications"] == "pass"
+
+    def test_what_was_never_read_is_not_complete(self, few: Warehouse) -> None:
+        box, streams = few.sandbox, (SYNCS, "integrated_accounts", "interviews", "jobs")
+        failing, inactive, *_ = [one["id"] for one in box.accounts()]
+        box.fault(path="/unified/ats/jobs", integrated_account_id=failing, status=400, times=None)
+        few.load(*streams, fails=True)
+        box.account(inactive, status="needs_reauth")
+        few.load(*streams, fails=True)
+        box.clear_faults()
+        box.account(inactive, status="active")
+        for moment in ("complete_up_to", "last_whole_read_at"):
+            untold = [row for row in few.rows("account_status") if row[moment] is None]
+            assert [one["integrated_account_id"] for one in untold] == [failing]
+
+
+def test_a_schema_without_syncs_is_named(
+    sandbox: Sandbox, database: Postgres, tmp_path: Path
+) -> None:
+    code, log = Warehouse(database, sandbox, "misspelt", tmp_path, []).dbt("build")
+    assert code == 1
+    assert '"misspelt"."account_syncs" does not exist' in log
+    assert not query(database, "SELECT FROM pg_views WHERE schemaname = 'misspelt_models'")
+
+
+def test_it_is_a_package_of_a_project_that_has_users_of_its_own(
+    sandbox: Sandbox, database: Postgres, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    (own / "models").mkdir(parents=True)
+    (own / "dbt_project.yml").write_text(
+        "name: own\nprofile: truto_ats\nflags: {send_anonymous_usage_stats: false}\n"
+    )
+    (own / "packages.yml").write_text(f"packages: [{{local: {PACKAGE}}}]\n")
+    (own / "models" / "stg_users.sql").write_text("select 1 as id")
+    (own / "models" / "held.sql").write_text(
+        "select id from {{ ref('interviews_enriched') }} where not is_cancelled"
+    )
+    made = Warehouse(database, sandbox, "shared", tmp_path, [], own)
+    made.load(SYNCS, "integrated_accounts", "interviews", "users")
+    code, log = made.dbt("deps")
+    assert code == 0, log
+    made.build()
+    assert made.count("shared_models.stg_users") == 1
+    assert made.rows("held")
 
 
 def test_meltano_runs_it_after_the_target(

@@ -14,6 +14,8 @@ from sandbox.world import Options, build
     "sizes",
     [
         {"interviews": 300},
+        {"interviews": 300, "candidates": 40},
+        {"interviews": 100, "candidates": 60, "jobs": 1},
         {"interviews": 8, "candidates": 3},
         {"interviews": 20, "candidates": 1, "jobs": 1},
         {"interviews": 400, "candidates": 500, "jobs": 20},

@@ -1,4 +1,5 @@
-{#- Some providers do not list applications, but their candidates hold them. -#}
+{#- Some providers do not list applications, but their candidates hold them. Of an account that lists
+    them, a candidate that was read earlier may still hold one that is gone. -#}
 with listed as (
     select
         integrated_account_id,
@@ -12,7 +13,15 @@ with listed as (
         current_stage_id,
         current_stage ->> 'name' as current_stage,
         true as is_listed
-    from {{ ref('stg_applications') }}
+    from {{ ref('stg_truto_ats__applications') }}
+),
+
+listing as (
+    select integrated_account_id from listed
+    union
+    select integrated_account_id
+    from {{ ref('stg_truto_ats__account_syncs') }}
+    where stream = 'applications' and mode = 'whole' and is_complete and records = 0
 ),
 
 held as (
@@ -28,9 +37,14 @@ held as (
         held.application -> 'current_stage' ->> 'id',
         held.application -> 'current_stage' ->> 'name',
         false
-    from {{ ref('stg_candidates') }} as candidates
-    cross join lateral jsonb_array_elements(candidates.applications) as held (application)
-    where held.application ->> 'id' is not null
+    from {{ ref('stg_truto_ats__candidates') }} as candidates
+    cross join lateral jsonb_path_query(candidates.applications, '$[*] ? (@.id != null)')
+        as held (application)
+    where not exists (
+        select 1
+        from listing
+        where listing.integrated_account_id = candidates.integrated_account_id
+    )
 )
 
 select distinct on (integrated_account_id, id) *

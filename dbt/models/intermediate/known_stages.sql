@@ -1,7 +1,7 @@
 {#- Some providers do not list stages, but the applications that are in one tell its name. -#}
 with listed as (
     select integrated_account_id, id, name, job_id, "position", true as is_listed
-    from {{ ref('stg_job_interview_stages') }}
+    from {{ ref('stg_truto_ats__job_interview_stages') }}
 ),
 
 told as (

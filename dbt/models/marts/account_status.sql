@@ -1,12 +1,13 @@
 {{ config(materialized='view') }}
-{#- First by account and stream, with the last row of each; then by account. -#}
+{#- First by account and stream, with the last row of each; then by account. A stream that was
+    never read completely counts as read at the beginning of time. -#}
 with syncs as (
     select
         *,
         row_number() over (
             partition by integrated_account_id, stream order by run_started_at desc
         ) = 1 as is_last
-    from {{ ref('stg_account_syncs') }}
+    from {{ ref('stg_truto_ats__account_syncs') }}
 ),
 
 streams as (
@@ -14,11 +15,15 @@ streams as (
         integrated_account_id,
         stream,
         max(run_started_at) as last_run_at,
-        max(ended_at) filter (where status = 'succeeded') as last_success_at,
+        max(started_at) filter (where is_complete) as complete_up_to,
         max(started_at) filter (where mode = 'whole' and is_complete) as last_whole_read_at,
         max(tenant_id) filter (where is_last) as tenant_id,
         max(integration_name) filter (where is_last) as provider,
         max(status) filter (where is_last) as status,
+        (
+            array_agg(mode order by run_started_at desc)
+                filter (where mode not in ('not active', 'not listed'))
+        )[1] is distinct from 'not offered' as is_offered,
         max(error) filter (where is_last) as error
     from syncs
     group by integrated_account_id, stream
@@ -37,11 +42,16 @@ select
     string_agg(streams.stream, ', ' order by streams.stream)
         filter (where streams.status = 'failed') as failed_streams,
     min(streams.error) filter (where streams.status = 'failed') as error,
-    min(streams.last_success_at) filter (where streams.status <> 'skipped') as complete_up_to,
-    min(streams.last_whole_read_at) filter (where streams.status <> 'skipped')
-        as last_whole_read_at
+    nullif(
+        min(coalesce(streams.complete_up_to, '-infinity')) filter (where streams.is_offered),
+        '-infinity'
+    ) as complete_up_to,
+    nullif(
+        min(coalesce(streams.last_whole_read_at, '-infinity')) filter (where streams.is_offered),
+        '-infinity'
+    ) as last_whole_read_at
 from streams
-left join {{ ref('stg_integrated_accounts') }} as accounts
+left join {{ ref('stg_truto_ats__integrated_accounts') }} as accounts
     on accounts.id = streams.integrated_account_id
 group by
     streams.integrated_account_id,

@@ -38,14 +38,14 @@ from {{ ref('known_applications') }} as applications
 left join {{ ref('known_stages') }} as stages
     on stages.integrated_account_id = applications.integrated_account_id
     and stages.id = applications.current_stage_id
-left join {{ ref('stg_candidates') }} as candidates
+left join {{ ref('stg_truto_ats__candidates') }} as candidates
     on candidates.integrated_account_id = applications.integrated_account_id
     and candidates.id = applications.candidate_id
-left join {{ ref('stg_jobs') }} as jobs
+left join {{ ref('stg_truto_ats__jobs') }} as jobs
     on jobs.integrated_account_id = applications.integrated_account_id
     and jobs.id = applications.job_id
 left join held
     on held.integrated_account_id = applications.integrated_account_id
     and held.application_id = applications.id
-left join {{ ref('stg_integrated_accounts') }} as accounts
+left join {{ ref('stg_truto_ats__integrated_accounts') }} as accounts
     on accounts.id = applications.integrated_account_id

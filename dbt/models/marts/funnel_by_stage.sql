@@ -72,8 +72,8 @@ select
     counted.applications_reached::double precision / nullif(counted.applications, 0)
         as reached_share
 from counted
-left join {{ ref('stg_jobs') }} as jobs
+left join {{ ref('stg_truto_ats__jobs') }} as jobs
     on jobs.integrated_account_id = counted.integrated_account_id
     and jobs.id = counted.job_id
-left join {{ ref('stg_integrated_accounts') }} as accounts
+left join {{ ref('stg_truto_ats__integrated_accounts') }} as accounts
     on accounts.id = counted.integrated_account_id

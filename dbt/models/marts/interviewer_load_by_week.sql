@@ -21,7 +21,7 @@ select
     sum(extract(epoch from interviews.end_at - interviews.start_at)::double precision / 3600)
         filter (where {{ takes_place('interviews.status') }}) as hours
 from interviews
-left join {{ ref('stg_users') }} as users
+left join {{ ref('stg_truto_ats__users') }} as users
     on users.integrated_account_id = interviews.integrated_account_id
     and users.id = interviews.interviewer_id
 group by

@@ -6,7 +6,7 @@ with interviews as (
         stages.name as stage,
         stages."position" as stage_position,
         stages.job_id as stage_job_id
-    from {{ ref('stg_interviews') }} as interviews
+    from {{ ref('stg_truto_ats__interviews') }} as interviews
     left join {{ ref('known_stages') }} as stages
         on stages.integrated_account_id = interviews.integrated_account_id
         and stages.id = interviews.job_interview_stage_id
@@ -34,7 +34,7 @@ people as (
     from interviews
     cross join lateral jsonb_array_elements_text(interviews.interviewer_ids)
         with ordinality as listed (user_id, place)
-    inner join {{ ref('stg_users') }} as users
+    inner join {{ ref('stg_truto_ats__users') }} as users
         on users.integrated_account_id = interviews.integrated_account_id
         and users.id = listed.user_id
     group by interviews.integrated_account_id, interviews.id
@@ -79,17 +79,17 @@ left join inferred
 left join {{ ref('known_applications') }} as applications
     on applications.integrated_account_id = interviews.integrated_account_id
     and applications.id = coalesce(interviews.application_id, inferred.application_id)
-left join {{ ref('stg_candidates') }} as candidates
+left join {{ ref('stg_truto_ats__candidates') }} as candidates
     on candidates.integrated_account_id = interviews.integrated_account_id
     and candidates.id = coalesce(interviews.candidate_id, applications.candidate_id)
-left join {{ ref('stg_jobs') }} as jobs
+left join {{ ref('stg_truto_ats__jobs') }} as jobs
     on jobs.integrated_account_id = interviews.integrated_account_id
     and jobs.id = coalesce(applications.job_id, interviews.stage_job_id)
-left join {{ ref('stg_users') }} as organizers
+left join {{ ref('stg_truto_ats__users') }} as organizers
     on organizers.integrated_account_id = interviews.integrated_account_id
     and organizers.id = interviews.organizer_id
 left join people
     on people.integrated_account_id = interviews.integrated_account_id
     and people.id = interviews.id
-left join {{ ref('stg_integrated_accounts') }} as accounts
+left join {{ ref('stg_truto_ats__integrated_accounts') }} as accounts
     on accounts.id = interviews.integrated_account_id

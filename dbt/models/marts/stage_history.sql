@@ -6,8 +6,8 @@ select
     history.current_stage_id as stage_id,
     coalesce(stages.name, history.current_stage) as stage,
     stages."position" as stage_position,
-    history.dbt_valid_from::timestamptz as seen_from,
-    history.dbt_valid_to::timestamptz as seen_until,
+    history.dbt_valid_from at time zone 'UTC' as seen_from,
+    history.dbt_valid_to at time zone 'UTC' as seen_until,
     history.dbt_valid_to is null as is_current,
     row_number() over (
         partition by history.integrated_account_id, history.id order by history.dbt_valid_from

@@ -270,7 +270,7 @@ class TestShards:
         later = json.dumps(states[0]).replace("2026-", "2027-")
         project.run("state", "set", "--force", "shards-moved", later)
         done = subprocess.run(
-            [RESHARD, "shards-*", "--prefix", "shards", "--count", "4"],
+            [RESHARD, "shards-*-of-3", "shards-moved", "--prefix", "shards", "--count", "4"],
             cwd=project.folder,
             env=project.environment | {"PATH": f"{MELTANO.parent}{os.pathsep}{os.environ['PATH']}"},
             check=True,

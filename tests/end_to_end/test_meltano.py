@@ -8,9 +8,11 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from sandbox.meltano import MELTANO, MeltanoError, Project
@@ -270,7 +272,7 @@ class TestShards:
         later = json.dumps(states[0]).replace("2026-", "2027-")
         project.run("state", "set", "--force", "shards-moved", later)
         done = subprocess.run(
-            [RESHARD, "shards-*", "--prefix", "shards", "--count", "4"],
+            [RESHARD, "shards-*-of-3", "shards-moved", "--prefix", "shards", "--count", "4"],
             cwd=project.folder,
             env=project.environment | {"PATH": f"{MELTANO.parent}{os.pathsep}{os.environ['PATH']}"},
             check=True,
@@ -291,17 +293,22 @@ class TestShards:
             project.run("state", "merge", "merged", json.dumps(state))
         assert accounts_of(state_of(project, "merged")) == {"other"}
 
-    def test_after_a_kill_the_next_run_is_refused_unless_it_is_forced(
-        self, project: Project, sandbox: Sandbox, ids: dict[str, str]
+    def test_after_a_kill_the_next_run_is_refused_for_five_minutes_unless_it_is_forced(
+        self, project: Project, sandbox: Sandbox, database: Postgres, ids: dict[str, str]
     ) -> None:
+        with psycopg.connect(database.uri, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE meltano")
+        system = replace(database, database="meltano")
+        uri = {"MELTANO_DATABASE_URI": system.uri.replace("postgresql", "postgresql+psycopg", 1)}
+        own = replace(project, environment=project.environment | uri)
         sandbox.fault(
             path="/unified", integrated_account_id=ids["pinpoint"], seconds=60, status=500
         )
         command, variables = el(0, 1)
         killed = subprocess.Popen(
             [MELTANO, *command],
-            cwd=project.folder,
-            env=project.environment | variables,
+            cwd=own.folder,
+            env=own.environment | variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -313,10 +320,14 @@ class TestShards:
         os.killpg(killed.pid, signal.SIGKILL)
         killed.wait()
         sandbox.clear_faults()
+        own.run(*command, "--force", **variables)
         with pytest.raises(MeltanoError):
-            project.run(*command, **variables)
-        assert "is already running" in project.log.read_text()
-        project.run(*command, "--force", **variables)
+            own.run(*command, **variables)
+        assert "is already running" in own.log.read_text()
+        earlier = "last_heartbeat_at - interval '5 minutes'"
+        where = "WHERE state = 'RUNNING' RETURNING id"
+        assert query(system, f"UPDATE runs SET last_heartbeat_at = {earlier} {where}")
+        own.run(*command, **variables)
 
 
 def partitions(*states: dict[str, Any]) -> list[dict[str, Any]]:

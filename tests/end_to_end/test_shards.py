@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -116,6 +117,19 @@ def test_an_account_that_leaves_is_told_by_its_own_shard(
         run = sync(tap, index, state)
         told = {account for (account, _), one in run.syncs.items() if one["mode"] == "not listed"}
         assert told == ({gone} if index == shard_of(gone) else set())
+
+
+def test_the_only_account_of_a_shard_is_told_at_once_when_it_leaves(
+    tap: Tap, sandbox: Sandbox, accounts: list[str]
+) -> None:
+    own: dict[str, Any] = {"shard_count": 10**6}
+    own["shard_index"] = int(sha256(accounts[0].encode()).hexdigest(), 16) % own["shard_count"]
+    state = sync(tap, 0, **own).state
+    assert known(state) == {accounts[0]}
+    sandbox.account(accounts[0], is_listed=False)
+    run = sync(tap, 0, state, **own)
+    assert {one["mode"] for one in run.syncs.values()} == {"not listed", "whole"}
+    assert run.logged("Truto no longer lists 1 accounts") == 1
 
 
 def test_a_tenant_whose_accounts_are_in_other_shards_is_found(tap: Tap, sandbox: Sandbox) -> None:

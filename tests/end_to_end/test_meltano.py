@@ -238,6 +238,27 @@ def state_of(project: Project, state_id: str) -> dict[str, Any]:
     return state
 
 
+def state_with(account: str) -> str:
+    partition = {"context": {"integrated_account_id": account}}
+    return json.dumps({"singer_state": {"bookmarks": {"interviews": {"partitions": [partition]}}}})
+
+
+def reshard(
+    project: Project,
+    *arguments: str,
+    path: str = f"{MELTANO.parent}{os.pathsep}{os.environ['PATH']}",
+) -> subprocess.CompletedProcess[str]:
+    """Run the command in a project, with Meltano on the PATH."""
+    return subprocess.run(
+        [RESHARD, *arguments],
+        cwd=project.folder,
+        env=project.environment | {"PATH": path},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
 def accounts_of(state: dict[str, Any]) -> set[str]:
     (known,) = (one for one in state["singer_state"]["bookmarks"].values() if one)
     return {one["context"]["integrated_account_id"] for one in known["partitions"]}
@@ -271,14 +292,7 @@ class TestShards:
         # The state of the first shard is older than what another state knows of its accounts.
         later = json.dumps(states[0]).replace("2026-", "2027-")
         project.run("state", "set", "--force", "shards-moved", later)
-        done = subprocess.run(
-            [RESHARD, "shards-*-of-3", "shards-moved", "--prefix", "shards", "--count", "4"],
-            cwd=project.folder,
-            env=project.environment | {"PATH": f"{MELTANO.parent}{os.pathsep}{os.environ['PATH']}"},
-            check=True,
-            capture_output=True,
-            text=True,
-        )
+        done = reshard(project, "shards-*-of-3", "shards-moved", "--prefix=shards", "--count=4")
         assert f"The bookmarks of {len(ids)} accounts, from 3 states, are now in 4" in done.stdout
         anew = [state_of(project, f"shards-{index}-of-4") for index in range(4)]
         for index, state in enumerate(anew):
@@ -286,11 +300,30 @@ class TestShards:
         bookmarks = [json.loads(later), states[1]]
         assert sorted(map(str, partitions(*anew))) == sorted(map(str, partitions(*bookmarks)))
 
+    def test_only_states_of_the_pattern_are_taken_and_what_is_no_state_is_named(
+        self, project: Project
+    ) -> None:
+        for state_id in ("tap-0-of-1", "tap--eu-0-of-1", "my tap-0-of-1"):
+            project.run("state", "set", "--force", state_id, state_with(state_id))
+        reshard(project, "tap-*-of-1", "my tap-*-of-1", "--prefix=tap", "--count=1")
+        assert accounts_of(state_of(project, "tap-0-of-1")) == {"tap-0-of-1", "my tap-0-of-1"}
+
+        broken = json.dumps({"singer_state": {"bookmarks": {"interviews": []}}})
+        project.run("state", "set", "--force", "tap-0-of-1", broken)
+        done = reshard(project, "tap-*-of-1", "--prefix=tap", "--count=2")
+        assert done.returncode == 1
+        assert "Error: What Meltano keeps as tap-0-of-1 is no Singer state: " in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_resharding_names_what_is_missing(self, project: Project, tmp_path: Path) -> None:
+        done = reshard(project, "none-*-of-1", "--prefix=none", "--count=2")
+        assert "Error: Meltano keeps no state like none-*-of-1" in done.stderr
+        done = reshard(project, "none-*-of-1", "--prefix=none", "--count=2", path=str(tmp_path))
+        assert done.stderr.startswith("Error: There is no command `meltano`")
+
     def test_merging_states_replaces_partitions(self, project: Project) -> None:
         for account in ("one", "other"):
-            partition = {"context": {"integrated_account_id": account}}
-            state = {"singer_state": {"bookmarks": {"interviews": {"partitions": [partition]}}}}
-            project.run("state", "merge", "merged", json.dumps(state))
+            project.run("state", "merge", "merged", state_with(account))
         assert accounts_of(state_of(project, "merged")) == {"other"}
 
     def test_after_a_kill_the_next_run_is_refused_for_five_minutes_unless_it_is_forced(

@@ -19,14 +19,15 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import psutil
+from requests import RequestException
 
 from benchmarks.__main__ import OUTPUT, play
 from benchmarks.cases import SHARDS
 from benchmarks.loading import LOADER
 from benchmarks.stage import Stage
-from sandbox.airflow import Airflow
+from sandbox.airflow import Airflow, AirflowError
 from sandbox.limits import WINDOW_SECONDS
-from sandbox.meltano import Project
+from sandbox.meltano import MeltanoError, Project
 from sandbox.postgres import postgres
 from sandbox.server import serve
 from sandbox.tables import interviews, query, rows
@@ -126,7 +127,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     LOG.write_bytes(b"")
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="scale-") as folder:
-        started = prove(Path(folder), given.accounts, given.buckets, given.parallel, begun)
+        try:
+            started = prove(Path(folder), given.accounts, given.buckets, given.parallel, begun)
+        except (AirflowError, MeltanoError, RequestException) as error:
+            sys.exit(f"{error}. The logs are in {LOG}.")
         # What Airflow names anew has lost its environment; what is killed leaves orphans.
         orphans = {
             one

@@ -156,11 +156,11 @@ class Airflow:
         while time.monotonic() < deadline:
             for part, process in zip(PARTS, self._processes, strict=False):
                 if process.poll() is not None:
-                    message = f"Airflow's {part} has ended; {self.log} says why"
+                    message = f"Airflow's {part} has ended"
                     raise AirflowError(message)
             yield
             time.sleep(LOOK_SECONDS)
-        message = f"{what} took more than {seconds:,} s; {self.log} says more"
+        message = f"{what} took more than {seconds:,} s"
         raise AirflowError(message)
 
     def trigger(self, dag: str) -> str:

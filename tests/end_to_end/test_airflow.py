@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +16,6 @@ from sandbox.server import serve
 from sandbox.tables import interviews, query, rows
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sandbox.control import Sandbox
 
 BUCKETS = 2
@@ -46,6 +45,14 @@ def fill(sandbox: Sandbox, seed: int) -> list[str]:
     kinds = [{"provider": name} for name in ("pinpoint", "greenhouse", "ashby")] * 2
     small = {"interviews": 2, "candidates": 2, "jobs": 1}
     return [one["id"] for one in sandbox.reset(accounts=kinds, seed=seed, **small)]
+
+
+def test_a_part_that_ends_is_told(tmp_path: Path) -> None:
+    ends_at_once = Airflow(
+        Path(shutil.which("true") or ""), {}, "http://127.0.0.1:9", tmp_path / "log"
+    )
+    with pytest.raises(AirflowError, match="has ended"), ends_at_once.running():
+        pass
 
 
 def test_each_token_has_a_dag_that_loads_its_accounts_and_names_those_that_failed(

@@ -176,9 +176,7 @@ class Airflow:
         """Wait for the end of a run, and return its state, such as `success` or `failed`."""
         state = "queued"
         for _ in self._looks(RUN_SECONDS, f"The run of {dag}"):
-            with suppress(
-                requests.RequestException
-            ):  # If the server has ended, the next look tells.
+            with suppress(requests.RequestException):  # The next look tells of an end.
                 state = str(self._call("GET", f"dags/{dag}/dagRuns/{run}")["state"])
             if state not in {"queued", "running"}:
                 break

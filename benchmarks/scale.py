@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--parallel", type=int, default=2, metavar="N", help="buckets at a time")
     parser.add_argument("--no-measurement", action="store_true", help="the proof alone")
     given = parser.parse_args(arguments)
-    for ending in (signal.SIGTERM, signal.SIGHUP):
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda *_: sys.exit(1))  # So that what was started ends, too.
     OUTPUT.mkdir(exist_ok=True)
     LOG.write_bytes(b"")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_truto_ats.model.shard import Shard
-from tests.harness import Run, table
+from tests.harness import Run, started, table
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox
@@ -67,6 +69,25 @@ def test_each_account_is_read_by_one_of_them(
     everything = tap(catalog=tap.catalog(*STREAMS))
     assert table(*runs).keys() == table(everything).keys()
     assert len(sandbox.requests(PATH)) == 2 * len(accounts)
+
+
+@pytest.mark.parametrize("parallel_runs", [COUNT, 1], ids=["told of each other", "not told"])
+def test_runs_at_the_same_time_share_the_limit_of_the_token(
+    tap: Tap, sandbox: Sandbox, parallel_runs: int
+) -> None:
+    sandbox.reset(accounts=[{"provider": "pinpoint"}] * 14, interviews=45)
+    own: dict[str, Any] = {"parallel_runs": parallel_runs, "page_size": 1}
+    several = replace(tap, run=started)
+    with ThreadPoolExecutor(COUNT) as pool:
+        runs = list(pool.map(lambda index: sync(several, index, None, **own), range(COUNT)))
+    assert table(*runs).keys() == {
+        (one["integrated_account_id"], one["id"]) for one in sandbox.interviews()
+    }
+    read = [one for run in runs for one in run.syncs.values() if one["stream"] == "interviews"]
+    assert len(read) == 14
+    assert all(one["bookmark_after"] for one in read)
+    refused = [one for one in sandbox.requests() if one["status"] == 429]
+    assert bool(refused) == (parallel_runs == 1)
 
 
 def test_a_shard_without_accounts_reads_nothing(

@@ -7,7 +7,7 @@ import secrets
 import subprocess
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +32,12 @@ PARTS = ("api-server", "scheduler", "dag-processor")
 """What runs a DAG: the scheduler's executor starts tasks, which report to the server."""
 
 START_SECONDS = 180
+RUN_SECONDS = 900
 LOOK_SECONDS = 2
 
 
 class AirflowError(Exception):
-    """A command or a part of Airflow failed; the message says which."""
+    """A command or a part of Airflow failed or took too long; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Airflow:
     environment: dict[str, str]
     url: str
     log: Path
+    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list, init=False)
+    """Its parts, while they run."""
 
     @classmethod
     def create(
@@ -114,14 +117,14 @@ class Airflow:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Run its parts for as long as the block."""
-        processes: list[subprocess.Popen[bytes]] = []
         try:
-            processes += map(self._start, PARTS)
-            self._wait_until_healthy(processes)
+            self._processes.extend(map(self._start, PARTS))
+            self._wait_until_healthy()
             yield
         finally:
-            for process in processes:
+            for process in self._processes:
                 end(process)
+            self._processes.clear()
 
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
@@ -134,34 +137,50 @@ class Airflow:
                 start_new_session=True,
             )
 
-    def _wait_until_healthy(self, processes: list[subprocess.Popen[bytes]]) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and not any(one.poll() for one in processes):
+    def _wait_until_healthy(self) -> None:
+        for _ in self._looks(START_SECONDS, "Its start"):
             with suppress(requests.RequestException):
                 health = requests.get(f"{self.url}/api/v2/monitor/health", timeout=10).json()
                 if all(
                     health[part]["status"] == "healthy" for part in ("scheduler", "dag_processor")
                 ):
                     return
+
+    def _looks(self, seconds: float, what: str) -> Iterator[None]:
+        """Yield again and again, until the time for something is up.
+
+        Raises:
+            AirflowError: The time is up, or a part of Airflow has ended.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for part, process in zip(PARTS, self._processes, strict=False):
+                if process.poll() is not None:
+                    message = f"Airflow's {part} has ended"
+                    raise AirflowError(message)
+            yield
             time.sleep(LOOK_SECONDS)
-        message = f"Airflow's parts did not start; {self.log} says why"
+        message = f"{what} took more than {seconds:,} s"
         raise AirflowError(message)
 
     def trigger(self, dag: str) -> str:
         """Start a run of a DAG, and return its id."""
-        while self._call("GET", f"dags/{dag}", allowed=(404,)) is None:
-            time.sleep(LOOK_SECONDS)
+        for _ in self._looks(START_SECONDS, f"The import of the DAG {dag}"):
+            if self._call("GET", f"dags/{dag}", allowed=(404,)):
+                break
         self._call("PATCH", f"dags/{dag}", json={"is_paused": False})
         made = self._call("POST", f"dags/{dag}/dagRuns", json={"logical_date": None})
         return str(made["dag_run_id"])
 
     def wait(self, dag: str, run: str) -> str:
         """Wait for the end of a run, and return its state, such as `success` or `failed`."""
-        while True:
-            state = self._call("GET", f"dags/{dag}/dagRuns/{run}")["state"]
+        state = "queued"
+        for _ in self._looks(RUN_SECONDS, f"The run of {dag}"):
+            with suppress(requests.RequestException):  # The next look tells of an end.
+                state = str(self._call("GET", f"dags/{dag}/dagRuns/{run}")["state"])
             if state not in {"queued", "running"}:
-                return str(state)
-            time.sleep(LOOK_SECONDS)
+                break
+        return state
 
     def tries(self, dag: str, run: str) -> list[dict[str, Any]]:
         """Return the task instances of a run, one for each bucket."""

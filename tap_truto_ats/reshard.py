@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tap_truto_ats.model.shard import Shard
+from tap_truto_ats.singer.inputs import state_of
 from tap_truto_ats.sync.shards import account_ids, merged, part_of
 
 if TYPE_CHECKING:
@@ -39,13 +41,27 @@ def meltano(*args: str) -> str:
 
 
 def state_ids(pattern: str) -> list[str]:
-    """Return the ids of the states that Meltano keeps, by a pattern such as `truto-*-of-64`."""
-    return meltano("state", "list", "--pattern", pattern).split()
+    """Return the ids of the states that Meltano keeps, by a pattern such as `truto-*-of-64`.
+
+    `*` is a number alone: `truto-eu-0-of-64` is a state of another extractor.
+    """
+    wanted = re.compile(re.escape(pattern).replace(r"\*", "[0-9]+"))
+    found = meltano("state", "list", "--pattern", pattern).splitlines()
+    return [one for one in found if wanted.fullmatch(one)]
 
 
 def get_state(state_id: str) -> dict[str, Any]:
-    """Return the state that Meltano keeps under an id."""
-    return json.loads(meltano("state", "get", state_id)).get("singer_state") or {}
+    """Return the state that Meltano keeps under an id.
+
+    Raises:
+        click.ClickException: It is no Singer state.
+    """
+    content = json.loads(meltano("state", "get", state_id))
+    try:
+        return state_of(content.get("singer_state") or {})
+    except ValueError as error:
+        message = f"What Meltano keeps as {state_id} is no Singer state: {error}"
+        raise click.ClickException(message) from None
 
 
 def set_state(state_id: str, state: dict[str, Any]) -> None:
@@ -65,9 +81,9 @@ def set_state(state_id: str, state: dict[str, Any]) -> None:
 def cli(patterns: Sequence[str], prefix: str, count: int) -> None:
     """Share the bookmarks of Meltano's states out to another number of shards.
 
-    PATTERNS find the ids of the states there are, such as 'truto-*-of-64'. The new ids are
-    PREFIX-0-of-COUNT and so on. Where several states know an account, the later bookmark counts.
-    The states that were there stay as they are. No run may be under way meanwhile.
+    PATTERNS find the ids of the states there are, such as 'truto-*-of-64', where * is a number.
+    The new ids are PREFIX-0-of-COUNT and so on. Where several states know an account, the later
+    bookmark counts. The states that were there stay as they are. No run may be under way meanwhile.
     """
     new = {f"{prefix}-{index}-of-{count}": Shard(index, count) for index in range(count)}
     found = dict.fromkeys(name for pattern in patterns for name in state_ids(pattern))

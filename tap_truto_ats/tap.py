@@ -40,7 +40,7 @@ class TapTrutoAts(CommandLineTap):
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
-        if shard := self.run.settings.shard:
+        if state and (shard := self.run.settings.shard):  # Discovery has no valid settings.
             whole, state = state, part_of(state, shard)
             if foreign := len(account_ids(whole) - account_ids(state)):
                 self.logger.warning(

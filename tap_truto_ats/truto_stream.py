@@ -86,8 +86,10 @@ class TrutoStream(PagedStream):
         if accounts.part or accounts.evidence.blocking_deletions(ACCOUNTS):
             return []
         found = {account.id for account in accounts.all()}
-        is_sure = found and (accounts.evidence.is_exact or not accounts.evidence.is_paged)
         missing = self._bookmarks.missing(found)
+        is_sure = accounts.any_found and (
+            accounts.evidence.is_exact or not accounts.evidence.is_paged
+        )
         return [Account(one) for one, is_new in missing.items() if is_sure or not is_new]
 
     def _tell_of_values(self, account: object, unfit: Counter[str], replaced: int = 0) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,9 @@ from documentation.site import CONFIG, PLACES, build, moved, with_diagrams
 from documentation.streams import OWN, pages
 from documentation.tables import tables
 from tap_truto_ats.api.errors import ANSWERS, OTHERS
+from tap_truto_ats.api.limits import RateLimiter
 from tap_truto_ats.model.resources import RESOURCES
+from tap_truto_ats.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,6 +142,13 @@ def test_every_id_in_a_column_refers_to_a_stream_unless_it_may_be_of_several_or_
 )
 def test_links_of_the_readme_lead_to_pages_of_the_site(path: str, in_the_site: str) -> None:
     assert moved("README.md", "[here]", path, "#there") == in_the_site
+
+
+def test_each_key_of_the_report_has_its_row() -> None:
+    data = Report(list, Counter, RateLimiter()).data()
+    table = (DOCS / "operating.md").read_text(encoding="utf-8").split("The keys are these:")[1]
+    first = re.findall(r"^\| ([^|]+) \|", table.split("\n\n")[1], re.MULTILINE)
+    assert {*re.findall(r"`(\w+)`", " ".join(first))} == {*data}
 
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "README.md", "SECURITY.md", "dbt/README.md"])

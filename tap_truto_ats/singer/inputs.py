@@ -58,14 +58,24 @@ def read_state(file: IO[str] | None) -> dict[str, Any] | None:
     """Read a state in the form that the SDK takes; None without a file."""
     if file is None:
         return None
-    state: Any = _read_object("--state", file)
+    content = _read_object("--state", file)
+    try:
+        return state_of(content)
+    except ValueError as error:
+        _refuse("--state", file, f'Singer state, such as {{"bookmarks": {{…}}}}: {error}')
+
+
+def state_of(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the state that stands in one of the wrappers, or by itself.
+
+    Raises:
+        ValueError: It is none.
+    """
+    state: Any = content
     for wrapper in WRAPPERS:
         if isinstance(state, dict) and "bookmarks" not in state and wrapper in state:
             state = state[wrapper]
-    try:
-        msgspec.convert(state, State if state else dict)
-    except ValueError as error:
-        _refuse("--state", file, f'Singer state, such as {{"bookmarks": {{…}}}}: {error}')
+    msgspec.convert(state, State if state else dict)
     is_state: dict[str, Any] = state
     return is_state
 

@@ -106,6 +106,11 @@ class Accounts:
         return next((name for name in names if getattr(self.settings, name)), None)
 
     @property
+    def any_found(self) -> bool:
+        """Whether accounts were found, in whatever shard; they must have been read."""
+        return bool(self._tenants)
+
+    @property
     def inactive(self) -> list[Account]:
         """Those found that their customers must reconnect before they can be read."""
         if self.settings.integrated_account_ids:
@@ -154,10 +159,10 @@ class Accounts:
             )
         if lacking := [one for one in self.settings.tenant_ids if one not in self._tenants]:
             line = f"No integrated account was found of {', '.join(lacking)}: check `tenant_ids`."
-            if not self._tenants:
+            if not self.any_found:
                 raise RunError(line)
             logger.warning("%s", line)
-        elif not self._tenants:
+        elif not self.any_found:
             logger.warning("No integrated account was found: check the token's environment.")
 
     def _take(self, rows: list[Any], tally: Tally) -> Steps[None]:

@@ -8,9 +8,11 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from sandbox.meltano import MELTANO, MeltanoError, Project
@@ -236,6 +238,27 @@ def state_of(project: Project, state_id: str) -> dict[str, Any]:
     return state
 
 
+def state_with(account: str) -> str:
+    partition = {"context": {"integrated_account_id": account}}
+    return json.dumps({"singer_state": {"bookmarks": {"interviews": {"partitions": [partition]}}}})
+
+
+def reshard(
+    project: Project,
+    *arguments: str,
+    path: str = f"{MELTANO.parent}{os.pathsep}{os.environ['PATH']}",
+) -> subprocess.CompletedProcess[str]:
+    """Run the command in a project, with Meltano on the PATH."""
+    return subprocess.run(
+        [RESHARD, *arguments],
+        cwd=project.folder,
+        env=project.environment | {"PATH": path},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
 def accounts_of(state: dict[str, Any]) -> set[str]:
     (known,) = (one for one in state["singer_state"]["bookmarks"].values() if one)
     return {one["context"]["integrated_account_id"] for one in known["partitions"]}
@@ -269,14 +292,7 @@ class TestShards:
         # The state of the first shard is older than what another state knows of its accounts.
         later = json.dumps(states[0]).replace("2026-", "2027-")
         project.run("state", "set", "--force", "shards-moved", later)
-        done = subprocess.run(
-            [RESHARD, "shards-*", "--prefix", "shards", "--count", "4"],
-            cwd=project.folder,
-            env=project.environment | {"PATH": f"{MELTANO.parent}{os.pathsep}{os.environ['PATH']}"},
-            check=True,
-            capture_output=True,
-            text=True,
-        )
+        done = reshard(project, "shards-*-of-3", "shards-moved", "--prefix=shards", "--count=4")
         assert f"The bookmarks of {len(ids)} accounts, from 3 states, are now in 4" in done.stdout
         anew = [state_of(project, f"shards-{index}-of-4") for index in range(4)]
         for index, state in enumerate(anew):
@@ -284,24 +300,48 @@ class TestShards:
         bookmarks = [json.loads(later), states[1]]
         assert sorted(map(str, partitions(*anew))) == sorted(map(str, partitions(*bookmarks)))
 
+    def test_only_states_of_the_pattern_are_taken_and_what_is_no_state_is_named(
+        self, project: Project
+    ) -> None:
+        for state_id in ("tap-0-of-1", "tap--eu-0-of-1", "my tap-0-of-1"):
+            project.run("state", "set", "--force", state_id, state_with(state_id))
+        reshard(project, "tap-*-of-1", "my tap-*-of-1", "--prefix=tap", "--count=1")
+        assert accounts_of(state_of(project, "tap-0-of-1")) == {"tap-0-of-1", "my tap-0-of-1"}
+
+        broken = json.dumps({"singer_state": {"bookmarks": {"interviews": []}}})
+        project.run("state", "set", "--force", "tap-0-of-1", broken)
+        done = reshard(project, "tap-*-of-1", "--prefix=tap", "--count=2")
+        assert done.returncode == 1
+        assert "Error: What Meltano keeps as tap-0-of-1 is no Singer state: " in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_resharding_names_what_is_missing(self, project: Project, tmp_path: Path) -> None:
+        done = reshard(project, "none-*-of-1", "--prefix=none", "--count=2")
+        assert "Error: Meltano keeps no state like none-*-of-1" in done.stderr
+        done = reshard(project, "none-*-of-1", "--prefix=none", "--count=2", path=str(tmp_path))
+        assert done.stderr.startswith("Error: There is no command `meltano`")
+
     def test_merging_states_replaces_partitions(self, project: Project) -> None:
         for account in ("one", "other"):
-            partition = {"context": {"integrated_account_id": account}}
-            state = {"singer_state": {"bookmarks": {"interviews": {"partitions": [partition]}}}}
-            project.run("state", "merge", "merged", json.dumps(state))
+            project.run("state", "merge", "merged", state_with(account))
         assert accounts_of(state_of(project, "merged")) == {"other"}
 
-    def test_after_a_kill_the_next_run_is_refused_unless_it_is_forced(
-        self, project: Project, sandbox: Sandbox, ids: dict[str, str]
+    def test_after_a_kill_the_next_run_is_refused_for_five_minutes_unless_it_is_forced(
+        self, project: Project, sandbox: Sandbox, database: Postgres, ids: dict[str, str]
     ) -> None:
+        with psycopg.connect(database.uri, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE meltano")
+        system = replace(database, database="meltano")
+        uri = {"MELTANO_DATABASE_URI": system.uri.replace("postgresql", "postgresql+psycopg", 1)}
+        own = replace(project, environment=project.environment | uri)
         sandbox.fault(
             path="/unified", integrated_account_id=ids["pinpoint"], seconds=60, status=500
         )
         command, variables = el(0, 1)
         killed = subprocess.Popen(
             [MELTANO, *command],
-            cwd=project.folder,
-            env=project.environment | variables,
+            cwd=own.folder,
+            env=own.environment | variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -313,10 +353,14 @@ class TestShards:
         os.killpg(killed.pid, signal.SIGKILL)
         killed.wait()
         sandbox.clear_faults()
+        own.run(*command, "--force", **variables)
         with pytest.raises(MeltanoError):
-            project.run(*command, **variables)
-        assert "is already running" in project.log.read_text()
-        project.run(*command, "--force", **variables)
+            own.run(*command, **variables)
+        assert "is already running" in own.log.read_text()
+        earlier = "last_heartbeat_at - interval '5 minutes'"
+        where = "WHERE state = 'RUNNING' RETURNING id"
+        assert query(system, f"UPDATE runs SET last_heartbeat_at = {earlier} {where}")
+        own.run(*command, **variables)
 
 
 def partitions(*states: dict[str, Any]) -> list[dict[str, Any]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_truto_ats.model.shard import Shard
-from tests.harness import Run, table
+from tests.harness import Run, started, table
 
 if TYPE_CHECKING:
     from sandbox.control import Sandbox
@@ -68,6 +71,25 @@ def test_each_account_is_read_by_one_of_them(
     assert len(sandbox.requests(PATH)) == 2 * len(accounts)
 
 
+@pytest.mark.parametrize("parallel_runs", [COUNT, 1], ids=["told of each other", "not told"])
+def test_runs_at_the_same_time_share_the_limit_of_the_token(
+    tap: Tap, sandbox: Sandbox, parallel_runs: int
+) -> None:
+    sandbox.reset(accounts=[{"provider": "pinpoint"}] * 14, interviews=45)
+    own: dict[str, Any] = {"parallel_runs": parallel_runs, "page_size": 1}
+    several = replace(tap, run=started)
+    with ThreadPoolExecutor(COUNT) as pool:
+        runs = list(pool.map(lambda index: sync(several, index, None, **own), range(COUNT)))
+    assert table(*runs).keys() == {
+        (one["integrated_account_id"], one["id"]) for one in sandbox.interviews()
+    }
+    read = [one for run in runs for one in run.syncs.values() if one["stream"] == "interviews"]
+    assert len(read) == 14
+    assert all(one["bookmark_after"] for one in read)
+    refused = [one for one in sandbox.requests() if one["status"] == 429]
+    assert bool(refused) == (parallel_runs == 1)
+
+
 def test_a_shard_without_accounts_reads_nothing(
     tap: Tap, sandbox: Sandbox, accounts: list[str]
 ) -> None:
@@ -116,6 +138,19 @@ def test_an_account_that_leaves_is_told_by_its_own_shard(
         run = sync(tap, index, state)
         told = {account for (account, _), one in run.syncs.items() if one["mode"] == "not listed"}
         assert told == ({gone} if index == shard_of(gone) else set())
+
+
+def test_the_only_account_of_a_shard_is_told_at_once_when_it_leaves(
+    tap: Tap, sandbox: Sandbox, accounts: list[str]
+) -> None:
+    own: dict[str, Any] = {"shard_count": 10**6}
+    own["shard_index"] = int(sha256(accounts[0].encode()).hexdigest(), 16) % own["shard_count"]
+    state = sync(tap, 0, **own).state
+    assert known(state) == {accounts[0]}
+    sandbox.account(accounts[0], is_listed=False)
+    run = sync(tap, 0, state, **own)
+    assert {one["mode"] for one in run.syncs.values()} == {"not listed", "whole"}
+    assert run.logged("Truto no longer lists 1 accounts") == 1
 
 
 def test_a_tenant_whose_accounts_are_in_other_shards_is_found(tap: Tap, sandbox: Sandbox) -> None:

@@ -771,6 +771,16 @@ class TestWithoutSettings:
         assert "interviews" in done.stdout if option == "--discover" else "api_token" in done.stdout
 
     @pytest.mark.parametrize("option", ["--discover", "--about"])
+    @pytest.mark.parametrize("settings", [{"page_size": "two"}, {"shard_count": [3]}], ids=str)
+    def test_wrong_settings_do_not_end_them(
+        self, option: str, settings: dict[str, Any], tmp_path: Path
+    ) -> None:
+        (tmp_path / "config.json").write_text(json.dumps(settings))
+        done = run("--config", "config.json", option, folder=tmp_path)
+        assert (done.code, done.errors) == (0, [])
+        assert "Traceback" not in done.stderr
+
+    @pytest.mark.parametrize("option", ["--discover", "--about"])
     def test_they_ask_for_nothing(self, tap: Tap, sandbox: Sandbox, option: str) -> None:
         with_sandbox = run(option, "--config", "ENV", env={f"{PREFIX}API_URL": sandbox.url})
         nowhere = run(option, "--config", "ENV", env={f"{PREFIX}API_URL": "http://127.0.0.1:1"})

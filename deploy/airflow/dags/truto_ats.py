@@ -39,22 +39,18 @@ PARALLEL_RUNS = int(os.environ.get("TRUTO_PARALLEL_RUNS", "2"))
 
 RETRY_DELAY = timedelta(seconds=int(os.environ.get("TRUTO_RETRY_SECONDS", "60")))
 
-# Targets that create the same schema at the same time fail, and so do commands of Meltano that set
-# up its system database at the same time: therefore no pipe.
-CREATE_TABLES = f"""
-set -e
-messages=$(mktemp)
-trap 'rm "$messages"' EXIT
-meltano invoke "$EXTRACTOR" --test=schema > "$messages"
-meltano invoke {LOADER} < "$messages"
-"""
+NO_ACCOUNTS = {"shard_count": 10**18, "shard_index": 0}
+"""A shard so small that no account is in it: its run creates the tables, and loads nothing."""
 
 # A run that was killed leaves a mark, for which Meltano refuses to run for five minutes. Airflow
 # makes sure that a bucket has one run at a time, so that its next try may pass over the mark.
-LOAD_BUCKET = f"""
+RUN = f"""
 exec meltano el "$EXTRACTOR" {LOADER} --state-id "$STATE_ID" \
     {{{{ "--force" if ti.try_number > 1 else "" }}}}
 """
+
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""How far the clocks of the machines may be apart."""
 
 FAILED = """
 SELECT integrated_account_id, integration_name, stream, error
@@ -62,7 +58,7 @@ FROM (
   SELECT *, ROW_NUMBER() OVER (
     PARTITION BY integrated_account_id, stream ORDER BY run_started_at DESC
   ) AS place
-  FROM {schema}.account_syncs
+  FROM "{schema}".account_syncs
   WHERE run_started_at >= %s AND status <> 'skipped'
 ) AS syncs
 WHERE place = 1 AND status = 'failed'
@@ -72,30 +68,31 @@ ORDER BY integrated_account_id, stream
 that its customer must reconnect once it has failed: then, another try skips it."""
 
 
-def settings(extractor: str, schema: str, **own: object) -> dict[str, str]:
+def environment(extractor: str, schema: str, state: str, **own: object) -> dict[str, str]:
     """Return the environment of a run of Meltano; `own` are settings of the extractor."""
-    names = {name: f"{extractor}_{name}".replace("-", "_").upper() for name in own}
     return {
         "EXTRACTOR": extractor,
+        "STATE_ID": f"{extractor}-{state}",
         f"{LOADER}_default_target_schema".replace("-", "_").upper(): schema,
-        **{names[name]: str(value) for name, value in own.items()},
+        **{
+            f"{extractor}_{name}".replace("-", "_").upper(): str(value)
+            for name, value in own.items()
+        },
     }
 
 
 def bucket(extractor: str, schema: str, index: int) -> dict[str, str]:
     """Return the environment of the run of a bucket."""
-    return {
-        "STATE_ID": f"{extractor}-{index}-of-{BUCKETS}",
-        **settings(
-            extractor,
-            schema,
-            shard_count=BUCKETS,
-            shard_index=index,
-            parallel_runs=PARALLEL_RUNS,
-            # To try again would not help an account that waits for its customer.
-            fail_on_account_error=False,
-        ),
-    }
+    return environment(
+        extractor,
+        schema,
+        f"{index}-of-{BUCKETS}",
+        shard_count=BUCKETS,
+        shard_index=index,
+        parallel_runs=PARALLEL_RUNS,
+        # To try again would not help an account that waits for its customer.
+        fail_on_account_error=False,
+    )
 
 
 def load(extractor: str, schema: str) -> DAG:
@@ -107,20 +104,22 @@ def load(extractor: str, schema: str) -> DAG:
         start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
         catchup=False,
         max_active_runs=1,
+        max_active_tasks=PARALLEL_RUNS,
         default_args={"retries": 4, "retry_delay": RETRY_DELAY},
         doc_md=__doc__,
     )
     def pipeline() -> None:
+        # Targets that create the same tables at the same time fail.
         create_tables = BashOperator(
             task_id="create_tables",
-            bash_command=CREATE_TABLES,
-            env=settings(extractor, schema),
+            bash_command=RUN,
+            env=environment(extractor, schema, "tables", **NO_ACCOUNTS),
             append_env=True,
             cwd=PROJECT,
         )
         load_bucket = BashOperator.partial(
             task_id="load_bucket",
-            bash_command=LOAD_BUCKET,
+            bash_command=RUN,
             append_env=True,
             cwd=PROJECT,
             max_active_tis_per_dag=PARALLEL_RUNS,
@@ -129,8 +128,9 @@ def load(extractor: str, schema: str) -> DAG:
         @task(trigger_rule="all_done", retries=0)
         def check_accounts(dag_run: DagRunProtocol) -> None:
             """Fail with the names of the accounts that could not be read, whatever the buckets."""
-            hook = BaseHook.get_hook(WAREHOUSE)
-            failed = hook.get_records(FAILED.format(schema=schema), [dag_run.start_date])
+            # Not its start date, which changes when tasks are cleared.
+            since = dag_run.run_after - CLOCKS_DIFFER
+            failed = BaseHook.get_hook(WAREHOUSE).get_records(FAILED.format(schema=schema), [since])
             if failed:
                 lines = "\n".join(" | ".join(map(str, row)) for row in failed)
                 message = f"{len(failed)} syncs of accounts failed:\n{lines}"

@@ -276,10 +276,10 @@ def _limit(query: dict[str, str]) -> int:
 async def _serve(world: World) -> None:
     truto, loop = Truto(world), asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(truto), LOOPBACK, 0, backlog=1000)
-    async with server:
-        host, port = server.sockets[0].getsockname()
-        print(f"http://{host}:{port}", flush=True)
-        await loop.run_in_executor(None, sys.stdin.read)
+    host, port = server.sockets[0].getsockname()
+    print(f"http://{host}:{port}", flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+    server.close()  # From Python 3.12 on, `async with` would wait for its clients as well.
 
 
 if __name__ == "__main__":

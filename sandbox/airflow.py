@@ -87,7 +87,6 @@ class Airflow:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2{address}airflow",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
@@ -138,7 +137,7 @@ class Airflow:
             )
 
     def _wait_until_healthy(self) -> None:
-        for _ in self._looks(START_SECONDS, "Its start"):
+        for _ in self._looks(START_SECONDS, "Airflow's start"):
             with suppress(requests.RequestException):
                 health = requests.get(f"{self.url}/api/v2/monitor/health", timeout=10).json()
                 if all(

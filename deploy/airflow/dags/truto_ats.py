@@ -104,7 +104,7 @@ def load(extractor: str, schema: str) -> DAG:
         start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
         catchup=False,
         max_active_runs=1,
-        max_active_tasks=PARALLEL_RUNS,
+        max_active_tasks=PARALLEL_RUNS,  # Airflow runs 16 tasks of a DAG at the most otherwise.
         default_args={"retries": 4, "retry_delay": RETRY_DELAY},
         doc_md=__doc__,
     )

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tap_truto_ats.model.records import kinds
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -53,3 +55,9 @@ def schema(stream: str) -> dict[str, Any]:
     """Read a stream's schema."""
     found: dict[str, Any] = json.loads((SCHEMAS / f"{stream}.json").read_text(encoding="utf-8"))
     return found
+
+
+def type_of(column: Mapping[str, Any]) -> str:
+    """Return a column's JSON type beside null, or `date-time`."""
+    is_time = column.get("format") == "date-time"
+    return "date-time" if is_time else next(one for one in kinds(column) if one != "null")

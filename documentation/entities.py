@@ -6,16 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 from documentation.blocks import fenced, schema
 from tap_truto_ats.model.resources import RESOURCES
-from tests.models import PARENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-REFERENCES = PARENTS | {
+REFERENCES = {
+    "application_id": "applications",
+    "candidate_id": "candidates",
+    "creator_id": "users",
+    "credited_to_id": "users",
+    "current_stage_id": "job_interview_stages",
     "hiring_manager_id": "users",
+    "interview_id": "interviews",
+    "interviewer_id": "users",
+    "job_id": "jobs",
+    "job_interview_stage_id": "job_interview_stages",
+    "organizer_id": "users",
     "recruiter_id": "users",
 }
-"""The streams that ids refer to, by the columns of the dbt package that hold them alone."""
+"""The streams that ids refer to, by the columns that hold one of them alone, in the dbt package."""
 
 
 def diagrams() -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from documentation.blocks import SCHEMAS, schema, table
+from documentation.blocks import SCHEMAS, schema, table, type_of
 from documentation.entities import target
 from documentation.providers import (
     CHANGES,
@@ -38,6 +38,7 @@ OWN = {
 TYPES = {
     "array": "jsonb",
     "boolean": "boolean",
+    "date-time": "timestamp",
     "integer": "bigint",
     "number": "numeric",
     "object": "jsonb",
@@ -156,13 +157,8 @@ def columns(stream: str, resource: Resource | None) -> Iterator[str]:
 
 def kind(column: Mapping[str, Any]) -> str:
     """Return a column's type in Postgres."""
-    given = column["type"]
-    (one,) = {*([given] if isinstance(given, str) else given)} - {"null"}
-    if column.get("format") == "date-time":
-        return "`timestamp`"
-    if items := column.get("items", {}).get("type"):
-        return f"`{ITEMS[items[0]]}`"
-    return f"`{TYPES[one]}`"
+    items = column.get("items")
+    return f"`{TYPES[type_of(column)] if not items else ITEMS[type_of(items)]}`"
 
 
 def meaning(stream: str, name: str, column: Mapping[str, Any]) -> str:

@@ -6,19 +6,17 @@
 from __future__ import annotations
 
 import io
-import json
-from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
+from documentation.blocks import ROOT, schema, type_of
+from documentation.entities import REFERENCES
 from tap_truto_ats import warehouse
 from tap_truto_ats.model.resources import ACCOUNTS, RESOURCES
 from tap_truto_ats.sync.account_sync import Mode
 
-ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "dbt"
-SCHEMAS = ROOT / "tap_truto_ats" / "model" / "schemas"
 SYNCS = "account_syncs"
 STREAMS = {
     SYNCS: "What each run did with each stream of each account",
@@ -37,26 +35,13 @@ SCHEMA = "{{ var('truto_ats_schema', env_var('DBT_POSTGRES_SOURCE_SCHEMA', 'trut
 TYPES = {
     "array": "jsonb",
     "boolean": "boolean",
+    "date-time": "timestamptz",
     "integer": "bigint",
     "number": "double precision",
     "object": "jsonb",
     "string": "text",
 }
 """The columns' types in Postgres, by those of the schemas."""
-
-PARENTS = {
-    "application_id": "applications",
-    "candidate_id": "candidates",
-    "interview_id": "interviews",
-    "job_id": "jobs",
-    "job_interview_stage_id": "job_interview_stages",
-    "current_stage_id": "job_interview_stages",
-    "interviewer_id": "users",
-    "organizer_id": "users",
-    "creator_id": "users",
-    "credited_to_id": "users",
-}
-"""What the ids in columns are the ids of."""
 
 VALUES = {
     (SYNCS, "mode"): ([*dict.fromkeys(mode.words for mode in Mode)], "error"),
@@ -86,30 +71,15 @@ def columns(stream: str) -> tuple[dict[str, str], dict[str, str], dict[str, str]
     objects whose ids, and the arrays whose objects' ids, have columns of their own.
     """
     types, ids, lists = {}, {}, {}
-    for name, schema in _schema(stream)["properties"].items():
-        parts = schema.get("properties", {})
+    for name, column in schema(stream)["properties"].items():
+        parts = column.get("properties", {})
         if "id" in parts:
             ids[f"{name}_id"] = name
-        if "id" in schema.get("items", {}).get("properties", {}):
+        if "id" in column.get("items", {}).get("properties", {}):
             lists[f"{name.removesuffix('s')}_ids"] = name
         if parts.keys() != {"id"}:
-            types[name] = _type(schema)
+            types[name] = TYPES[type_of(column)]
     return types, ids, lists
-
-
-def _schema(stream: str) -> dict[str, Any]:
-    text = (SCHEMAS / f"{stream}.json").read_text(encoding="utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema
-
-
-def _type(schema: dict[str, Any]) -> str:
-    if schema.get("format") == "date-time":
-        return "timestamptz"
-    (kind,) = {*([schema["type"]] if isinstance(schema["type"], str) else schema["type"])} - {
-        "null"
-    }
-    return TYPES[kind]
 
 
 def _enabled(*streams: str) -> dict[str, str]:
@@ -177,11 +147,11 @@ def _last_read(stream: str) -> str:
 
 
 def _described(stream: str) -> dict[str, Any]:
-    schema, keys = _schema(stream)["properties"], _schema(stream)["required"]
+    described, keys = schema(stream)["properties"], schema(stream)["required"]
     types, ids, lists = columns(stream)
-    texts = {name: schema[name]["description"] for name in types}
-    texts |= {name: f"{schema[one]['description']}: its id" for name, one in ids.items()}
-    texts |= {name: f"{schema[one]['description']}: their ids" for name, one in lists.items()}
+    texts = {name: described[name]["description"] for name in types}
+    texts |= {name: f"{described[one]['description']}: its id" for name, one in ids.items()}
+    texts |= {name: f"{described[one]['description']}: their ids" for name, one in lists.items()}
     return {
         "name": f"{STAGING}{stream}",
         "description": f"{STREAMS[stream]}: the rows that still exist.",
@@ -198,7 +168,7 @@ def _tests(stream: str, column: str, *, is_key: bool) -> dict[str, Any]:
     if (stream, column) in VALUES:
         values, severity = VALUES[stream, column]
         tests.append(_test("accepted_values", {"values": values}, severity=severity))
-    if parent := PARENTS.get(column):
+    if parent := REFERENCES.get(column):
         enabled = _enabled(stream, parent)
         tests.append(
             _test("belongs_to", {"to": f"ref('{STAGING}{parent}')"}, severity="warn", **enabled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ NAMES = ("integrated_account_id", "integration_name", "tenant_id")
 SHOWN = 8
 """How many lines a table of sums has."""
 
-SHOWN_OF_ERROR = 80
+SHOWN_OF_ERROR = 120
 """How many characters of an error are shown: the log has each error in full."""
 
 
@@ -39,7 +40,10 @@ def lines(data: Mapping[str, Any]) -> Iterator[str]:
     if slowest:
         yield f"Slowest accounts: {', '.join(slowest)}."
     if data["not_offered"]:
-        found = (f"{stream} ({n:,} accounts)" for stream, n in data["not_offered"].items())
+        found = (
+            f"{stream} ({n:,} account{'s' if n > 1 else ''})"
+            for stream, n in data["not_offered"].items()
+        )
         yield f"Not offered by the provider: {', '.join(found)}."
 
 
@@ -50,7 +54,7 @@ def _by_error(failures: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         row = {name: one[name] for name in NAMES}
         row = rows.setdefault((one["integrated_account_id"], one["error"]), {**row, "failed": []})
         row["failed"].append(one["stream"])
-        row["error"] = one["error"][:SHOWN_OF_ERROR]
+        row["error"] = shorten(one["error"], SHOWN_OF_ERROR, placeholder=" …")
     return [{**row, "failed": ", ".join(row["failed"])} for row in rows.values()]
 
 

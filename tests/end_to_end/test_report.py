@@ -213,7 +213,7 @@ class TestReport:
             sandbox.account(one, status="needs_reauth")
         run = tap(catalog=tap.catalog("interviews", "users"))
         assert run.text[0].startswith("Accounts: 10 read, 25 failed, 25 skipped. ")
-        error = "The provider forbids it (HTTP 403). The customer must grant access and reconnect"
+        error = "The provider forbids it (HTTP 403). The customer must grant access and reconnect."
         entries = [re.split(r"  +", line) for line in run.text]
         assert {entry[0] for entry in entries if entry[4:] == [error]} == set(failing)
         assert {entry[0] for entry in entries if entry[3:] == ["not active"]} == set(inactive)
@@ -223,6 +223,21 @@ class TestReport:
         assert sorted(skipped) == sorted(inactive)
         assert len(run.errors) == 25
         assert run.logged("Skipped accounts that are not active") == 1
+
+    def test_a_long_error_ends_in_the_table_with_a_whole_word_and_in_the_data_with_its_cure(
+        self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]
+    ) -> None:
+        scopes = [f"{stream}:read" for stream in sorted(RESOURCES)]
+        forbidden = {"forbidden_error": {"value": {"missing_scopes": scopes}}}
+        fault = {"status": 403, "remote": True, "insight": forbidden}
+        sandbox.fault(path=PATH, integrated_account_id=ids["ashby"], **fault, times=None)
+        run = tap()
+        (line,) = (one for one in run.text if one.startswith(ids["ashby"]))
+        assert line.endswith(" activities:read, applications:read, attachments:read, …")
+        (failure,) = run.report["failures"]
+        assert failure["error"].endswith(
+            "users:read). The customer must grant access and reconnect."
+        )
 
     def test_an_account_that_the_token_is_not_shown_has_a_row_that_claims_nothing(
         self, tap: Tap, sandbox: Sandbox, ids: dict[str, str]

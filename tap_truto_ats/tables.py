@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _by_error(failures: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         row = {name: one[name] for name in NAMES}
         row = rows.setdefault((one["integrated_account_id"], one["error"]), {**row, "failed": []})
         row["failed"].append(one["stream"])
-        row["error"] = one["error"][:SHOWN_OF_ERROR]
+        row["error"] = shorten(one["error"], SHOWN_OF_ERROR, placeholder=" …")
     return [{**row, "failed": ", ".join(row["failed"])} for row in rows.values()]
 
 

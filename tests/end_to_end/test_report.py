@@ -213,7 +213,7 @@ class TestReport:
             sandbox.account(one, status="needs_reauth")
         run = tap(catalog=tap.catalog("interviews", "users"))
         assert run.text[0].startswith("Accounts: 10 read, 25 failed, 25 skipped. ")
-        error = "The provider forbids it (HTTP 403). The customer must grant access and reconnect"
+        error = "The provider forbids it (HTTP 403). The customer must grant access and …"
         entries = [re.split(r"  +", line) for line in run.text]
         assert {entry[0] for entry in entries if entry[4:] == [error]} == set(failing)
         assert {entry[0] for entry in entries if entry[3:] == ["not active"]} == set(inactive)

@@ -1,6 +1,7 @@
 """`python -m documentation`: write what follows from the declarations, and build the site.
 
-With `--check`, nothing is written or drawn: it fails if a link leads nowhere.
+With `--check`, nothing is written or drawn: it fails if a link leads nowhere, or if the
+navigation does not have all pages.
 """
 
 from __future__ import annotations

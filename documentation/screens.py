@@ -40,7 +40,7 @@ FORBIDDEN = {"forbidden_error": {"value": {"missing_scopes": ["jobs:read"]}}}
 SHOWN = 3
 """How many of the progress lines are shown: so many at equal distances."""
 
-WIDTH = 118
+WIDTH = 100
 """How wide the terminal is."""
 
 

@@ -8,12 +8,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from documentation.blocks import DOCS, ROOT, SCHEMAS
 from documentation.streams import pages
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 CONFIG = Path(__file__).with_name("zensical.toml")
-WORKER = CONFIG.with_name("iframe-worker.js")
+COPIED = ("iframe-worker.js", "wide.css")
+"""The files beside the configuration that pages load."""
 
 PLACES = {
     "README.md": "index.md",
@@ -26,6 +31,9 @@ PLACES = {
 
 LINK = re.compile(r"(!?\[[^\]]*\])\((?!\w+:)([^)#\s]*)(#[^)\s]*)?\)")
 """A link that leads to no other host: its text, its path and its anchor."""
+
+PAGE = re.compile(r'"([\w/]+\.md)"')
+"""A page in the configuration, which names pages in its navigation only."""
 
 DIAGRAM = re.compile(r"^```mermaid\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 STREAM = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
@@ -41,9 +49,12 @@ def build(output: Path, *, draws: bool) -> None:
     folder = output / "docs"
     (folder / "streams").mkdir(parents=True)
     shutil.copy(CONFIG, output)
-    shutil.copy(WORKER, folder)
+    for name in COPIED:
+        shutil.copy(CONFIG.with_name(name), folder)
     gathered = {place: _gathered(path) for path, place in PLACES.items()}
-    for place, text in (gathered | pages()).items():
+    texts = gathered | pages()
+    check_navigation(PAGE.findall(CONFIG.read_text(encoding="utf-8")), texts)
+    for place, text in texts.items():
         shown = with_diagrams(text, folder / place) if draws else text
         (folder / place).write_text(shown, encoding="utf-8")
     zensical = Path(sys.executable).with_name("zensical")
@@ -54,6 +65,14 @@ def build(output: Path, *, draws: bool) -> None:
     if built.returncode:
         told = re.sub(r"\x1b\[[0-9;]*m", "", built.stdout + built.stderr)
         sys.exit(told.split("Traceback")[0])
+
+
+def check_navigation(listed: Iterable[str], written: Iterable[str]) -> None:
+    """End the program if the navigation lacks a page, or leads to one that is not there."""
+    if lacking := {*written} - {*listed}:
+        sys.exit(f"{CONFIG.name}: the navigation lacks {', '.join(sorted(lacking))}")
+    if missing := {*listed} - {*written}:
+        sys.exit(f"{CONFIG.name}: the navigation leads nowhere: {', '.join(sorted(missing))}")
 
 
 def _gathered(path: str) -> str:

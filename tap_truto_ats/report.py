@@ -42,8 +42,8 @@ NUMBERS = ("records", "requests", "retries", "waited_seconds")
 """The columns of `account_syncs` that are summed up."""
 
 WAITS = {
-    "account": "for the limit of the account",
-    "token": "for the limit of the token",
+    "account": "for the account's limit",
+    "token": "for the token's limit",
     "failing": "to try again",
 }
 """By the reason: what accounts wait for."""

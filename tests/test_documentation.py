@@ -13,7 +13,7 @@ from documentation.blocks import BLOCK, DOCS, ROOT, fenced, render, schema
 from documentation.entities import diagrams, target
 from documentation.providers import CHANGES, HELD_BACK, PROVIDERS, WHOLE, names, ways
 from documentation.screens import SCREENS
-from documentation.site import CONFIG, PLACES, build, moved, with_diagrams
+from documentation.site import build, check_navigation, moved, with_diagrams
 from documentation.streams import OWN, pages
 from documentation.tables import tables
 from tap_truto_ats.api.errors import ANSWERS, OTHERS
@@ -81,9 +81,18 @@ def test_each_block_has_its_marked_place() -> None:
     assert sorted(marked) == sorted([*BLOCKS, *SCREENS])
 
 
-def test_every_page_is_in_the_navigation() -> None:
-    listed = re.findall(r'"([\w/]+\.md)"', CONFIG.read_text(encoding="utf-8"))
-    assert sorted(listed) == sorted([*PLACES.values(), *pages()])
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (["index.md", "setup.md", "state.md"], "the navigation lacks state.md"),
+        (["index.md"], "the navigation leads nowhere: setup.md"),
+    ],
+)
+def test_a_navigation_that_does_not_have_all_pages_ends_the_program(
+    written: list[str], told: str
+) -> None:
+    with pytest.raises(SystemExit, match=told):
+        check_navigation(["index.md", "setup.md"], written)
 
 
 @pytest.mark.parametrize(

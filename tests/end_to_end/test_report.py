@@ -379,7 +379,7 @@ class TestProgress:
             assert logged.wait(PATIENCE)
         assert shown.progress() == (
             "shard 2 of 64: 1 of 4 accounts done, 0 rows (0 a second), 0 requests;"
-            " waiting: 2 for the limit of the account, 1 to try again"
+            " waiting: 2 for the account's limit, 1 to try again"
         )
         assert caplog.records == []
 

@@ -147,8 +147,8 @@ class TestAgreement:
         assert definition.pop("description").endswith(".")
         assert definition == SETTINGS[name]
 
-    def test_meltano_knows_every_setting(self) -> None:
-        assert list(in_meltano()) == list(SETTINGS)
+    def test_meltano_knows_every_setting_and_those_of_the_sdk(self) -> None:
+        assert list(in_meltano()) == list(about()["properties"])
 
     def test_the_plugin_is_what_make_plugin_writes(self) -> None:
         assert plugin.PATH.read_text(encoding="utf-8") == plugin.text()
@@ -165,7 +165,7 @@ class TestAgreement:
     def test_the_plugin_knows_every_setting_and_those_of_the_sdk(self) -> None:
         assert list(in_plugin()) == list(about()["properties"])
 
-    @pytest.mark.parametrize("name", SETTINGS)
+    @pytest.mark.parametrize("name", [*SETTINGS, *sorted(OF_THE_SDK)])
     def test_the_plugin_tells_of_a_setting_what_meltano_does(self, name: str) -> None:
         setting = in_meltano()[name]
         words = " ".join(setting["description"].split())

@@ -96,4 +96,10 @@ def test_a_fresh_project_has_all_settings_and_reads_the_default_streams(
     for command in selecting:
         project.run(*command)
     (tap,) = plugins(project)["extractors"]
-    assert tap["select"] == [*definition["select"], "offers.*", "!candidates.phones"]
+    chosen = [*definition["select"], "offers.*", "!candidates.phones"]
+    assert tap["select"] == chosen
+
+    ((add, _),) = commands("Update the tap")
+    project.run(*add)
+    (updated,) = plugins(project)["extractors"]
+    assert updated == tap

@@ -96,8 +96,7 @@ def test_a_fresh_project_has_all_settings_and_reads_the_default_streams(
     for command in selecting:
         project.run(*command)
     (tap,) = plugins(project)["extractors"]
-    chosen = [*definition["select"], "offers.*", "!candidates.phones"]
-    assert tap["select"] == chosen
+    assert tap["select"] == [*definition["select"], "offers.*", "!candidates.phones"]
 
     ((add, _),) = commands("Update the tap")
     project.run(*add)

@@ -13,6 +13,7 @@ ALL_CORES := -n logical --maxprocesses 4 --dist worksteal
 
 TOKEN := TAP_TRUTO_ATS_API_TOKEN
 DATABASE := $(addprefix TARGET_POSTGRES_,HOST USER PASSWORD DATABASE)
+ADDRESS := TARGET_POSTGRES_SQLALCHEMY_URL
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -47,11 +48,12 @@ run: check-settings $(INSTALLED) ## from Truto into your Postgres; settings from
 check-settings:
 	@value() { \
 		given=$$(printenv $$1) && test -n "$$given" || \
-			given=$$(sed -nE "s/^ *(export +)?$$1=//p" .env 2>/dev/null); \
-		printf %s "$$given"; \
+			given=$$(sed -nE "s/^[[:space:]]*(export[[:space:]]+)?'?$$1'?[[:space:]]*=//p" \
+				.env 2>/dev/null | tail -n 1); \
+		printf %s "$$given" | sed -E "s/^[[:space:]]*(''|\"\")?([[:space:]]+#.*)?[[:space:]]*$$//"; \
 	}; \
 	database="$(DATABASE)"; \
-	if test -n "$$(value TARGET_POSTGRES_SQLALCHEMY_URL)"; then database=; fi; \
+	if test -n "$$(value $(ADDRESS))"; then database=$(ADDRESS); fi; \
 	missing=; placeholders=; \
 	for name in $(TOKEN) $$database; do \
 		case "$$(value $$name)" in \

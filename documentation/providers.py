@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tap_truto_ats.model.declaration import Offer, Resource
 
 PROVIDERS = {
-    re.sub("[^a-z]", "", name.lower()): name
+    re.sub("[^a-z0-9]", "", name.lower()): name
     for name in (
         "ApplicantStack",
         "Ashby",

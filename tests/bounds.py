@@ -148,7 +148,7 @@ def untrue_bounds(installed: Iterable[Dependency]) -> Iterator[str]:
 
 def observe(tap: Tap, folder: Path) -> Output:
     """Have a tap discover, and sync all that it discovered."""
-    config = tap.config()
+    config = tap.config(include_eeocs=True)
     catalog = call(tap.command(folder, "--discover", config=config))
     streams = [entry["tap_stream_id"] for entry in json.loads(catalog)["streams"]]
     output = call(tap.command(folder, config=config, catalog=select(catalog, *streams)))

@@ -97,3 +97,8 @@ def test_a_fresh_project_has_all_settings_and_reads_the_default_streams(
         project.run(*command)
     (tap,) = plugins(project)["extractors"]
     assert tap["select"] == [*definition["select"], "offers.*", "!candidates.phones"]
+
+    ((add, _),) = commands("Update the tap")
+    project.run(*add)
+    (updated,) = plugins(project)["extractors"]
+    assert updated == tap

@@ -179,6 +179,16 @@ CASES = {
         as_csv,
         FLAT,
     ),
+    "meltanolabs-target-csv, told to append": Case(
+        "meltanolabs-target-csv",
+        lambda place: {
+            "output_path": str(place.folder),
+            "overwrite_behavior": "append_records",
+        },
+        in_csv,
+        as_csv,
+        FLAT,
+    ),
     "target-sqlite": Case("target-sqlite", sqlite, in_sqlite, tap=FLAT),
     "target-duckdb": Case("target-duckdb", duckdb, in_duckdb, as_duckdb),
     "target-duckdb, flat": Case("target-duckdb", duckdb, in_duckdb, as_duckdb, FLAT),

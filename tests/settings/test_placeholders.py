@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 TOKEN = "TAP_TRUTO_ATS_API_TOKEN"
 PASSWORD = "TARGET_POSTGRES_PASSWORD"
+ADDRESS = "TARGET_POSTGRES_SQLALCHEMY_URL"
+NOTHING = ("   ", "''", ' "" ', " # to do", '"" # to do')
+"""How a file may give a variable no value."""
+
 OWN = "Set in .env or the environment (.env.example shows how):"
 REPLACE = "Replace in .env or the environment the placeholders of .env.example by your own values:"
 REAL = {TOKEN: "hush-4242", PASSWORD: "hush-4242"}
@@ -41,10 +45,17 @@ def test_the_tap_refuses_the_placeholder_of_the_example(tap: Tap, sandbox: Sandb
         (EXAMPLE, {TOKEN: REAL[TOKEN]}, [f"{REPLACE} {PASSWORD}"]),
         (EXAMPLE, REAL, []),
         (EXAMPLE, {TOKEN: "", PASSWORD: REAL[PASSWORD]}, [f"{REPLACE} {TOKEN}"]),
-        (EXAMPLE, {"TARGET_POSTGRES_SQLALCHEMY_URL": "postgresql://"}, [f"{REPLACE} {TOKEN}"]),
+        (EXAMPLE, {ADDRESS: "postgresql://"}, [f"{REPLACE} {TOKEN}"]),
         (EXAMPLE.replace(PLACEHOLDER, f'"{PLACEHOLDER}"'), {}, [f"{REPLACE} {TOKEN} {PASSWORD}"]),
         (EXAMPLE.replace("your-", "hush-"), {}, []),
-        (f"export {TOKEN}=hush-4242", {"TARGET_POSTGRES_SQLALCHEMY_URL": "postgresql://"}, []),
+        (f"export {TOKEN}=hush-4242", {ADDRESS: "postgresql://"}, []),
+        (f"\t{TOKEN} = hush-4242\n'{ADDRESS}' = postgresql://", {}, []),
+        (f"{TOKEN}=hush-4242\n{TOKEN}={PLACEHOLDER}", {ADDRESS: "x"}, [f"{REPLACE} {TOKEN}"]),
+        (f"{TOKEN}={PLACEHOLDER}\n{TOKEN}=hush-4242", {ADDRESS: "x"}, []),
+        *((f"{TOKEN}={none}", {ADDRESS: "x"}, [f"{OWN} {TOKEN}"]) for none in NOTHING),
+        ("", {ADDRESS: "x", TOKEN: "  "}, [f"{OWN} {TOKEN}"]),
+        ("", {ADDRESS: "x", TOKEN: "#4242"}, []),
+        (EXAMPLE.replace(f"# {ADDRESS}", ADDRESS), REAL, [f"{REPLACE} {ADDRESS}"]),
         (
             f"{TOKEN}={PLACEHOLDER}\nTARGET_POSTGRES_HOST=localhost\n",
             {},
@@ -56,7 +67,9 @@ def test_the_tap_refuses_the_placeholder_of_the_example(tap: Tap, sandbox: Sandb
     ],
     ids=[
         *("the example", "a token", "both", "an empty token", "an address", "in quotes"),
-        *("edited", "exported", "some missing"),
+        *("edited", "exported", "blanks and a quoted name", "the last counts", "it is real"),
+        *(f"nothing: {none}" for none in NOTHING),
+        *("blank", "a hash", "an address of the example", "some missing"),
     ],
 )
 def test_make_run_names_what_is_missing_or_a_placeholder(

@@ -133,6 +133,12 @@ def in_env_example() -> dict[str, str]:
     return {name.lower(): value for name, value in lines}
 
 
+def against_meltanos_schema(project: dict[str, Any]) -> list[str]:
+    """What Meltano's own JSON Schema of a project says is wrong with one."""
+    schema = json.loads((files("meltano") / "schemas" / "meltano.schema.json").read_text())
+    return [one.message for one in Draft202012Validator(schema).iter_errors(project)]
+
+
 class TestAgreement:
     """`--about`, both files of Meltano, `.env.example` and the documentation tell of the same."""
 
@@ -158,9 +164,10 @@ class TestAgreement:
         content = YAML(typ="safe").load(plugin.PATH)
         assert shown | {"name", "namespace", "variant", "label"} <= content.keys()
         described = {name: value for name, value in content.items() if name not in shown}
-        schema = json.loads((files("meltano") / "schemas" / "meltano.schema.json").read_text())
-        errors = Draft202012Validator(schema).iter_errors({"plugins": {"extractors": [described]}})
-        assert [one.message for one in errors] == []
+        assert against_meltanos_schema({"plugins": {"extractors": [described]}}) == []
+
+    def test_the_project_has_the_form_of_meltano(self) -> None:
+        assert against_meltanos_schema(YAML(typ="safe").load(ROOT / "meltano.yml")) == []
 
     def test_the_plugin_knows_every_setting_and_those_of_the_sdk(self) -> None:
         assert list(in_plugin()) == list(about()["properties"])

@@ -43,6 +43,9 @@ def sandbox() -> Sandbox:
         candidates=13,
         rate_limits=False,
     )
+    row = next(one for one in running.interviews() if one["interviewers"] and one["start_at"])
+    twice = row["interviewers"] * 2
+    running.change(row["integrated_account_id"], row["id"], interviewers=twice)
     return running
 
 

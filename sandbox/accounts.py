@@ -65,12 +65,13 @@ class Invention:
 
     `numbers` gives the numbers of the things that an account begins with, and `values` gives what
     one of them holds. They come into being one after another, evenly within a part of the span that
-    all things share.
+    all things share; or when `dated` says, which goes by the things that they belong to.
     """
 
     numbers: Callable[[Account], Iterable[int]]
     values: Callable[[Draft], Row]
     span: tuple[float, float] = (0, 1)
+    dated: Callable[[Account, int], datetime] | None = None
 
 
 @dataclass(frozen=True)
@@ -218,13 +219,17 @@ class Account:
             **self.inventions[resource].values(Draft(self, number, born, rng)),
         }
         if "created_at" in RESOURCES[resource].shapes:
-            updated = created or born + timedelta(days=30 * rng.random())
+            moments = [one for one in values.values() if isinstance(one, datetime) and one < END]
+            updated = created or max([born + timedelta(days=30 * rng.random()), *moments])
             values |= {"created_at": born, "updated_at": updated}
         return values
 
     def born(self, resource: str, number: int) -> datetime:
         """Return the moment, within a second, at which a resource's n-th thing came into being."""
-        return BEGIN + SPAN * self.inventions[resource].span[0] + self.step(resource) * (number - 1)
+        invention = self.inventions[resource]
+        if invention.dated:
+            return invention.dated(self, number)
+        return BEGIN + SPAN * invention.span[0] + self.step(resource) * (number - 1)
 
     def step(self, resource: str) -> timedelta:
         """Return the time between two things of a resource that the account begins with."""

@@ -72,6 +72,14 @@ MODELS = {
 }
 """What is shown of the models of `dbt/`, by title."""
 
+LEGEND = """
+interviewed: how many applications have an interview that is neither cancelled nor a draft
+estimated: the provider does not tell when interviews start, only when they end or were created
+reached: how many applications are in the stage or a later one, or were interviewed in one
+there now: how many are in the stage and not rejected
+interviews, by stage: those that are neither cancelled nor drafts
+-: the provider does not tell"""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -133,11 +141,8 @@ def _demo() -> None:
         print(f"\n{title}")
         lines = [["-" if one is None else str(one) for one in row.values()] for row in rows]
         _print_table([[*rows[0]], *lines])
-    print(
-        "\nestimated: the provider does not tell when interviews start, only when they end or were"
-        " created.\n-: the provider does not tell."
-        f"\n\nMeltano's own output is in {LOG.relative_to(ROOT)}."
-    )
+    print(LEGEND)
+    print(f"\nMeltano's own output is in {LOG.relative_to(ROOT)}.")
 
 
 @contextmanager

@@ -30,6 +30,9 @@ STAGE = timedelta(days=20)
 NOTICE = timedelta(days=14)
 """How long before an interview it is planned, at most."""
 
+DECISION = 2 * STAGE + timedelta(days=5)
+"""How long after an application an offer is made for it: when it is in the last stage."""
+
 OVERLAP = 3
 """Among how many candidates there is always one who can be interviewed."""
 
@@ -37,6 +40,14 @@ OVERLAP = 3
 def applications_of(candidate: int) -> list[int]:
     """Return the numbers of the applications of a candidate, given by number."""
     return [2 * candidate - 1, *([2 * candidate] if candidate % 3 == 0 else [])]
+
+
+def offered(number: int) -> int:
+    """Return the application that the n-th offer is for, one that gets to the last stage."""
+    cycle = 2 * len(FURTHEST)
+    hired = [one for one in range(1, cycle, 2) if FURTHEST[one % len(FURTHEST)] == max(FURTHEST)]
+    turn, place = divmod(number - 1, len(hired))
+    return cycle * turn + hired[place]
 
 
 def position(account: Account, application: int, moment: datetime) -> int:

@@ -11,7 +11,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sandbox.accounts import END, Invention
-from sandbox.hiring import NOTICE, applications_of, interviewed, position, rejected_at, status
+from sandbox.hiring import (
+    DECISION,
+    NOTICE,
+    applications_of,
+    interviewed,
+    offered,
+    position,
+    rejected_at,
+    status,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
     from sandbox.resources import Row
 
     Numbers = Callable[[Account], Iterable[int]]
+    When = Callable[[Account, int], datetime]
 
 STAGES = ("Application review", "Phone screen", "On-site", "Decision")
 QUESTIONS = (("cv", "file"), ("why_us", "textarea"), ("start", "dropdown"))
@@ -158,7 +168,7 @@ def _job(it: Draft) -> Row:
         "description": "<p>Invented &amp; never filled.</p>",
         "code": f"J-{it.number:03}",
         "requisition_id": f"R{it.number}",
-        "status": rng.choice(("open", "open", "closed", "draft")),
+        "status": rng.choice(("open", "open", "closed")),
         "locations": [OFFICES[office - 1]],
         "job_posting_urls": [{"url": url, "type": "external"}],
         "confidential": rng.choice((True, False)),
@@ -183,10 +193,20 @@ def _stage(it: Draft) -> Row:
     }
 
 
+def _first_application(candidate: int) -> int:
+    return applications_of(candidate)[0]
+
+
+def _interview_scored(scorecard: int) -> int:
+    """Return the number of the interview that a scorecard is of."""
+    return 2 * scorecard - 1
+
+
 def _scorecard(it: Draft) -> Row:
-    interview = it.account.invent("interviews", 2 * it.number - 1)
+    interview = it.account.invent("interviews", _interview_scored(it.number))
     interviewers = interview["interviewers"] or [it.ref("users", 1)]
-    verdict = it.rng.choice(("strong_yes", "yes", "no", None))
+    choice = it.rng.choice(("strong_yes", "yes", "no", None))
+    verdict = choice if interview["status"] == "completed" else None
     answer = {"name": "skill", "label": "Skill?", "description": None, "value": verdict}
     return {
         "application": interview["application"],
@@ -202,7 +222,7 @@ def _scorecard(it: Draft) -> Row:
 
 def _offer(it: Draft) -> Row:
     status = it.rng.choice(("draft", "sent", "signed", "denied"))
-    return _refer_to(it, 8 * it.number - 7) | {
+    return _refer_to(it, offered(it.number)) | {
         "creator": it.ref("users", _draw_user(it)),
         "closed_at": it.after(9) if status in {"signed", "denied"} else None,
         "sent_at": None if status == "draft" else it.after(2),
@@ -303,8 +323,15 @@ def _form_field(it: Draft) -> Row:
     }
 
 
+DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
+
 EARLY, HIRING, INTERVIEWING = (0, 0.1), (0.1, 1), (0.15, 1)
 """When things came into being: jobs before applications for them, and those before interviews."""
+
+
+def _by(kind: str, number: Callable[[int], int], gap: timedelta) -> When:
+    """Date each thing by the one that it belongs to, of which `number` tells the number."""
+    return lambda account, own: account.born(kind, number(own)) + gap
 
 
 def _named(names: tuple[str, ...]) -> Invention:
@@ -332,17 +359,27 @@ def _applications(account: Account) -> Iterable[int]:
 INVENTED: Mapping[str, Invention] = {
     "interviews": Invention(_per("interviews"), _interview, INTERVIEWING),
     "applications": Invention(_applications, _application, HIRING),
-    "candidates": Invention(_per("candidates"), _candidate, HIRING),
+    "candidates": Invention(
+        _per("candidates"), _candidate, dated=_by("applications", _first_application, -MINUTE)
+    ),
     "jobs": Invention(_per("jobs"), _job, EARLY),
     "job_interview_stages": Invention(_per("jobs", len(STAGES)), _stage, EARLY),
-    "scorecards": Invention(_per("interviews", share=2), _scorecard),
-    "offers": Invention(_per("candidates", share=4), _offer),
+    "scorecards": Invention(
+        _per("interviews", share=2),
+        _scorecard,
+        dated=_by("interviews", _interview_scored, NOTICE + DAY),
+    ),
+    "offers": Invention(
+        _per("candidates", share=4), _offer, dated=_by("applications", offered, DECISION)
+    ),
     "users": Invention(_first(USERS), _user, EARLY),
     "departments": Invention(_first(len(DEPARTMENTS)), _department),
     "offices": Invention(_first(len(OFFICES)), _office),
-    "activities": Invention(_per("candidates", 2), _activity),
-    "attachments": Invention(_applications, _attachment),
-    "eeocs": Invention(_per("candidates"), _eeoc),
+    "activities": Invention(
+        _per("candidates", 2), _activity, dated=_by("candidates", lambda n: (n + 1) // 2, DAY)
+    ),
+    "attachments": Invention(_applications, _attachment, dated=_by("applications", int, DAY)),
+    "eeocs": Invention(_per("candidates"), _eeoc, dated=_by("candidates", int, DAY)),
     "reject_reasons": _named(REASONS),
     "tags": _named(TAGS),
     "organizations": _named(ORGANIZATIONS),

@@ -142,7 +142,7 @@ def _last_read(stream: str) -> str:
         return f"select {read} from {{{{ this }}}}"
     return (
         f"select case when count(*) > 0 then {read} else now() end"
-        f" from {{{{ this.schema }}}}.account_syncs where stream = '{stream}'"
+        f" from \"{{{{ this.schema }}}}\".account_syncs where stream = '{stream}'"
     )
 
 

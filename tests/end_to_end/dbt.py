@@ -36,13 +36,15 @@ class Warehouse:
     optional: list[str]
     project: Path = PACKAGE
 
-    def load(self, *streams: str, fails: bool = False) -> None:
-        """Read streams whole and load them."""
+    def load(self, *streams: str, fails: bool = False, state: Row | None = None) -> Row:
+        """Read streams and load them, whole without a state; returns the new one."""
         tap = Tap(self.sandbox)
-        run = tap(catalog=tap.catalog(*streams), include_eeocs="eeocs" in streams)
+        catalog = tap.catalog(*streams)
+        run = tap(state=state, catalog=catalog, include_eeocs="eeocs" in streams)
         assert run.code == fails, run.stderr
         config = settings(self.database, self.schema, **TARGET)
         load(run, "meltanolabs-target-postgres", config, self.folder)
+        return run.state
 
     def dbt(self, *command: str) -> tuple[int, str]:
         """Run dbt; return its exit code and what it wrote."""
@@ -74,7 +76,7 @@ class Warehouse:
         return log
 
     def rows(self, model: str) -> list[Row]:
-        return query(self.database, f"SELECT * FROM {self.schema}_models.{model}")
+        return query(self.database, f'SELECT * FROM "{self.schema}_models".{model}')
 
     def count(self, table: str, condition: str = "true") -> int:
         (row,) = query(self.database, f"SELECT count(*) AS n FROM {table} WHERE {condition}")

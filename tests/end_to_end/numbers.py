@@ -194,7 +194,7 @@ class Numbers:
                 continue
             day = datetime.fromisoformat(row["interview_at"]).date()
             week = (day - timedelta(days=day.weekday())).isoformat()
-            for user in row["interviewer_ids"] or ():
+            for user in {*(row["interviewer_ids"] or ())}:
                 found = load.setdefault(
                     (account, user, week), {"interviews": 0, "interviews_cancelled": 0, "hours": 0}
                 )

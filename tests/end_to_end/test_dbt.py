@@ -43,6 +43,9 @@ def sandbox() -> Sandbox:
         candidates=13,
         rate_limits=False,
     )
+    row = next(one for one in running.interviews() if one["interviewers"] and one["start_at"])
+    twice = row["interviewers"] * 2
+    running.change(row["integrated_account_id"], row["id"], interviewers=twice)
     return running
 
 
@@ -272,13 +275,13 @@ class TestChanges:
 def few(
     sandbox: Sandbox, database: Postgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Warehouse:
-    made = Warehouse(database, sandbox, "few", tmp_path_factory.mktemp("few"), [])
+    made = Warehouse(database, sandbox, "Few", tmp_path_factory.mktemp("few"), [])
     made.load(SYNCS, "integrated_accounts", "interviews")
     return made
 
 
 class TestDefaults:
-    """A schema in which only some tables are."""
+    """A schema in which only some tables are, and whose name needs quotes."""
 
     def test_absent_tables_are_empty(self, few: Warehouse) -> None:
         few.build()
@@ -286,7 +289,7 @@ class TestDefaults:
         assert few.rows("applications_enriched") == []
         assert not query(
             few.database,
-            f"SELECT FROM pg_views WHERE (schemaname, viewname) = ('few_models', '{STAGING}eeocs')",
+            f"SELECT FROM pg_views WHERE (schemaname, viewname) = ('Few_models', '{STAGING}eeocs')",
         )
 
     def test_freshness_goes_by_the_syncs(self, few: Warehouse) -> None:
@@ -298,7 +301,7 @@ class TestDefaults:
             return {one["unique_id"].split(".")[-1]: one["status"] for one in found}
 
         assert set(states().values()) == {"pass"}
-        old = "UPDATE few.account_syncs SET ended_at = ended_at - interval '30 hours'"
+        old = 'UPDATE "Few".account_syncs SET ended_at = ended_at - interval $$30 hours$$'
         with psycopg.connect(few.database.uri, autocommit=True) as connection:
             connection.execute(old.encode())
             assert states()["interviews"] == "warn"
@@ -319,6 +322,29 @@ class TestDefaults:
         for moment in ("complete_up_to", "last_whole_read_at"):
             untold = [row for row in few.rows("account_status") if row[moment] is None]
             assert [one["integrated_account_id"] for one in untold] == [failing]
+
+
+def test_rows_of_a_removed_account_keep_its_provider_and_tenant(
+    sandbox: Sandbox, database: Postgres, tmp_path: Path
+) -> None:
+    made = Warehouse(database, sandbox, "removed", tmp_path, [])
+    streams = (SYNCS, "integrated_accounts", "interviews")
+    state = made.load(*streams)
+    account = sandbox.accounts()[0]
+    sandbox.account(account["id"], is_listed=False)
+    made.load(*streams, state=state)
+    sandbox.account(account["id"], is_listed=True)
+    made.build()
+    expected = {
+        one["id"]: (one["integration"]["name"], one["tenant_id"]) for one in sandbox.accounts()
+    }
+    for model in ("account_status", "interviews_enriched"):
+        found = {row["integrated_account_id"]: row for row in made.rows(model)}
+        assert found.keys() <= expected.keys()
+        for key, row in found.items():
+            assert (row["provider"], row["tenant_id"]) == expected[key]
+    assert found[account["id"]]
+    assert account["id"] not in {row["id"] for row in made.rows(f"{STAGING}integrated_accounts")}
 
 
 def test_a_schema_without_syncs_is_named(

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.accounts import END
+from sandbox.invention import INVENTED, STAGES
 from sandbox.world import Options, build
 
 
@@ -46,6 +48,37 @@ def test_interviews_fit_their_applications(sizes: dict[str, Any]) -> None:
         for passed in seen.values():
             positions = [position for _, position in sorted(passed)]
             assert positions == sorted(positions)
+
+
+OWNERS = ("interview", "application", "candidate")
+
+
+@pytest.mark.parametrize("candidates", [3, 8, 11, 40, 500])
+def test_times_and_statuses_fit_together(candidates: int) -> None:
+    options = Options(providers=("greenhouse",), interviews=200, candidates=candidates)
+    (account,) = build(options).values()
+    rows = {
+        resource: {key: thing.values for key, thing in account.things(resource).items()}
+        for resource in INVENTED
+    }
+    for resource, things in rows.items():
+        for row in things.values():
+            for owner in OWNERS:
+                if known := rows[f"{owner}s"].get(str((row.get(owner) or {}).get("id"))):
+                    assert known["created_at"] < row["created_at"], (resource, owner)
+            for name in ("rejected_at", "submitted_at", "closed_at"):
+                if row.get(name) and row[name] < END:
+                    assert row[name] <= row["updated_at"]
+    for row in rows["scorecards"].values():
+        interview = rows["interviews"][str(row["interview"]["id"])]
+        if row["submitted_at"]:
+            assert interview["status"] == "completed"
+            assert interview["end_at"] < row["submitted_at"]
+    for row in rows["offers"].values():
+        application = rows["applications"][str(row["application"]["id"])]
+        assert application["current_stage"]["name"] == STAGES[-1]
+        assert application["rejected_at"] is None
+    assert len(rows["offers"]) == candidates // 4
 
 
 def test_applications_end_in_every_stage_and_some_interviews_are_cancelled() -> None:

@@ -17,8 +17,6 @@ streams as (
         max(run_started_at) as last_run_at,
         max(started_at) filter (where is_complete) as complete_up_to,
         max(started_at) filter (where mode = 'whole' and is_complete) as last_whole_read_at,
-        max(tenant_id) filter (where is_last) as tenant_id,
-        max(integration_name) filter (where is_last) as provider,
         max(status) filter (where is_last) as status,
         (
             array_agg(mode order by run_started_at desc)
@@ -31,8 +29,8 @@ streams as (
 
 select
     streams.integrated_account_id,
-    coalesce(accounts.tenant_id, max(streams.tenant_id)) as tenant_id,
-    coalesce(accounts.integration_name, max(streams.provider)) as provider,
+    accounts.tenant_id,
+    accounts.provider,
     accounts.status,
     accounts.last_error,
     max(streams.last_run_at) as last_run_at,
@@ -51,11 +49,11 @@ select
         '-infinity'
     ) as last_whole_read_at
 from streams
-left join {{ ref('stg_truto_ats__integrated_accounts') }} as accounts
-    on accounts.id = streams.integrated_account_id
+left join {{ ref('known_accounts') }} as accounts
+    on accounts.integrated_account_id = streams.integrated_account_id
 group by
     streams.integrated_account_id,
     accounts.tenant_id,
-    accounts.integration_name,
+    accounts.provider,
     accounts.status,
     accounts.last_error

@@ -15,7 +15,7 @@ select
     applications.integrated_account_id,
     applications.id,
     accounts.tenant_id,
-    accounts.integration_name as provider,
+    accounts.provider,
     applications.candidate_id,
     {{ person_name('candidates') }} as candidate,
     applications.job_id,
@@ -47,5 +47,5 @@ left join {{ ref('stg_truto_ats__jobs') }} as jobs
 left join held
     on held.integrated_account_id = applications.integrated_account_id
     and held.application_id = applications.id
-left join {{ ref('stg_truto_ats__integrated_accounts') }} as accounts
-    on accounts.id = applications.integrated_account_id
+left join {{ ref('known_accounts') }} as accounts
+    on accounts.integrated_account_id = applications.integrated_account_id

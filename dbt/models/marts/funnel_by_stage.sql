@@ -59,7 +59,7 @@ counted as (
 select
     counted.integrated_account_id,
     accounts.tenant_id,
-    accounts.integration_name as provider,
+    accounts.provider,
     counted.job_id,
     jobs.name as job,
     counted.stage_id,
@@ -75,5 +75,5 @@ from counted
 left join {{ ref('stg_truto_ats__jobs') }} as jobs
     on jobs.integrated_account_id = counted.integrated_account_id
     and jobs.id = counted.job_id
-left join {{ ref('stg_truto_ats__integrated_accounts') }} as accounts
-    on accounts.id = counted.integrated_account_id
+left join {{ ref('known_accounts') }} as accounts
+    on accounts.integrated_account_id = counted.integrated_account_id

@@ -4,7 +4,7 @@ with interviews as (
         interviewers.interviewer_id,
         date_trunc('week', interviews.interview_at at time zone 'UTC')::date as week
     from {{ ref('interviews_enriched') }} as interviews
-    cross join lateral jsonb_array_elements_text(interviews.interviewer_ids)
+    cross join lateral (select distinct jsonb_array_elements_text(interviews.interviewer_ids))
         as interviewers (interviewer_id)
     where interviews.interview_at is not null
 )

@@ -44,7 +44,7 @@ select
     interviews.integrated_account_id,
     interviews.id,
     accounts.tenant_id,
-    accounts.integration_name as provider,
+    accounts.provider,
     coalesce(interviews.application_id, inferred.application_id) as application_id,
     inferred.application_id is not null as is_application_inferred,
     applications.applied_at,
@@ -91,5 +91,5 @@ left join {{ ref('stg_truto_ats__users') }} as organizers
 left join people
     on people.integrated_account_id = interviews.integrated_account_id
     and people.id = interviews.id
-left join {{ ref('stg_truto_ats__integrated_accounts') }} as accounts
-    on accounts.id = interviews.integrated_account_id
+left join {{ ref('known_accounts') }} as accounts
+    on accounts.integrated_account_id = interviews.integrated_account_id

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.environments import environment
 from sandbox.tables import query
+from sandbox.world import Options
 from tests.end_to_end.plugins import PLUGINS
 from tests.end_to_end.test_targets import MELTANO, load, settings
 from tests.harness import Tap, forked
-from tests.models import PACKAGE
+from tests.models import DEFAULT, PACKAGE, STREAMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,20 @@ if TYPE_CHECKING:
     from sandbox.postgres import Postgres
 
 Row = dict[str, Any]
+
+PROVIDERS = ("ashby", "breezy", "ceipal", "fountain", "greenhouse", "lever", "loxo", "pinpoint")
+WORLD = Options(
+    accounts=tuple(
+        {"provider": provider, "tenant_id": f"customer-{n % 3}"}
+        for n, provider in enumerate((*PROVIDERS, "ashby"))
+    ),
+    interviews=40,
+    candidates=13,
+    rate_limits=False,
+)
+"""What the sandbox holds at first."""
+
+OPTIONAL = sorted(STREAMS.keys() - DEFAULT)
 
 TARGET = {name: value for name, value in MELTANO.items() if name != "default_target_schema"}
 

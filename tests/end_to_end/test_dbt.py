@@ -1,52 +1,35 @@
-"""The dbt package, run by dbt over what the tap and its target have loaded into Postgres."""
+"""The models of the dbt package, over what the tap and its target have loaded into Postgres."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 
-from sandbox.meltano import Project
+from sandbox.server import serve
 from sandbox.tables import query
-from tap_truto_ats import warehouse
-from tests.end_to_end.dbt import Warehouse
+from tests.end_to_end.dbt import OPTIONAL, WORLD, Row, Warehouse
 from tests.end_to_end.numbers import Numbers, by_key
-from tests.harness import server
-from tests.models import DEFAULT, PACKAGE, STAGING, STREAMS, SYNCS, columns
+from tests.models import STAGING, STREAMS, SYNCS, columns
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from sandbox.control import Sandbox
     from sandbox.postgres import Postgres
 
-Row = dict[str, Any]
-
-PROVIDERS = ("ashby", "breezy", "ceipal", "fountain", "greenhouse", "lever", "loxo", "pinpoint")
-OPTIONAL = sorted(STREAMS.keys() - DEFAULT)
 UNTOLD = {"remote_data"}
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Sandbox:
-    running = server()
-    running.reset(
-        accounts=[
-            {"provider": provider, "tenant_id": f"customer-{n % 3}"}
-            for n, provider in enumerate((*PROVIDERS, "ashby"))
-        ],
-        interviews=40,
-        candidates=13,
-        rate_limits=False,
-    )
-    row = next(one for one in running.interviews() if one["interviewers"] and one["start_at"])
-    twice = row["interviewers"] * 2
-    running.change(row["integrated_account_id"], row["id"], interviewers=twice)
-    return running
+def sandbox() -> Iterator[Sandbox]:
+    with serve(WORLD) as running:
+        row = next(one for one in running.interviews() if one["interviewers"] and one["start_at"])
+        twice = row["interviewers"] * 2
+        running.change(row["integrated_account_id"], row["id"], interviewers=twice)
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -189,203 +172,3 @@ def test_columns_are_described_in_the_database_and_by_docs_generate(built: Wareh
     assert code == 0, log
     catalog = json.loads((built.folder / "target" / "catalog.json").read_text())
     assert {f"model.truto_ats.{STAGING}{stream}" for stream in STREAMS} < catalog["nodes"].keys()
-
-
-class TestChanges:
-    """What happens to the models when the source changes; each test goes on from the one before."""
-
-    def test_what_is_gone_is_gone_from_staging(self, built: Warehouse) -> None:
-        box = built.sandbox
-        for stream in ("interviews", "applications", "users", "offers"):
-            row = box.rows(stream)[0]
-            box.delete_row(stream, row["integrated_account_id"], row["id"])
-        built.load(*STREAMS)
-        for stream in ("interviews", "applications", "users", "offers"):
-            raw = built.rows(f"{STAGING}{stream}")
-            assert by_key(raw).keys() == by_key(box.rows(stream)).keys()
-            assert built.count(f"analysed.{stream}") == len(raw) + 1
-
-    def test_purge_deletes_what_the_command_deletes_without_models_too(
-        self, built: Warehouse
-    ) -> None:
-        def tables(connection: Any) -> dict[str, Any]:
-            found = {
-                stream: connection.execute(f"SELECT * FROM analysed.{stream} ORDER BY 1, 2, 3")
-                for stream in STREAMS
-            }
-            sql = (
-                "SELECT stream, integrated_account_id, rows_purged FROM analysed.purges ORDER BY 1"
-            )
-            return {
-                "purges": connection.execute(sql).fetchall(),
-                **{stream: cursor.fetchall() for stream, cursor in found.items()},
-            }
-
-        sql = warehouse.purge("analysed", STREAMS.keys() - {SYNCS})
-        sql = sql.replace("BEGIN TRANSACTION;", "").replace("COMMIT;", "")
-        with psycopg.connect(built.database.uri) as connection:
-            connection.execute(sql.encode())
-            expected = tables(connection)
-            connection.rollback()
-        code, log = replace(built, optional=[]).dbt("run-operation", "purge")
-        assert code == 0, log
-        with psycopg.connect(built.database.uri) as connection:
-            assert tables(connection) == expected
-        assert len(expected["purges"]) == 4
-        for stream in ("interviews", "applications", "users", "offers"):
-            assert built.count(f"analysed.{stream}") == len(built.sandbox.rows(stream))
-
-    def test_the_history_of_stages(self, built: Warehouse) -> None:
-        box = built.sandbox
-        row = box.rows("applications")[0]
-        account, old = row["integrated_account_id"], row["current_stage"]["id"]
-        stage = next(
-            one
-            for one in box.rows("job_interview_stages", account)
-            if one["job"] == row["job"] and one["id"] != old
-        )
-        new = {**row["current_stage"], "id": stage["id"], "name": stage["name"]}
-        box.change_row("applications", account, row["id"], current_stage=new)
-        built.load(*STREAMS)
-        begin = datetime.now(timezone.utc)
-        code, log = built.dbt("build", "--exclude", "test_type:data")
-        assert code == 0, log
-        history = [one for one in built.rows("stage_history") if one["application_id"] == row["id"]]
-        first, second = sorted(
-            (one for one in history if one["integrated_account_id"] == account),
-            key=lambda one: one["stage_number"],
-        )
-        assert (first["stage_id"], first["is_current"]) == (old, False)
-        assert (second["stage_id"], second["stage"]) == (stage["id"], stage["name"])
-        assert first["seen_until"] == second["seen_from"]
-        assert begin <= second["seen_from"] <= datetime.now(timezone.utc)
-        assert second["is_current"]
-        assert built.count("analysed_models.stage_history", "stage_number > 1") == 1
-
-    def test_a_deleted_application_does_not_come_back_with_its_candidate(
-        self, built: Warehouse
-    ) -> None:
-        listed = by_key(built.sandbox.rows("applications"))
-        accounts = {account for account, _ in listed}
-        found = by_key(built.rows("applications_enriched"))
-        assert {key for key in found if key[0] in accounts} == listed.keys()
-
-
-@pytest.fixture(scope="module")
-def few(
-    sandbox: Sandbox, database: Postgres, tmp_path_factory: pytest.TempPathFactory
-) -> Warehouse:
-    made = Warehouse(database, sandbox, "Few", tmp_path_factory.mktemp("few"), [])
-    made.load(SYNCS, "integrated_accounts", "interviews")
-    return made
-
-
-class TestDefaults:
-    """A schema in which only some tables are, and whose name needs quotes."""
-
-    def test_absent_tables_are_empty(self, few: Warehouse) -> None:
-        few.build()
-        assert len(few.rows("interviews_enriched")) == len(few.sandbox.interviews())
-        assert few.rows("applications_enriched") == []
-        assert not query(
-            few.database,
-            f"SELECT FROM pg_views WHERE (schemaname, viewname) = ('Few_models', '{STAGING}eeocs')",
-        )
-
-    def test_freshness_goes_by_the_syncs(self, few: Warehouse) -> None:
-        results = few.folder / "target" / "sources.json"
-
-        def states() -> dict[str, str]:
-            few.dbt("source", "freshness")
-            found = json.loads(results.read_text())["results"]
-            return {one["unique_id"].split(".")[-1]: one["status"] for one in found}
-
-        assert set(states().values()) == {"pass"}
-        old = 'UPDATE "Few".account_syncs SET ended_at = ended_at - interval $$30 hours$$'
-        with psycopg.connect(few.database.uri, autocommit=True) as connection:
-            connection.execute(old.encode())
-            assert states()["interviews"] == "warn"
-            connection.execute(old.encode())
-        found = states()
-        assert (found["interviews"], found["account_syncs"]) == ("error", "error")
-        assert found["applications"] == "pass"
-
-    def test_what_was_never_read_is_not_complete(self, few: Warehouse) -> None:
-        box, streams = few.sandbox, (SYNCS, "integrated_accounts", "interviews", "jobs")
-        failing, inactive, *_ = [one["id"] for one in box.accounts()]
-        box.fault(path="/unified/ats/jobs", integrated_account_id=failing, status=400, times=None)
-        few.load(*streams, fails=True)
-        box.account(inactive, status="needs_reauth")
-        few.load(*streams, fails=True)
-        box.clear_faults()
-        box.account(inactive, status="active")
-        for moment in ("complete_up_to", "last_whole_read_at"):
-            untold = [row for row in few.rows("account_status") if row[moment] is None]
-            assert [one["integrated_account_id"] for one in untold] == [failing]
-
-
-def test_rows_of_a_removed_account_keep_its_provider_and_tenant(
-    sandbox: Sandbox, database: Postgres, tmp_path: Path
-) -> None:
-    made = Warehouse(database, sandbox, "removed", tmp_path, [])
-    streams = (SYNCS, "integrated_accounts", "interviews")
-    state = made.load(*streams)
-    account = sandbox.accounts()[0]
-    sandbox.account(account["id"], is_listed=False)
-    made.load(*streams, state=state)
-    sandbox.account(account["id"], is_listed=True)
-    made.build()
-    expected = {
-        one["id"]: (one["integration"]["name"], one["tenant_id"]) for one in sandbox.accounts()
-    }
-    for model in ("account_status", "interviews_enriched"):
-        found = {row["integrated_account_id"]: row for row in made.rows(model)}
-        assert found.keys() <= expected.keys()
-        for key, row in found.items():
-            assert (row["provider"], row["tenant_id"]) == expected[key]
-    assert found[account["id"]]
-    assert account["id"] not in {row["id"] for row in made.rows(f"{STAGING}integrated_accounts")}
-
-
-def test_a_schema_without_syncs_is_named(
-    sandbox: Sandbox, database: Postgres, tmp_path: Path
-) -> None:
-    code, log = Warehouse(database, sandbox, "misspelt", tmp_path, []).dbt("build")
-    assert code == 1
-    assert '"misspelt"."account_syncs" does not exist' in log
-    assert not query(database, "SELECT FROM pg_views WHERE schemaname = 'misspelt_models'")
-
-
-def test_it_is_a_package_of_a_project_that_has_users_of_its_own(
-    sandbox: Sandbox, database: Postgres, tmp_path: Path
-) -> None:
-    own = tmp_path / "own"
-    (own / "models").mkdir(parents=True)
-    (own / "dbt_project.yml").write_text(
-        "name: own\nprofile: truto_ats\nflags: {send_anonymous_usage_stats: false}\n"
-    )
-    (own / "packages.yml").write_text(f"packages: [{{local: {PACKAGE}}}]\n")
-    (own / "models" / "stg_users.sql").write_text("select 1 as id")
-    (own / "models" / "held.sql").write_text(
-        "select id from {{ ref('interviews_enriched') }} where not is_cancelled"
-    )
-    made = Warehouse(database, sandbox, "shared", tmp_path, [], own)
-    made.load(SYNCS, "integrated_accounts", "interviews", "users")
-    code, log = made.dbt("deps")
-    assert code == 0, log
-    made.build()
-    assert made.count("shared_models.stg_users") == 1
-    assert made.rows("held")
-
-
-def test_meltano_runs_it_after_the_target(
-    sandbox: Sandbox, database: Postgres, tmp_path: Path
-) -> None:
-    project = Project.create(tmp_path, tmp_path / "meltano.log", sandbox, database)
-    project.run("install")
-    project.run("run", "tap-truto-ats", "target-postgres", "dbt-postgres:build")
-    found = query(database, "SELECT * FROM truto_ats_models.interviews_enriched")
-    assert len(found) == len(sandbox.interviews())
-    project.run("run", "dbt-postgres:freshness", "dbt-postgres:purge")
-    project.run("invoke", "dbt-postgres:docs-generate")
-    assert (tmp_path / ".meltano" / "dbt" / "target" / "catalog.json").exists()

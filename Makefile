@@ -79,6 +79,7 @@ lint: $(INSTALLED) ## ruff, mypy, import-linter, workflows, and the documentatio
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/zizmor --offline --pedantic --strict-collection --quiet .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*
 	$(BIN)/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*
 	$(BIN)/python -m documentation --check

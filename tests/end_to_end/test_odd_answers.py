@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from sandbox.tables import rows
-from tests.end_to_end.hasty import hasty
+from tests.end_to_end.hasty import hasty, stopped
 from tests.harness import deselect, table
 
 if TYPE_CHECKING:
@@ -335,20 +335,19 @@ def test_a_target_that_is_gone_ends_the_run_without_a_traceback(
 
 
 def test_failed_accounts_are_named_when_a_run_is_stopped(
-    tap: Tap, sandbox: Sandbox, ids: dict[str, str], tmp_path: Path
+    tap: Tap, sandbox: Sandbox, ids: dict[str, str]
 ) -> None:
     sandbox.fault(path=PATH, integrated_account_id=ids["pinpoint"], status=403)
     sandbox.fault(path=PATH, integrated_account_id=ids["ashby"], kind="delay", seconds=60)
-    command = tap.command(tmp_path, config=tap.config(), catalog=tap.catalog())
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        while len(sandbox.requests(PATH)) < 7:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        _, log = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert f"Account {ids['pinpoint']} (pinpoint) was not read to its end" in log
+    run = stopped(
+        tap,
+        lambda written: '"status":"failed"' in written.replace(" ", ""),
+        {"tap_truto_ats.singer.writer:STATE_SECONDS": 0.0},
+        signal.SIGINT,
+        catalog=tap.catalog("account_syncs", "interviews"),
+    )
+    assert run.code == 130
+    assert run.logged(f"Account {ids['pinpoint']} (pinpoint) was not read to its end") == 1
 
 
 class TestUsersInputs:

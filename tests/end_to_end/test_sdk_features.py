@@ -35,6 +35,8 @@ def world() -> None:
     whole()
 
 
+# Some columns are null in all rows, of which the SDK warns if it comes upon one of them first.
+@pytest.mark.filterwarnings("ignore:No records were available to test")
 @pytest.mark.usefixtures("world")
 class TestStandard(
     get_tap_test_class(  # type: ignore[misc]

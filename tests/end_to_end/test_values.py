@@ -11,14 +11,14 @@ import pytest
 
 from sandbox.tables import query
 from tests.end_to_end.test_targets import CAREFUL, FAST, MELTANO, load, settings
-from tests.harness import Tap, server, table
+from tests.harness import table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox.control import Sandbox
     from sandbox.postgres import Postgres
-    from tests.harness import Record
+    from tests.harness import Record, Tap
 
 PATH = "/unified/ats/interviews"
 STAGES = "/unified/ats/job_interview_stages"
@@ -178,10 +178,9 @@ def body(case: Case) -> str:
     return f'{{"result": [{{"id": "before"}}, {row}, {{"id": "after"}}], "next_cursor": null}}'
 
 
-@pytest.fixture(scope="module")
-def accounts() -> dict[str, str]:
+@pytest.fixture
+def accounts(sandbox: Sandbox) -> dict[str, str]:
     """Accounts by case, each of which answers with the case's row between two others."""
-    sandbox = server()
     made = sandbox.reset(
         accounts=[{"provider": "ashby"}] * (len(CASES) + 2), interviews=3, rate_limits=False
     )
@@ -240,13 +239,14 @@ def connection(running: Postgres, schema: str, **others: Any) -> dict[str, Any]:
     ids=["unified", "unified, careful", "stream", "raw", "normalized"],
 )
 def test_every_value_costs_itself_alone(
+    tap: Tap,
     accounts: dict[str, str],
     database: Postgres,
     tmp_path: Path,
     form: str,
     choice: dict[str, bool],
 ) -> None:
-    tap, schema = Tap(server()), f"values_{form}_{len(choice)}{int(choice['use_copy'])}"
+    schema = f"values_{form}_{len(choice)}{int(choice['use_copy'])}"
     config = connection(database, schema, **choice)
     state = None
     for _ in range(2):

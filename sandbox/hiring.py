@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from sandbox.accounts import Account
 
+STAGES = ("Application review", "Phone screen", "On-site", "Decision")
+
 FURTHEST = (3, 4, 1, 2, 3, 1, 4)
 """The position of the last stage that an application gets to, in turns."""
 
@@ -42,6 +44,18 @@ def applications_of(candidate: int) -> list[int]:
     return [2 * candidate - 1, *([2 * candidate] if candidate % 3 == 0 else [])]
 
 
+def applicant(account: Account, application: int) -> int:
+    """Return the number of the candidate that an application is of."""
+    return (application - 1) // 2 % account.last("candidates") + 1
+
+
+def job_applied_for(account: Account, application: int) -> int:
+    """Return the number of the job that an application is for."""
+    second = (application - 1) % 2
+    jobs = max(1, account.counts["jobs"])
+    return (applicant(account, application) - 1 + second) % jobs + 1
+
+
 def offered(number: int) -> int:
     """Return the application that the n-th offer is for, one that gets to the last stage."""
     cycle = 2 * len(FURTHEST)
@@ -50,10 +64,11 @@ def offered(number: int) -> int:
     return cycle * turn + hired[place]
 
 
-def position(account: Account, application: int, moment: datetime) -> int:
-    """Return the position of the stage that an application is in, at most that at the end."""
+def stage_at(account: Account, application: int, moment: datetime) -> int:
+    """Return the number of the stage that an application is in at a moment, or at the end."""
     age = min(moment, END) - account.born("applications", application)
-    return max(1, min(FURTHEST[application % len(FURTHEST)], 2 + age // STAGE))
+    position = max(1, min(FURTHEST[application % len(FURTHEST)], 2 + age // STAGE))
+    return len(STAGES) * (job_applied_for(account, application) - 1) + position
 
 
 def interviewed(account: Account, rng: Random, moment: datetime) -> int:

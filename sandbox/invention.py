@@ -11,21 +11,34 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sandbox.accounts import END, Invention
+from sandbox.company import (
+    COMPANY,
+    DEPARTMENTS,
+    EARLY,
+    OFFICES,
+    REASONS,
+    TAGS,
+    USERS,
+    draw_user,
+    person,
+)
 from sandbox.hiring import (
     DECISION,
     NOTICE,
+    STAGES,
+    applicant,
     applications_of,
     interviewed,
+    job_applied_for,
     offered,
-    position,
     rejected_at,
+    stage_at,
     status,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
-    from random import Random
 
     from sandbox.accounts import Account, Draft
     from sandbox.resources import Row
@@ -33,16 +46,9 @@ if TYPE_CHECKING:
     Numbers = Callable[[Account], Iterable[int]]
     When = Callable[[Account, int], datetime]
 
-STAGES = ("Application review", "Phone screen", "On-site", "Decision")
 QUESTIONS = (("cv", "file"), ("why_us", "textarea"), ("start", "dropdown"))
-USERS = 8
-DEPARTMENTS = ("Engineering", "Platform", "Verkauf & Zürich")
-OFFICES = ("Köln", "東京", "Remote")
 JOB_NAMES = ("Sample Engineer", "Test Nurse (m/f/d)", "Chef de démo", "Fixture Fitter")
-TAGS = ("urgent", "second look", "ünïcode")
-REASONS = ("Position filled", "No reply", "Withdrew")
 SOURCES = ("Job board", "Referral")
-ORGANIZATIONS = ("Sample Works", "Sample Works Nord")
 PLACES = (
     "Room Ångström, 4th floor",
     'Zimmer "Köln" / links, dann\nrechts',
@@ -50,50 +56,14 @@ PLACES = (
     "電話",
     None,
 )
-FIRST_NAMES = ("Testa", "Samplo", "Mocka", "Fakir", "Dummy", "Placeholda")
-LAST_NAMES = ("McFixture", "van Invented", "Lorem-Ipsum", "O'Example", "Søndbox")
-
-
-def person(rng: Random, email: str, kind: str) -> Row:
-    """Invent a person's names and address."""
-    first, last = rng.choice(FIRST_NAMES), rng.choice(LAST_NAMES)
-    return {
-        "first_name": first,
-        "last_name": last,
-        "name": f"{first} {last}",
-        "emails": [{"email": email, "type": kind}],
-    }
-
-
-def _draw_user(it: Draft) -> int:
-    """Choose the number of a user."""
-    return it.rng.randint(1, USERS)
-
-
-def _applicant(it: Draft, application: int) -> int:
-    """Return the number of the candidate that an application is of."""
-    return (application - 1) // 2 % it.account.last("candidates") + 1
-
-
-def _job_applied_for(it: Draft, application: int) -> int:
-    """Return the number of the job that an application is for."""
-    second = (application - 1) % 2
-    jobs = max(1, it.account.counts["jobs"])
-    return (_applicant(it, application) - 1 + second) % jobs + 1
-
-
-def _stage_at(it: Draft, application: int, moment: datetime) -> int:
-    """Return the number of the stage that an application is in at a moment."""
-    before = len(STAGES) * (_job_applied_for(it, application) - 1)
-    return before + position(it.account, application, moment)
 
 
 def _refer_to(it: Draft, application: int) -> Row:
     """Refer to an application, its candidate and its job."""
     return {
         "application": it.ref("applications", application),
-        "candidate": it.ref("candidates", _applicant(it, application)),
-        "job": it.ref("jobs", _job_applied_for(it, application)),
+        "candidate": it.ref("candidates", applicant(it.account, application)),
+        "job": it.ref("jobs", job_applied_for(it.account, application)),
     }
 
 
@@ -106,9 +76,9 @@ def _interview(it: Draft) -> Row:
     planned = word != "draft"
     organizer = rng.choice((1, 1, 2, 3, None))
     users = rng.sample(range(1, USERS + 1), rng.choice((0, 1, 1, 2, 3)))
-    stage = _stage_at(it, application, start)
+    stage = stage_at(it.account, application, start)
     return _refer_to(it, application) | {
-        "email": f"candidate-{_applicant(it, application)}@example.com",
+        "email": f"candidate-{applicant(it.account, application)}@example.com",
         "start_at": start if planned else None,
         "end_at": start + timedelta(minutes=45) if planned else None,
         "interviewers": [it.ref("users", user) for user in users],
@@ -121,7 +91,7 @@ def _interview(it: Draft) -> Row:
 
 def _application(it: Draft) -> Row:
     rng = it.rng
-    stage = _stage_at(it, it.number, END)
+    stage = stage_at(it.account, it.number, END)
     source = rng.randrange(len(SOURCES))
     rejected = rejected_at(it.account, it.number, rng)
     references = _refer_to(it, it.number)
@@ -131,7 +101,7 @@ def _application(it: Draft) -> Row:
         "applied_at": it.created,
         "rejected_at": rejected,
         "source": it.ref("sources", source + 1) | {"name": SOURCES[source]},
-        "credited_to": it.part("users", _draw_user(it), "first_name", "last_name", "emails"),
+        "credited_to": it.part("users", draw_user(it), "first_name", "last_name", "emails"),
         "current_stage": it.part(
             "job_interview_stages", stage, "name", "job", "created_at", "updated_at"
         ),
@@ -175,8 +145,8 @@ def _job(it: Draft) -> Row:
         "departments": [it.part("departments", rng.randint(1, len(DEPARTMENTS)), "name")],
         "teams": [{"name": "Team A"}],
         "offices": [it.part("offices", office, "name")],
-        "hiring_managers": [it.part("users", _draw_user(it), "name")],
-        "recruiters": [it.part("users", _draw_user(it), "name")],
+        "hiring_managers": [it.part("users", draw_user(it), "name")],
+        "recruiters": [it.part("users", draw_user(it), "name")],
         "tags": [rng.choice(TAGS)],
         "is_remote": office == len(OFFICES),
         "job_type": rng.choice(("full_time", "part_time")),
@@ -191,10 +161,6 @@ def _stage(it: Draft) -> Row:
         "job": it.ref("jobs", job % it.account.last("jobs") + 1),
         "position": position + 1,
     }
-
-
-def _first_application(candidate: int) -> int:
-    return applications_of(candidate)[0]
 
 
 def _interview_scored(scorecard: int) -> int:
@@ -223,39 +189,11 @@ def _scorecard(it: Draft) -> Row:
 def _offer(it: Draft) -> Row:
     status = it.rng.choice(("draft", "sent", "signed", "denied"))
     return _refer_to(it, offered(it.number)) | {
-        "creator": it.ref("users", _draw_user(it)),
+        "creator": it.ref("users", draw_user(it)),
         "closed_at": it.after(9) if status in {"signed", "denied"} else None,
         "sent_at": None if status == "draft" else it.after(2),
         "start_date": it.after(60).replace(hour=0, minute=0, second=0, microsecond=0),
         "status": status,
-    }
-
-
-def _user(it: Draft) -> Row:
-    names = person(it.rng, f"user-{it.number}@example.com", "work")
-    return names | {
-        "emails": [{**one, "is_primary": True} for one in names["emails"]],
-        "disabled": it.number == USERS,
-        "access_role": it.rng.choice(("admin", "reviewer", "simple")),
-    }
-
-
-def _department(it: Draft) -> Row:
-    has_parent = it.number == 2  # noqa: PLR2004 - the second belongs to the first
-    return {
-        "name": _nth(DEPARTMENTS, it.number),
-        "parent": it.ref("departments", 1) | {"name": DEPARTMENTS[0]} if has_parent else None,
-        "status": it.rng.choice(("active", "inactive")),
-    }
-
-
-def _office(it: Draft) -> Row:
-    return {
-        "name": _nth(OFFICES, it.number),
-        "parent": None if it.number == 1 else it.ref("offices", 1),
-        "location": f"{it.number} Sample Street",
-        "is_remote": it.number == len(OFFICES),
-        "country": it.rng.choice(("DE", "JP")),
     }
 
 
@@ -264,7 +202,7 @@ def _activity(it: Draft) -> Row:
     candidate = (it.number - 1) // 2 % it.account.last("candidates") + 1
     is_note = it.number % 2
     references = _refer_to(it, it.rng.choice(applications_of(candidate)))
-    author = it.ref("users", _draw_user(it)) if is_note else references["candidate"]
+    author = it.ref("users", draw_user(it)) if is_note else references["candidate"]
     address = {"email": f"candidate-{candidate}@example.com", "name": None}
     return {
         "candidate": references["candidate"],
@@ -325,25 +263,13 @@ def _form_field(it: Draft) -> Row:
 
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 
-EARLY, HIRING, INTERVIEWING = (0, 0.1), (0.1, 1), (0.15, 1)
+HIRING, INTERVIEWING = (EARLY[1], 1), (0.15, 1)
 """When things came into being: jobs before applications for them, and those before interviews."""
 
 
 def _by(kind: str, number: Callable[[int], int], gap: timedelta) -> When:
     """Date each thing by the one that it belongs to, of which `number` tells the number."""
     return lambda account, own: account.born(kind, number(own)) + gap
-
-
-def _named(names: tuple[str, ...]) -> Invention:
-    return Invention(_first(len(names)), lambda it: {"name": _nth(names, it.number)})
-
-
-def _nth(names: tuple[str, ...], number: int) -> str:
-    return names[(number - 1) % len(names)]
-
-
-def _first(count: int) -> Numbers:
-    return lambda _: range(1, count + 1)
 
 
 def _per(kind: str, times: int = 1, share: int = 1) -> Numbers:
@@ -357,10 +283,13 @@ def _applications(account: Account) -> Iterable[int]:
 
 
 INVENTED: Mapping[str, Invention] = {
+    **COMPANY,
     "interviews": Invention(_per("interviews"), _interview, INTERVIEWING),
     "applications": Invention(_applications, _application, HIRING),
     "candidates": Invention(
-        _per("candidates"), _candidate, dated=_by("applications", _first_application, -MINUTE)
+        _per("candidates"),
+        _candidate,
+        dated=_by("applications", lambda n: applications_of(n)[0], -MINUTE),
     ),
     "jobs": Invention(_per("jobs"), _job, EARLY),
     "job_interview_stages": Invention(_per("jobs", len(STAGES)), _stage, EARLY),
@@ -372,17 +301,11 @@ INVENTED: Mapping[str, Invention] = {
     "offers": Invention(
         _per("candidates", share=4), _offer, dated=_by("applications", offered, DECISION)
     ),
-    "users": Invention(_first(USERS), _user, EARLY),
-    "departments": Invention(_first(len(DEPARTMENTS)), _department),
-    "offices": Invention(_first(len(OFFICES)), _office),
     "activities": Invention(
         _per("candidates", 2), _activity, dated=_by("candidates", lambda n: (n + 1) // 2, DAY)
     ),
     "attachments": Invention(_applications, _attachment, dated=_by("applications", int, DAY)),
     "eeocs": Invention(_per("candidates"), _eeoc, dated=_by("candidates", int, DAY)),
-    "reject_reasons": _named(REASONS),
-    "tags": _named(TAGS),
-    "organizations": _named(ORGANIZATIONS),
     "job_form_fields": Invention(_per("jobs", len(QUESTIONS)), _form_field),
 }
 """How the things of each resource are invented."""

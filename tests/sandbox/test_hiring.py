@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from sandbox.accounts import END
-from sandbox.invention import INVENTED, STAGES
+from sandbox.hiring import STAGES
+from sandbox.invention import INVENTED
 from sandbox.world import Options, build
 
 

@@ -95,10 +95,10 @@ screens: $(INSTALLED) ## run the tap and the demo, and write what they show into
 	@$(BIN)/python -m documentation.screens
 
 plugin: $(INSTALLED) ## write plugin.yml, by which other Meltano projects add the tap
-	$(BIN)/python -m tests.plugin
+	$(BIN)/python -m documentation.plugin
 
 models: $(INSTALLED) ## write what follows from the tap's schemas in the dbt package
-	$(BIN)/python -m tests.models
+	$(BIN)/python -m documentation.models
 
 test: $(INSTALLED) ## run all tests on all cores; ARGS="tests/api -k bookmark" for some on one
 	$(PYTEST) $(or $(ARGS),$(ALL_CORES))

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from tap_truto_ats.model.records import kinds
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-SCHEMAS = ROOT / "tap_truto_ats" / "model" / "schemas"
 
 BLOCK = re.compile(r"<!-- ([a-z-]+) -->.*?<!-- /\1 -->", re.DOTALL)
 """`<!-- name -->` and `<!-- /name -->`, with what stands between them."""
@@ -49,15 +45,3 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def fenced(language: str, text: str) -> str:
     """Write a block of code."""
     return f"```{language}\n{text.rstrip()}\n```"
-
-
-def schema(stream: str) -> dict[str, Any]:
-    """Read a stream's schema."""
-    found: dict[str, Any] = json.loads((SCHEMAS / f"{stream}.json").read_text(encoding="utf-8"))
-    return found
-
-
-def type_of(column: Mapping[str, Any]) -> str:
-    """Return a column's JSON type beside null, or `date-time`."""
-    is_time = column.get("format") == "date-time"
-    return "date-time" if is_time else next(one for one in kinds(column) if one != "null")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from documentation.blocks import fenced, schema
+from documentation.blocks import fenced
+from documentation.schemas import schema
 from tap_truto_ats.model.resources import RESOURCES
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ REFERENCES = {
     "organizer_id": "users",
     "recruiter_id": "users",
 }
-"""The streams that ids refer to, by the columns that hold one of them alone, in the dbt package."""
+"""The streams that ids refer to, by the names of the columns for one id in the dbt package."""
 
 
 def diagrams() -> dict[str, str]:

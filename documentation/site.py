@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from documentation.blocks import DOCS, ROOT, SCHEMAS
+from documentation.blocks import DOCS, ROOT
+from documentation.schemas import STREAMS
 from documentation.streams import pages
 
 if TYPE_CHECKING:
@@ -79,10 +80,9 @@ def _gathered(path: str) -> str:
     """Read a file of the clone, with links as they have to be in the site."""
     text = (ROOT / path).read_text(encoding="utf-8")
     text = LINK.sub(lambda link: moved(path, *link.groups()), text)
-    streams = {one.stem for one in SCHEMAS.glob("*.json")}
     return STREAM.sub(
         lambda found: (
-            f"| [`{found[1]}`](streams/{found[1]}.md) |" if found[1] in streams else found[0]
+            f"| [`{found[1]}`](streams/{found[1]}.md) |" if found[1] in STREAMS else found[0]
         ),
         text,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from documentation.blocks import SCHEMAS, schema, table, type_of
+from documentation.blocks import table
 from documentation.entities import target
 from documentation.providers import (
     CHANGES,
@@ -16,6 +16,7 @@ from documentation.providers import (
     names,
     ways,
 )
+from documentation.schemas import DEFAULT, STREAMS, SYNCS, schema, type_of
 from tap_truto_ats.model.resources import ACCOUNTS, RESOURCES
 
 if TYPE_CHECKING:
@@ -24,16 +25,10 @@ if TYPE_CHECKING:
     from tap_truto_ats.model.declaration import Resource
 
 OWN = {
-    ACCOUNTS: (
-        "The integrated accounts that the run is about, those that are not active included.",
-        "Each run reads and emits all of them.",
-    ),
-    "account_syncs": (
-        "What each run did with each stream of each account.",
-        "The tap writes [these rows](../reading.md#a-record-of-each-sync) itself in each run.",
-    ),
+    ACCOUNTS: "Each run reads and emits all accounts that it is about.",
+    SYNCS: "The tap writes [these rows](../reading.md#a-record-of-each-sync) itself in each run.",
 }
-"""The streams that are no resources of Truto's: what they hold, and how they are read."""
+"""How the streams are read that are no resources of Truto's model."""
 
 TYPES = {
     "array": "jsonb",
@@ -60,33 +55,32 @@ MEANINGS = {
 
 def pages() -> dict[str, str]:
     """Return the pages by their paths in the site."""
-    return {f"streams/{path.stem}.md": page(path.stem) for path in sorted(SCHEMAS.glob("*.json"))}
+    return {f"streams/{name}.md": page(name) for name in sorted(STREAMS)}
 
 
 def page(name: str) -> str:
     """Write the page of a stream."""
-    resource = RESOURCES.get(name)
-    parts = [*about(resource)] if resource else [*about_own(*OWN[name])]
-    return "\n\n".join([f"# {name}", *parts, "## Columns", *columns(name, resource)]) + "\n"
+    return "\n\n".join(paragraphs(name)) + "\n"
 
 
-def about_own(holds: str, reading: str) -> Iterator[str]:
-    """Tell what a stream of the tap's own holds, and how it is read."""
-    yield f"{holds} The stream is selected by default."
-    yield "## How it is read"
-    yield reading
-
-
-def about(resource: Resource) -> Iterator[str]:
-    """Tell what a stream holds, and how it is read."""
-    selected = "is" if resource.is_default else "is not"
-    yield f"{resource.description}. The stream {selected} selected by default."
-    if resource.consent:
+def paragraphs(name: str) -> Iterator[str]:
+    """Tell what a stream holds, how it is read, and its columns."""
+    resource, selected = RESOURCES.get(name), "is" if name in DEFAULT else "is not"
+    yield f"# {name}"
+    yield f"{STREAMS[name]}. The stream {selected} selected by default."
+    if resource and resource.consent:
         yield (
             f"It is read only if it is selected and the [setting](../settings.md)"
             f" `{resource.consent}` is true."
         )
     yield "## How it is read"
+    yield from reading(resource) if resource else (OWN[name],)
+    yield "## Columns"
+    yield from columns(name, resource)
+
+
+def reading(resource: Resource) -> Iterator[str]:
+    """Tell how a resource is read."""
     yield table(
         ("way", "providers", "what a run does"),
         [(way, names(found), MEANINGS[way]) for way, found in ways(resource).items()],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from documentation.blocks import table
 from documentation.providers import PROVIDERS, WAYS, by_parents, names, ways
+from documentation.schemas import DEFAULT, STREAMS, schema
 from tap_truto_ats.model.resources import RESOURCES
 
 if TYPE_CHECKING:
@@ -24,26 +25,7 @@ def tables() -> dict[str, str]:
     return {
         "streams": table(
             ("stream", "key", "replication key", "selected by default", "rows"),
-            [
-                ("`integrated_accounts`", "`id`", "", "yes", "Accounts of the run"),
-                (
-                    "`account_syncs`",
-                    "`integrated_account_id`, `stream`, `run_started_at`",
-                    "",
-                    "yes",
-                    "What each run did with each account",
-                ),
-                *(
-                    (
-                        f"`{one.name}`",
-                        "`integrated_account_id`, `id`",
-                        f"`{one.replication_key}`" if one.replication_key else "",
-                        "yes" if one.is_default else "",
-                        one.description,
-                    )
-                    for one in RESOURCES.values()
-                ),
-            ],
+            map(stream, STREAMS),
         ),
         "providers": table(
             ("stream", "providers"),
@@ -60,6 +42,18 @@ def tables() -> dict[str, str]:
         ),
         "interviews": interviews(RESOURCES["interviews"]),
     }
+
+
+def stream(name: str) -> Sequence[str]:
+    """Tell of a stream its keys, whether it is selected by default, and what it holds."""
+    key = RESOURCES[name].replication_key if name in RESOURCES else None
+    return (
+        f"`{name}`",
+        ", ".join(f"`{one}`" for one in schema(name)["required"]),
+        f"`{key}`" if key else "",
+        "yes" if name in DEFAULT else "",
+        STREAMS[name],
+    )
 
 
 def listing(resource: Resource) -> str:

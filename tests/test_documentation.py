@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from documentation.blocks import BLOCK, DOCS, ROOT, fenced, render, schema
+from documentation.blocks import BLOCK, DOCS, ROOT, fenced, render
 from documentation.entities import diagrams, target
 from documentation.providers import CHANGES, HELD_BACK, PROVIDERS, WHOLE, names, ways
+from documentation.schemas import DEFAULT, schema
 from documentation.screens import SCREENS
 from documentation.site import build, check_navigation, moved, with_diagrams
-from documentation.streams import OWN, pages
+from documentation.streams import pages
 from documentation.tables import tables
 from tap_truto_ats.api.errors import ANSWERS, OTHERS
 from tap_truto_ats.api.limits import RateLimiter
@@ -64,10 +65,9 @@ def test_the_readme_counts_providers_and_streams() -> None:
     listing = rf"of which five list interviews \({names(offers)}\)"
     assert len(offers) == 5
     assert re.search(rf"^\| Providers \| {len(PROVIDERS)} \| .*{listing}", readme, re.MULTILINE)
-    defaults = [name for name, one in RESOURCES.items() if one.is_default]
-    assert len(defaults) + len(OWN) == 8
+    assert len(DEFAULT) == 8
     assert f"| Streams | {len(pages())} | [eight are selected by default]" in readme
-    selected = [f'"{name}.*"' for name in ("account_syncs", "integrated_accounts", *defaults)]
+    selected = [f'"{name}.*"' for name in DEFAULT]
     assert f"_select '[{', '.join(selected)}]'" in readme
 
 

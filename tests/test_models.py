@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.models import PACKAGE, files
+from documentation.models import PACKAGE, files
 
 FILES = files()
 

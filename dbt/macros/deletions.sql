@@ -1,4 +1,4 @@
-{#- Written by `make models`: change the tap's schemas or tests/models.py instead. -#}
+{#- Written by `make models`: change the tap's schemas or documentation/models.py instead. -#}
 {% macro gone(schema, table, stream, account) -%}
 EXISTS (
   SELECT 1
@@ -41,5 +41,24 @@ COMMIT;
 {%- endmacro %}
 
 {% macro purged_streams() -%}
-{{ return(['integrated_accounts', 'interviews', 'applications', 'candidates', 'jobs', 'job_interview_stages', 'users', 'activities', 'attachments', 'departments', 'eeocs', 'job_form_fields', 'offers', 'offices', 'organizations', 'reject_reasons', 'scorecards', 'tags']) }}
+{{ return({
+    'integrated_accounts': 'id',
+    'interviews': 'integrated_account_id',
+    'applications': 'integrated_account_id',
+    'candidates': 'integrated_account_id',
+    'jobs': 'integrated_account_id',
+    'job_interview_stages': 'integrated_account_id',
+    'users': 'integrated_account_id',
+    'activities': 'integrated_account_id',
+    'attachments': 'integrated_account_id',
+    'departments': 'integrated_account_id',
+    'eeocs': 'integrated_account_id',
+    'job_form_fields': 'integrated_account_id',
+    'offers': 'integrated_account_id',
+    'offices': 'integrated_account_id',
+    'organizations': 'integrated_account_id',
+    'reject_reasons': 'integrated_account_id',
+    'scorecards': 'integrated_account_id',
+    'tags': 'integrated_account_id',
+}) }}
 {%- endmacro %}

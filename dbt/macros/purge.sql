@@ -2,9 +2,8 @@
 {% macro purge() %}
 {%- set syncs = source('truto_ats', 'account_syncs') -%}
 {%- do run_query(create_purges(syncs.schema)) -%}
-{%- for stream in purged_streams() -%}
+{%- for stream, account in purged_streams().items() -%}
   {%- if adapter.get_relation(syncs.database, syncs.schema, stream) -%}
-    {%- set account = 'id' if stream == 'integrated_accounts' else 'integrated_account_id' -%}
     {%- do run_query(purge_stream(syncs.schema, stream, stream, account)) -%}
   {%- endif -%}
 {%- endfor -%}

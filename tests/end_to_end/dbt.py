@@ -7,13 +7,14 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from documentation.models import PACKAGE
+from documentation.schemas import DEFAULT, STREAMS
 from sandbox.environments import environment
 from sandbox.tables import query
 from sandbox.world import Options
 from tests.end_to_end.plugins import PLUGINS
 from tests.end_to_end.test_targets import MELTANO, load, settings
 from tests.harness import Tap, forked
-from tests.models import DEFAULT, PACKAGE, STREAMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,7 @@ WORLD = Options(
 )
 """What the sandbox holds at first."""
 
-OPTIONAL = sorted(STREAMS.keys() - DEFAULT)
+OPTIONAL = sorted(STREAMS.keys() - {*DEFAULT})
 
 TARGET = {name: value for name, value in MELTANO.items() if name != "default_target_schema"}
 

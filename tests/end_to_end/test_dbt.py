@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from documentation.models import STAGING, columns
+from documentation.schemas import STREAMS, SYNCS
 from sandbox.server import serve
 from sandbox.tables import query
 from tests.end_to_end.dbt import OPTIONAL, WORLD, Row, Warehouse
 from tests.end_to_end.numbers import Numbers, by_key
-from tests.models import STAGING, STREAMS, SYNCS, columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from documentation.models import PACKAGE, STAGING
+from documentation.schemas import STREAMS, SYNCS
 from sandbox.meltano import Project
 from sandbox.server import serve
 from sandbox.tables import query
 from tap_truto_ats import warehouse
 from tests.end_to_end.dbt import OPTIONAL, WORLD, Warehouse
 from tests.end_to_end.numbers import by_key
-from tests.models import PACKAGE, STAGING, STREAMS, SYNCS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

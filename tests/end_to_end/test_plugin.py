@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ruamel.yaml import YAML
 
+from documentation import plugin
+from documentation.schemas import DEFAULT
 from sandbox.environments import uv
 from sandbox.meltano import ROOT, Project
 from sandbox.tables import interviews, query, rows
-from tap_truto_ats.model.resources import RESOURCES
-from tests import plugin
 from tests.harness import server
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from sandbox.postgres import Postgres
 
 PAGE = (ROOT / "docs" / "plugin.md").read_text(encoding="utf-8")
-DEFAULT = {"account_syncs", "integrated_accounts"} | {
-    one.name for one in RESOURCES.values() if one.is_default
-}
 
 
 def commands(heading: str) -> list[list[list[str]]]:
@@ -90,7 +87,7 @@ def test_a_fresh_project_has_all_settings_and_reads_the_default_streams(
     project.run(*install)
     project.run(*run)
     tables = query(database, "SELECT tablename FROM pg_tables WHERE schemaname = 'of_a_plugin'")
-    assert {row["tablename"] for row in tables} == DEFAULT
+    assert {row["tablename"] for row in tables} == {*DEFAULT}
     assert interviews(database, "of_a_plugin") == rows(sandbox.interviews())
 
     for command in selecting:

@@ -16,11 +16,11 @@ from dotenv import dotenv_values
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
+from documentation import plugin
 from tap_truto_ats.api.limits import TOKEN_LIMIT
 from tap_truto_ats.model.instants import format_instant
 from tap_truto_ats.settings.checks import problems
 from tap_truto_ats.settings.schema import SCHEMA, Settings
-from tests import plugin
 from tests.harness import TAP, Run, forked
 
 if TYPE_CHECKING:

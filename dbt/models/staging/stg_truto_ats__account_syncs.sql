@@ -1,4 +1,4 @@
-{#- Written by `make models`: change the tap's schemas or tests/models.py instead. -#}
+{#- Written by `make models`: change the tap's schemas or documentation/models.py instead. -#}
 {{ staged('account_syncs', {
     'integrated_account_id': 'text',
     'stream': 'text',
@@ -21,4 +21,4 @@
     'shard_index': 'bigint',
     'shard_count': 'bigint',
     'tap_version': 'text',
-}, account=none) }}
+}, account=None) }}

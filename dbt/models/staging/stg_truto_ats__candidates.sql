@@ -1,4 +1,4 @@
-{#- Written by `make models`: change the tap's schemas or tests/models.py instead. -#}
+{#- Written by `make models`: change the tap's schemas or documentation/models.py instead. -#}
 {{ staged('candidates', {
     'integrated_account_id': 'text',
     'id': 'text',

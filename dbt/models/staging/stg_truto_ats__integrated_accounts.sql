@@ -1,4 +1,4 @@
-{#- Written by `make models`: change the tap's schemas or tests/models.py instead. -#}
+{#- Written by `make models`: change the tap's schemas or documentation/models.py instead. -#}
 {{ staged('integrated_accounts', {
     'id': 'text',
     'tenant_id': 'text',

@@ -1,6 +1,6 @@
 """The parts of the dbt package that follow from the tap: sources, staging models, deletions.
 
-`python -m tests.models` (`make models`) writes them into `dbt/`.
+`python -m documentation.models` (`make models`) writes them into `dbt/`.
 """
 
 from __future__ import annotations
@@ -10,21 +10,14 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from documentation.blocks import ROOT, schema, type_of
+from documentation.blocks import ROOT
 from documentation.entities import REFERENCES
+from documentation.schemas import DEFAULT, STREAMS, SYNCS, schema, type_of
 from tap_truto_ats import warehouse
-from tap_truto_ats.model.resources import ACCOUNTS, RESOURCES
 from tap_truto_ats.sync.account_sync import Mode
 
 PACKAGE = ROOT / "dbt"
-SYNCS = "account_syncs"
-STREAMS = {
-    SYNCS: "What each run did with each stream of each account",
-    ACCOUNTS: "Accounts that Truto's customers have connected",
-    **{name: one.description for name, one in RESOURCES.items()},
-}
-DEFAULT = {SYNCS, *warehouse.DEFAULT}
-NOTICE = "Written by `make models`: change the tap's schemas or tests/models.py instead."
+NOTICE = "Written by `make models`: change the tap's schemas or documentation/models.py instead."
 
 STAGING = "stg_truto_ats__"
 """How the names of staging models begin: other packages and projects have users and jobs, too."""
@@ -82,27 +75,34 @@ def columns(stream: str) -> tuple[dict[str, str], dict[str, str], dict[str, str]
     return types, ids, lists
 
 
-def _enabled(*streams: str) -> dict[str, str]:
+def _condition(*streams: str) -> str:
+    """Write what has to be true for streams to be there; nothing if they always are."""
     optional = [one for one in streams if one not in DEFAULT]
-    words = [f"'{one}' in var('truto_ats_optional_streams')" for one in optional]
-    return {"enabled": "{{ " + " and ".join(words) + " }}"} if words else {}
+    return " and ".join(f"'{one}' in var('truto_ats_optional_streams')" for one in optional)
+
+
+def _enabled(*streams: str) -> dict[str, str]:
+    condition = _condition(*streams)
+    return {"enabled": f"{{{{ {condition} }}}}"} if condition else {}
 
 
 def _model(stream: str) -> str:
     types, ids, lists = columns(stream)
+    arguments = [f"'{stream}'", _mapping(types)]
+    if ids:
+        arguments.append(f"ids={_mapping(ids)}")
+    if lists:
+        arguments.append(f"lists={_mapping(lists)}")
+    account = warehouse.STREAMS.get(stream)
+    if account != "integrated_account_id":
+        arguments.append(f"account={account!r}")
     lines = [f"{{#- {NOTICE} -#}}"]
-    if enabled := _enabled(stream).get("enabled"):
-        lines.append(f"{{{{ config(enabled={enabled[3:-3]}) }}}}")
-    lines.append(f"{{{{ staged('{stream}', {_lines(types)}")
-    for name, given in (("ids", ids), ("lists", lists)):
-        if given:
-            lines[-1] += f", {name}={_lines(given)}"
-    if stream in {SYNCS, ACCOUNTS}:
-        lines[-1] += f", account={'none' if stream == SYNCS else repr('id')}"
-    return "\n".join(lines) + ") }}\n"
+    if condition := _condition(stream):
+        lines.append(f"{{{{ config(enabled={condition}) }}}}")
+    return "\n".join([*lines, f"{{{{ staged({', '.join(arguments)}) }}}}"]) + "\n"
 
 
-def _lines(given: dict[str, str]) -> str:
+def _mapping(given: dict[str, str]) -> str:
     inner = "".join(f"    '{name}': '{value}',\n" for name, value in given.items())
     return f"{{\n{inner}}}"
 
@@ -196,7 +196,7 @@ def _deletions() -> str:
         "gone(schema, table, stream, account)": warehouse.GONE.format(**names),
         "create_purges(schema)": warehouse.PURGES.format(**names, **words),
         "purge_stream(schema, table, stream, account)": purge.format(**names, **words),
-        "purged_streams()": "{{ return(" + repr([*warehouse.STREAMS]) + ") }}",
+        "purged_streams()": f"{{{{ return({_mapping(warehouse.STREAMS)}) }}}}",
     }
     return f"{{#- {NOTICE} -#}}\n" + "\n".join(
         f"{{% macro {name} -%}}\n{sql.rstrip()}\n{{%- endmacro %}}\n"

@@ -1,6 +1,6 @@
 """`plugin.yml`, the plugin in the form of Meltano Hub, made from `meltano.yml` and `--about`.
 
-`python -m tests.plugin` (`make plugin`) writes it.
+`python -m documentation.plugin` (`make plugin`) writes it.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ import io
 import json
 from contextlib import redirect_stdout
 from importlib.metadata import metadata
-from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
+from documentation.blocks import ROOT
 from tap_truto_ats.settings.checks import kind_of
 from tap_truto_ats.tap import TapTrutoAts
 
-ROOT = Path(__file__).parent.parent
 PATH = ROOT / "plugin.yml"
 NOTICE = "# Written by `make plugin` from meltano.yml and the tap's settings: change those instead."
 

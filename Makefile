@@ -47,10 +47,9 @@ run: check-settings $(INSTALLED) ## from Truto into your Postgres; settings from
 
 check-settings:
 	@value() { \
-		given=$$(printenv $$1) && test -n "$$given" || \
-			given=$$(sed -nE "s/^[[:space:]]*(export[[:space:]]+)?'?$$1'?[[:space:]]*=//p" \
-				.env 2>/dev/null | tail -n 1); \
-		printf %s "$$given" | sed -E "s/^[[:space:]]*(''|\"\")?([[:space:]]+#.*)?[[:space:]]*$$//"; \
+		{ printenv $$1 || sed -nE "s/^[[:space:]]*(export[[:space:]]+)?'?$$1'?[[:space:]]*=//p" \
+			.env 2>/dev/null | tail -n 1; } | \
+			sed -E "s/^[[:space:]]*(''|\"\")?([[:space:]]+#.*)?[[:space:]]*$$//"; \
 	}; \
 	database="$(DATABASE)"; \
 	if test -n "$$(value $(ADDRESS))"; then database=$(ADDRESS); fi; \

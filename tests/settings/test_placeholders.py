@@ -44,7 +44,7 @@ def test_the_tap_refuses_the_placeholder_of_the_example(tap: Tap, sandbox: Sandb
         (EXAMPLE, {}, [f"{REPLACE} {TOKEN} {PASSWORD}"]),
         (EXAMPLE, {TOKEN: REAL[TOKEN]}, [f"{REPLACE} {PASSWORD}"]),
         (EXAMPLE, REAL, []),
-        (EXAMPLE, {TOKEN: "", PASSWORD: REAL[PASSWORD]}, [f"{REPLACE} {TOKEN}"]),
+        (EXAMPLE.replace("your-", "hush-"), {TOKEN: ""}, [f"{OWN} {TOKEN}"]),
         (EXAMPLE, {ADDRESS: "postgresql://"}, [f"{REPLACE} {TOKEN}"]),
         (EXAMPLE.replace(PLACEHOLDER, f'"{PLACEHOLDER}"'), {}, [f"{REPLACE} {TOKEN} {PASSWORD}"]),
         (EXAMPLE.replace("your-", "hush-"), {}, []),

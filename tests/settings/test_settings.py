@@ -169,9 +169,6 @@ class TestAgreement:
     def test_the_project_has_the_form_of_meltano(self) -> None:
         assert against_meltanos_schema(YAML(typ="safe").load(ROOT / "meltano.yml")) == []
 
-    def test_the_plugin_knows_every_setting_and_those_of_the_sdk(self) -> None:
-        assert list(in_plugin()) == list(about()["properties"])
-
     @pytest.mark.parametrize("name", [*SETTINGS, *sorted(OF_THE_SDK)])
     def test_the_plugin_tells_of_a_setting_what_meltano_does(self, name: str) -> None:
         setting = in_meltano()[name]

@@ -35,6 +35,12 @@ NOTICE = timedelta(days=14)
 DECISION = 2 * STAGE + timedelta(days=5)
 """How long after an application an offer is made for it: when it is in the last stage."""
 
+UNDECIDED = 0.2
+"""Which share of the applications that could have been rejected is not."""
+
+CANCELLED = 0.15
+"""Which share of the interviews is cancelled."""
+
 OVERLAP = 3
 """Among how many candidates there is always one who can be interviewed."""
 
@@ -85,19 +91,18 @@ def interviewed(account: Account, rng: Random, moment: datetime) -> int:
 
 
 def rejected_at(account: Account, application: int, rng: Random) -> datetime | None:
-    """Return when an application that is no further than its furthest stage was rejected, if so."""
+    """Return when an application was rejected, after its last interview; None if it was not."""
     came = account.born("applications", application)
     between = 2 * account.step("applications")  # from a candidate to the next one
     longest = max(ACTIVE + 2 * between, (OVERLAP + 1) * between) + NOTICE
     moment = came + longest + timedelta(days=rng.randint(2, 9))
     is_hired = FURTHEST[application % len(FURTHEST)] == max(FURTHEST)
-    return None if is_hired or moment > END or rng.random() < 0.2 else moment  # noqa: PLR2004
+    return None if is_hired or moment > END or rng.random() < UNDECIDED else moment
 
 
 def status(rng: Random, start: datetime) -> str:
     """Choose the status of an interview that is to start at a moment."""
-    kind = rng.random()
-    if kind < 0.15:  # noqa: PLR2004 - about one in seven
+    if rng.random() < CANCELLED:
         return "cancelled"
     choices: Sequence[str] = ("scheduled", "scheduled", "draft")
     return rng.choice(choices if start > END else ("completed",) * 9 + ("awaiting_feedback",))

@@ -195,11 +195,15 @@ CASES = {
 }
 
 
-OLD = """
-import collections.abc
-collections.MutableMapping = collections.abc.MutableMapping
+PLAIN = """
 from target_sqlite import main
 main()
+"""
+
+OLD = f"""
+import collections.abc
+collections.MutableMapping = collections.abc.MutableMapping
+{PLAIN}
 """
 """Gives target-sqlite a name back that Python 3.10 has removed."""
 
@@ -270,7 +274,7 @@ def test_target_sqlite_needs_a_name_that_python_has_removed(
     tap: Tap, odd: str, place: Place
 ) -> None:
     run = tap(integrated_account_ids=[odd], **FLAT)
-    _, log = load_sqlite(run, sqlite(place), place.folder, OLD.split("\n", 3)[3])
+    _, log = load_sqlite(run, sqlite(place), place.folder, PLAIN)
     assert "module 'collections' has no attribute 'MutableMapping'" in log
 
 

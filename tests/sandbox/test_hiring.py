@@ -12,6 +12,9 @@ from sandbox.hiring import STAGES
 from sandbox.invention import INVENTED
 from sandbox.world import Options, build
 
+OWNERS = ("interview", "application", "candidate")
+"""What a thing may belong to."""
+
 
 @pytest.mark.parametrize(
     "sizes",
@@ -49,9 +52,6 @@ def test_interviews_fit_their_applications(sizes: dict[str, Any]) -> None:
         for passed in seen.values():
             positions = [position for _, position in sorted(passed)]
             assert positions == sorted(positions)
-
-
-OWNERS = ("interview", "application", "candidate")
 
 
 @pytest.mark.parametrize("candidates", [3, 8, 11, 40, 500])

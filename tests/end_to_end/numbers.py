@@ -25,6 +25,12 @@ def by_key(rows: Iterable[Row]) -> dict[Key, Row]:
     return {(row["integrated_account_id"], row["id"]): row for row in rows}
 
 
+def name(person: Row) -> str | None:
+    """A person's name, or the parts that are known of it."""
+    parts = (person.get("first_name"), person.get("last_name"))
+    return person.get("name") or " ".join(filter(None, parts)) or None
+
+
 def days(later: str, earlier: str) -> float:
     """The days between two moments."""
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)) / timedelta(days=1)
@@ -90,9 +96,9 @@ class Numbers:
             "stage": stage.get("name"),
             "stage_position": stage.get("position"),
             "candidate_id": candidate.get("id"),
-            "candidate": at(self.rows["candidates"], candidate).get("name"),
-            "organizer": at(self.rows["users"], row["organizer"]).get("name"),
-            "interviewers": [one["name"] for one in people if one] or None,
+            "candidate": name(at(self.rows["candidates"], candidate)),
+            "organizer": name(at(self.rows["users"], row["organizer"])),
+            "interviewers": [*filter(None, map(name, people))] or None,
             "interviewer_ids": row["interviewers"] and [one["id"] for one in row["interviewers"]],
             "interview_at": source and row[source],
             "interview_at_from": source,

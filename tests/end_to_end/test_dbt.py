@@ -29,7 +29,12 @@ def sandbox() -> Iterator[Sandbox]:
     with serve(WORLD) as running:
         row = next(one for one in running.interviews() if one["interviewers"] and one["start_at"])
         twice = row["interviewers"] * 2
-        running.change(row["integrated_account_id"], row["id"], interviewers=twice)
+        account = row["integrated_account_id"]
+        running.change(account, row["id"], interviewers=twice)
+        nameless, half_named, *_ = running.rows("users", account)
+        none = {"name": None, "first_name": None, "last_name": None}
+        running.change_row("users", account, nameless["id"], **none)
+        running.change_row("users", account, half_named["id"], name=None, first_name=None)
         yield running
 
 

@@ -30,7 +30,7 @@ people as (
         interviews.integrated_account_id,
         interviews.id,
         jsonb_agg({{ person_name('users') }} order by listed.place)
-            filter (where users.id is not null) as interviewers
+            filter (where {{ person_name('users') }} is not null) as interviewers
     from interviews
     cross join lateral jsonb_array_elements_text(interviews.interviewer_ids)
         with ordinality as listed (user_id, place)

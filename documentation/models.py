@@ -36,6 +36,10 @@ TYPES = {
 }
 """The columns' types in Postgres, by those of the schemas."""
 
+ENDED = "ended_at at time zone 'UTC'"
+READ = "(status = 'succeeded' or mode = 'not offered')"
+"""When a row of `account_syncs` was written, and whether the stream was read, if it is offered."""
+
 VALUES = {
     (SYNCS, "mode"): ([*dict.fromkeys(mode.words for mode in Mode)], "error"),
     (SYNCS, "status"): (["succeeded", "failed", "skipped"], "error"),
@@ -132,17 +136,15 @@ def _source() -> dict[str, Any]:
 def _last_read(stream: str) -> str:
     """Write SQL that tells when a stream was last read: without changes, no row would tell.
 
-    A stream that no run has dealt with is not selected, which is no reason for an alert.
+    A stream that no run has dealt with for a week is not selected, which is no reason for an alert.
     """
-    read = (
-        "max(ended_at at time zone 'UTC')"
-        " filter (where status = 'succeeded' or mode = 'not offered')"
-    )
     if stream == SYNCS:
-        return f"select {read} from {{{{ this }}}}"
+        return f"select max({ENDED}) filter (where {READ}) from {{{{ this }}}}"
+    of = f"stream = '{stream}'"
     return (
-        f"select case when count(*) > 0 then {read} else now() end"
-        f" from \"{{{{ this.schema }}}}\".account_syncs where stream = '{stream}'"
+        f"select case when max(ended_at) filter (where {of}) > max(ended_at) - interval '7 days'"
+        f" then max({ENDED}) filter (where {of} and {READ}) else now() end"
+        ' from "{{ this.schema }}".account_syncs'
     )
 
 

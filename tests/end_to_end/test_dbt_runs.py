@@ -152,9 +152,18 @@ def test_absent_tables_are_empty(sandbox: Sandbox, database: Postgres, tmp_path:
     )
 
 
+def age(made: Warehouse, hours: int, condition: str = "true") -> None:
+    """Let rows of `account_syncs` be older."""
+    columns = ("run_started_at", "started_at", "ended_at")
+    older = ", ".join(f"{one} = {one} - interval '{hours} hours'" for one in columns)
+    sql = f'UPDATE "{made.schema}".account_syncs SET {older} WHERE {condition}'
+    with psycopg.connect(made.database.uri) as connection:
+        connection.execute(sql.encode())
+
+
 def test_freshness_goes_by_the_syncs(sandbox: Sandbox, database: Postgres, tmp_path: Path) -> None:
     made = Warehouse(database, sandbox, "Fresh", tmp_path, [])
-    made.load(*FEW)
+    made.load(*FEW, "jobs")
     results = tmp_path / "target" / "sources.json"
 
     def states() -> dict[str, str]:
@@ -163,17 +172,20 @@ def test_freshness_goes_by_the_syncs(sandbox: Sandbox, database: Postgres, tmp_p
         return {one["unique_id"].split(".")[-1]: one["status"] for one in found}
 
     assert set(states().values()) == {"pass"}
-    old = 'UPDATE "Fresh".account_syncs SET ended_at = ended_at - interval $$30 hours$$'
-    with psycopg.connect(database.uri, autocommit=True) as connection:
-        connection.execute(old.encode())
-        assert states()["interviews"] == "warn"
-        connection.execute(old.encode())
+    age(made, 30)
+    assert states()["interviews"] == "warn"
+    age(made, 30)
     found = states()
     assert (found["interviews"], found["account_syncs"]) == ("error", "error")
     assert found["applications"] == "pass"
 
+    made.load(*FEW)
+    assert states() == found | dict.fromkeys(FEW, "pass")
+    age(made, 8 * 24, "stream = 'jobs'")
+    assert set(states().values()) == {"pass"}
 
-def test_what_was_never_read_is_not_complete(
+
+def test_what_was_never_read_is_not_complete_until_it_is_deselected(
     sandbox: Sandbox, database: Postgres, tmp_path: Path
 ) -> None:
     made = Warehouse(database, sandbox, "unread", tmp_path, [])
@@ -186,9 +198,15 @@ def test_what_was_never_read_is_not_complete(
     made.load(*FEW, "jobs", fails=True)
     code, log = made.dbt("build", "--select", "+account_status", "--exclude", "test_type:data")
     assert code == 0, log
+
+    def untold(moment: str) -> list[str]:
+        rows = made.rows("account_status")
+        return [row["integrated_account_id"] for row in rows if row[moment] is None]
+
     for moment in ("complete_up_to", "last_whole_read_at"):
-        untold = [row for row in made.rows("account_status") if row[moment] is None]
-        assert [one["integrated_account_id"] for one in untold] == [failing]
+        assert untold(moment) == [failing]
+    age(made, 8 * 24, "stream = 'jobs'")
+    assert untold("complete_up_to") == []
 
 
 def test_rows_of_a_removed_account_keep_its_provider_and_tenant(

@@ -1,12 +1,14 @@
 {{ config(materialized='view') }}
 {#- First by account and stream, with the last row of each; then by account. A stream that was
-    never read completely counts as read at the beginning of time. -#}
+    never read completely counts as read at the beginning of time. A stream that runs have left out
+    for a week is not selected any more. -#}
 with syncs as (
     select
         *,
         row_number() over (
             partition by integrated_account_id, stream order by run_started_at desc
-        ) = 1 as is_last
+        ) = 1 as is_last,
+        max(run_started_at) over (partition by integrated_account_id) as newest_run_at
     from {{ ref('stg_truto_ats__account_syncs') }}
 ),
 
@@ -25,6 +27,7 @@ streams as (
         max(error) filter (where is_last) as error
     from syncs
     group by integrated_account_id, stream
+    having max(run_started_at) > max(newest_run_at) - interval '7 days'
 )
 
 select

@@ -38,7 +38,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 		echo "Installed in $$(($$(date +%s) - begin)) seconds"
 	@touch $@
 
-demo: $(INSTALLED) ## load invented data into an embedded Postgres, change some, load again, build the models
+demo: $(INSTALLED) ## load invented data into Postgres, change some, load again, build models
 	@$(BIN)/python -m sandbox.demo
 
 run: check-settings $(INSTALLED) ## load from Truto into your Postgres; settings are in .env or the environment

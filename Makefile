@@ -38,10 +38,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 		echo "Installed in $$(($$(date +%s) - begin)) seconds"
 	@touch $@
 
-demo: $(INSTALLED) ## from the sandbox into an embedded Postgres, twice, with changes in between
+demo: $(INSTALLED) ## load invented data into Postgres, change some, load again, build models
 	@$(BIN)/python -m sandbox.demo
 
-run: check-settings $(INSTALLED) ## from Truto into your Postgres; settings from .env or the environment
+run: check-settings $(INSTALLED) ## load from Truto into your Postgres; settings are in .env or the environment
 	@$(BIN)/meltano install
 	@$(BIN)/meltano run tap-truto-ats target-postgres
 
@@ -72,7 +72,7 @@ check-settings:
 sandbox: $(INSTALLED) ## serve a local Truto; ARGS="--port 8787 --seed 1" and so on
 	@$(BIN)/python -m sandbox $(ARGS)
 
-lint: $(INSTALLED) ## ruff, mypy, import-linter, workflows, and the documentation's links
+lint: $(INSTALLED) ## check code, types, imports, workflows, and the documentation's links
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -83,7 +83,7 @@ lint: $(INSTALLED) ## ruff, mypy, import-linter, workflows, and the documentatio
 	$(BIN)/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*
 	$(BIN)/python -m documentation --check
 
-format: $(INSTALLED) ## let ruff format and mend
+format: $(INSTALLED) ## let ruff format the code and correct what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
@@ -111,7 +111,7 @@ bench: $(INSTALLED) ## measure the tap beside others; ARGS="--case one-account -
 scale: $(INSTALLED) ## load 2,000 accounts by a real Airflow in 64 buckets, then measure shards
 	@$(BIN)/python -m benchmarks.scale $(ARGS)
 
-soak: $(INSTALLED) ## try 5,000 random histories, 1,000 odd answers a case; HISTORIES=... EXAMPLES=...
+soak: $(INSTALLED) ## run the tests with random input much longer; HISTORIES=... EXAMPLES=...
 	CONVERGENCE_HISTORIES=$(HISTORIES) FUZZ_EXAMPLES=$(EXAMPLES) \
 		$(PYTEST) $(ALL_CORES) -o faulthandler_timeout=0 \
 		tests/end_to_end/test_convergence.py::test_every_history_converges \

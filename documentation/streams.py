@@ -45,11 +45,11 @@ ITEMS = {"object": "jsonb[]", "string": "text[]"}
 """The types of arrays, by those of their items."""
 
 MEANINGS = {
-    CHANGES: "The tap asks the provider for rows that changed since the bookmark"
+    CHANGES: "The tap asks the provider for the rows that changed since the bookmark"
     " (`updated_at[gte]`).",
-    HELD_BACK: "The tap reads the whole list, and emits the rows that changed since the bookmark."
-    " Rows without `updated_at` are emitted by each run.",
-    WHOLE: "The tap reads the whole list and emits every row.",
+    HELD_BACK: "The tap reads the whole list, but emits (passes on to the target) only the rows"
+    " that changed since the bookmark, and rows without `updated_at`.",
+    WHOLE: "The tap reads the whole list and emits (passes on to the target) every row.",
 }
 
 
@@ -82,14 +82,15 @@ def paragraphs(name: str) -> Iterator[str]:
 def reading(resource: Resource) -> Iterator[str]:
     """Tell how a resource is read."""
     yield table(
-        ("way", "providers", "what a run does"),
+        ("how", "providers", "what a run does"),
         [(way, names(found), MEANINGS[way]) for way, found in ways(resource).items()],
     )
     yield (
-        "A provider that is not in the table may list the stream, too: the tap asks those whose"
-        " [capabilities](../reading.md#who-is-asked-for-what) name it, and reads their lists whole."
-        " Once in a while, each account is [read whole](../reading.md#whole-reads) instead, and all"
-        " its rows are emitted."
+        "A provider that is not in the table may list the stream, too. The tap asks its accounts,"
+        " except those whose [capabilities](../reading.md#who-is-asked-for-what) name other streams"
+        " only, and reads their lists whole."
+        " Once a week by default, the tap [reads an account whole](../reading.md#whole-reads)"
+        " instead, and emits all its rows."
     )
     yield from notes(resource)
 
@@ -101,15 +102,15 @@ def notes(resource: Resource) -> Iterator[str]:
     if doubtful := [provider for provider in asked if not is_trusted(resource, provider)]:
         whose = names(doubtful) if doubtful != asked else "All that are asked for changes"
         yield (
-            f"{whose}: as far as Truto's page on this stream is known, it does not name the filter"
-            " for them, so that they may ignore it and send everything. Rows from before the"
-            " bookmark are then not emitted again."
+            f"{whose}: Truto's page on this stream, as far as it was available, does not name the"
+            " filter for them. They may therefore ignore it and send everything. The tap then does"
+            " not emit rows from before the bookmark again."
         )
     for (kind, parameters), providers in by_parents(resource).items():
         yield (
-            f"{names(providers)}: rows can be had for one parent at a time only. The tap makes a"
-            f" request for each {kind} ({parameters}), and emits"
-            " [all rows that come](../reading.md#rows-that-are-asked-for-by-their-parents)."
+            f"{names(providers)}: rows come for one {kind} at a time only. The tap makes"
+            f" [a request for each](../reading.md#rows-that-are-asked-for-by-their-parents)"
+            f" ({parameters}), and emits all rows that come."
         )
     for provider, offer in offers:
         if offer.schedule:
@@ -125,8 +126,8 @@ def notes(resource: Resource) -> Iterator[str]:
         )
     if inferred := [provider for provider, offer in offers if offer.is_inferred]:
         yield (
-            f"{names(inferred)}: that they list the stream is"
-            " [inferred](../providers.md) and may turn out to be wrong."
+            f"{names(inferred)}: it is [likely, but not certain](../providers.md#who-lists-what),"
+            " that they list the stream."
         )
 
 

@@ -130,12 +130,15 @@ def _demo() -> None:
         with _step("meltano run dbt-postgres:build"):
             project.run("run", "dbt-postgres:build")
         models = {title: query(server, sql) for title, sql in MODELS.items()}
-    _report("First run: everything", {}, first, first_truth)
-    _report("Second run: what the changes left to read", first, second, second_truth)
+    _report("Interviews after the first run, which reads everything", {}, first, first_truth)
+    _report("Interviews after the second run, which looks for changes", first, second, second_truth)
     print(
-        "\nloaded: rows that came again, the newest of the run before among them;\n"
-        "changed: rows that are new or differ.\n"
-        "A provider that gives no updated_at is read whole by each run."
+        "\nloaded: how many rows the run wrote into Postgres\n"
+        "changed: how many of them are new, or differ from the row that was there\n"
+        "Of a provider that gives no updated_at, each run loads all rows. Of the others, it loads\n"
+        "the newest row of the run before once more.\n"
+        "The second run may wait for ten seconds: requests of the first one still count for the\n"
+        "limit of an account."
     )
     for title, rows in models.items():
         print(f"\n{title}")

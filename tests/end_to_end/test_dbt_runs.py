@@ -272,4 +272,5 @@ def test_meltano_runs_it_after_the_target(
     assert len(found) == len(sandbox.interviews())
     project.run("run", "dbt-postgres:freshness", "dbt-postgres:purge")
     project.run("invoke", "dbt-postgres:docs-generate")
-    assert (tmp_path / ".meltano" / "dbt" / "target" / "catalog.json").exists()
+    written = tmp_path / ".meltano" / "dbt" / "target" / "static_index.html"
+    assert "The interview's status, in the words of" in written.read_text(encoding="utf-8")

@@ -12,9 +12,10 @@ from documentation.schemas import DEFAULT, STREAMS
 from sandbox.environments import environment
 from sandbox.tables import query
 from sandbox.world import Options
+from tests.end_to_end.hasty import hasty
 from tests.end_to_end.plugins import PLUGINS
 from tests.end_to_end.test_targets import MELTANO, load, settings
-from tests.harness import Tap, forked
+from tests.harness import forked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +55,7 @@ class Warehouse:
 
     def load(self, *streams: str, fails: bool = False, state: Row | None = None) -> Row:
         """Read streams and load them, whole without a state; returns the new one."""
-        tap = Tap(self.sandbox)
+        tap = hasty(self.sandbox)
         catalog = tap.catalog(*streams)
         run = tap(state=state, catalog=catalog, include_eeocs="eeocs" in streams)
         assert run.code == fails, run.stderr

@@ -60,8 +60,7 @@ def test_changes_arrive(sandbox: Sandbox, database: Postgres, tmp_path: Path) ->
     sandbox.change_row("applications", account, row["id"], current_stage=new)
     made.load(*STREAMS)
     begin = datetime.now(timezone.utc)
-    code, log = made.dbt("build", "--exclude", "test_type:data")
-    assert code == 0, log
+    made.build_only()
 
     for stream in GONE:
         staged = made.rows(f"{STAGING}{stream}")
@@ -111,8 +110,7 @@ def test_purge_deletes_what_the_command_deletes_without_models_too(
         connection.execute(sql.encode())
         expected = tables(connection)
         connection.rollback()
-    code, log = made.dbt("run-operation", "purge")
-    assert code == 0, log
+    made.succeed("run-operation", "purge")
     with psycopg.connect(database.uri) as connection:
         assert tables(connection) == expected
     assert len(expected["purges"]) == len(GONE)
@@ -133,8 +131,7 @@ def test_a_stage_of_applications_for_several_jobs_has_none(
     sandbox.change_row("applications", account, other["id"], current_stage=stage)
     made = Warehouse(database, sandbox, "ambiguous", tmp_path, [])
     made.load(SYNCS, "integrated_accounts", "applications")
-    code, log = made.dbt("build", "--select", "+known_stages", "--exclude", "test_type:data")
-    assert code == 0, log
+    made.build_only("--select", "+known_stages")
     known = {row["id"]: row["job_id"] for row in made.rows("known_stages")}
     assert known.pop(stage["id"]) is None
     assert None not in known.values()
@@ -196,8 +193,7 @@ def test_what_was_never_read_is_not_complete_until_it_is_deselected(
     made.load(*FEW, "jobs", fails=True)
     sandbox.account(inactive, status="needs_reauth")
     made.load(*FEW, "jobs", fails=True)
-    code, log = made.dbt("build", "--select", "+account_status", "--exclude", "test_type:data")
-    assert code == 0, log
+    made.build_only("--select", "+account_status")
 
     def untold(moment: str) -> list[str]:
         rows = made.rows("account_status")
@@ -255,8 +251,7 @@ def test_it_is_a_package_of_a_project_that_has_users_of_its_own(
     )
     made = Warehouse(database, sandbox, "shared", tmp_path, [], own)
     made.load(SYNCS, "integrated_accounts", "interviews", "users")
-    code, log = made.dbt("deps")
-    assert code == 0, log
+    made.succeed("deps")
     made.build()
     assert made.count("shared_models.stg_users") == 1
     assert made.rows("held")
